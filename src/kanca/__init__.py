@@ -1,0 +1,1 @@
+"""Kanca: a self-hosted webhook platform."""

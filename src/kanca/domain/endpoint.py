@@ -1,0 +1,181 @@
+"""Endpoints: inbound addresses and their config."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+MAX_PAYLOAD_KB = 100 * 1024
+RESERVED_SLUGS = frozenset({"receive", "receive-content-hash", "subscriptions"})
+
+RECEIVE_WEBHOOK_ID = "wh_000000000000000000000001"
+"""The built-in endpoint behind ``/webhooks/receive``."""
+RECEIVE_CONTENT_HASH_WEBHOOK_ID = "wh_000000000000000000000002"
+"""The built-in endpoint behind ``/webhooks/receive-content-hash``."""
+
+
+class NodeBehavior(StrEnum):
+    """What an event of the endpoint does at its workflow's node."""
+
+    AUTO = "auto"
+    START_ONLY = "start_only"
+    TRIGGER_ONLY = "trigger_only"
+
+
+class Dedupe(StrEnum):
+    """What makes two arrivals the same event."""
+
+    AUTO = "auto"
+    """The provider's delivery id, else the envelope's ``event_id``, else an ``Idempotency-Key`` header, else nothing."""
+    CONTENT = "content"
+    """The SHA-256 of the body."""
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """What a user sets on an endpoint."""
+
+    authentication_required: bool = True
+    allowed_event_types: tuple[str, ...] = ()
+    """Exact types or wildcards (``order.*``); empty allows all."""
+    max_payload_size: int = 1024
+    """KB."""
+    rate_limit_per_minute: int | None = None
+    """Per endpoint and client; 0 is none. Unset: 60 for ``generic``, 0 for providers that sign."""
+    webhook_timeout: int = 30
+    """Seconds for one attempt of the work."""
+    enable_cors: bool = True
+    node_behavior: NodeBehavior = NodeBehavior.AUTO
+    allowed_ips: tuple[str, ...] = ()
+    dedupe: Dedupe = Dedupe.AUTO
+    dedupe_window_days: int = 7
+    hmac: Mapping[str, Any] | None = None
+    """Options of the configurable ``hmac`` provider."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that is live until ``expires_at`` (None: until it is rotated)."""
+
+    value: str = field(repr=False)
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An inbound address, secrets in clear (they are encrypted where it is stored)."""
+
+    number: int
+    webhook_id: str
+    name: str
+    slug: str | None
+    provider: str
+    tenant: str
+    workflow_id: str | None
+    node_id: str | None
+    config: EndpointConfig
+    secrets: tuple[Secret, ...] = field(repr=False)
+    """What the sender signs with; the newest first. For ``generic`` the bearer tokens."""
+    is_active: bool
+    is_paused: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class InvalidConfig(ValueError):
+    """A config that cannot be; ``problems`` are ``(key, what is wrong)``."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems
+        super().__init__("; ".join(f"{key}: {what}" for key, what in problems))
+
+
+def read_config(values: Mapping[str, Any]) -> EndpointConfig:
+    """The config in ``values`` (as JSON gives them), with defaults for what is not there.
+
+    Raises InvalidConfig naming every unknown key, wrong type and impossible value.
+    """
+    known = {entry.name for entry in fields(EndpointConfig)}
+    problems = [(key, "unknown key") for key in values if key not in known]
+    read: dict[str, Any] = {}
+    for key in known & values.keys():
+        try:
+            read[key] = _READERS[key](values[key])
+        except ValueError as error:
+            problems.append((key, str(error)))
+    if problems:
+        raise InvalidConfig(sorted(problems))
+    return EndpointConfig(**read)
+
+
+def show_config(config: EndpointConfig) -> dict[str, Any]:
+    """The config as JSON gives it back; ``hmac`` only where it is set."""
+    shown = {entry.name: getattr(config, entry.name) for entry in fields(config)}
+    shown |= {"allowed_event_types": list(config.allowed_event_types), "allowed_ips": list(config.allowed_ips)}
+    return {key: value for key, value in shown.items() if not (key == "hmac" and value is None)}
+
+
+def _boolean(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("must be true or false")
+    return value
+
+
+def _whole(lowest: int, highest: int) -> Any:
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return value
+
+    return read
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError("must be a list of strings")
+    return tuple(value)
+
+
+def _networks(value: object) -> tuple[str, ...]:
+    networks = _strings(value)
+    for network in networks:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError(f"{network!r} is not an address or a CIDR range") from None
+    return networks
+
+
+def _one_of(choices: type[StrEnum]) -> Any:
+    def read(value: object) -> StrEnum:
+        if not isinstance(value, str) or value not in list(choices):
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return choices(value)
+
+    return read
+
+
+def _object(value: object) -> Mapping[str, Any] | None:
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError("must be an object")
+    return value
+
+
+_READERS: dict[str, Any] = {
+    "authentication_required": _boolean,
+    "allowed_event_types": _strings,
+    "max_payload_size": _whole(1, MAX_PAYLOAD_KB),
+    "rate_limit_per_minute": lambda value: None if value is None else _whole(0, 1_000_000)(value),
+    "webhook_timeout": _whole(1, 3600),
+    "enable_cors": _boolean,
+    "node_behavior": _one_of(NodeBehavior),
+    "allowed_ips": _networks,
+    "dedupe": _one_of(Dedupe),
+    "dedupe_window_days": _whole(1, 365),
+    "hmac": _object,
+}

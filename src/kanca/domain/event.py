@@ -1,0 +1,84 @@
+"""Events: what was received, kept as it was, and what it is read as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+DEFAULT_TYPE = "webhook.received"
+ENVELOPE_KEYS = frozenset({"event_type", "event_id", "data", "source", "timestamp", "correlation_id"})
+
+MAX_TYPE_LENGTH = 256
+MAX_SOURCE_ID_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event about to be accepted. Immutable from here on."""
+
+    id: UUID
+    endpoint: int
+    """The endpoint's number; 0 for published events."""
+    tenant: str
+    type: str
+    received_at: datetime
+    source_event_id: str | None
+    correlation_id: str
+    request: bytes
+    """How it came, as JSON: ``{"method","path","ip","user_agent","headers":[[name,value]…],"authenticated","test"}``."""
+    body: bytes
+    """The exact bytes (after HTTP content decoding there may be none other; the signature was checked on these)."""
+    dedupe_key: UUID | None
+    """128 bits of SHA-256 over endpoint and key; None when the endpoint does not dedupe it."""
+    dedupe_until: datetime | None
+    replay_of: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as a worker or the API reads it."""
+
+    id: UUID
+    endpoint: int
+    tenant: str
+    type: str
+    received_at: datetime
+    source_event_id: str | None
+    correlation_id: str
+    request: bytes
+    body: bytes
+    replay_of: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The event and its dispatch task are on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """The key is taken: nothing was written, the original stands."""
+
+    original: UUID
+
+
+Appended = Accepted | Duplicate
+
+
+def is_envelope(body: object) -> bool:
+    """Whether a parsed body is an envelope: a JSON object with a string ``event_type``, ``data`` absent or an object,
+    and no other top-level keys than the envelope's."""
+    return (
+        isinstance(body, Mapping)
+        and isinstance(body.get("event_type"), str)
+        and isinstance(body.get("data", {}), Mapping)
+        and body.keys() <= ENVELOPE_KEYS
+    )
+
+
+def data_of(body: Any) -> Any:
+    """The data of an event: an envelope's ``data``, else the whole body."""
+    return body.get("data", {}) if is_envelope(body) else body

@@ -1,0 +1,91 @@
+"""Ids that carry their kind and sort by time.
+
+An id is a UUIDv7 (RFC 9562, section 5.7), shown as ``evt_`` + 32 hex digits. Bits 64 to 75, the first of the random
+part, hold a shard number that is 0 for now, so that ids made today can still say where they live when there are several
+databases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+EVENT = "evt"
+RUN = "run"
+DELIVERY = "dlv"
+ATTEMPT = "att"
+DEAD_LETTER = "dl"
+KEY = "key"
+STEP = "stp"
+CALL = "call"
+
+CHOSEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What an id chosen by the user may look like (workflows, subscriptions, nodes)."""
+
+WEBHOOK_ID = re.compile(r"wh_[0-9a-f]{24}")
+
+_VERSION = 0x7 << 76
+_VARIANT = 0b10 << 62
+_HEX = re.compile(r"[0-9a-f]{32}")
+
+
+def uuid7_int(unix_ms: int, entropy: int) -> int:
+    """A UUIDv7 as a number: ``unix_ms`` in front, then 62 bits of ``entropy`` behind a shard number of 0."""
+    return (unix_ms << 80) | _VERSION | ((entropy >> 50) & 0xFFF) << 64 | _VARIANT | (entropy & ((1 << 50) - 1))
+
+
+class IdFactory:
+    """Makes ids from a clock in Unix seconds; ``correction_s`` moves it to the database's time."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self.correction_s = 0.0
+
+    def new(self) -> UUID:
+        """A new id, later than or of the same millisecond as all before it (as far as the clock is)."""
+        entropy = int.from_bytes(os.urandom(8))
+        return UUID(int=uuid7_int(int((self._now() + self.correction_s) * 1000), entropy))
+
+
+def derived_id(parent: UUID, *names: str) -> UUID:
+    """The id that follows from ``parent`` and ``names``: the same time in front, a hash behind, so that doing work
+    again after a crash gives the work the id it had."""
+    digest = hashlib.sha256(b"\x00".join([parent.bytes, *(name.encode() for name in names)])).digest()
+    return UUID(int=uuid7_int(parent.int >> 80, int.from_bytes(digest[:8])))
+
+
+def id_at(moment: datetime) -> UUID:
+    """The smallest id of that millisecond: a bound for ranges of time."""
+    return UUID(int=uuid7_int(int(moment.timestamp() * 1000), 0))
+
+
+def time_of(identifier: UUID) -> datetime:
+    """The moment, to the millisecond, at which an id was made."""
+    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+
+
+def show_id(kind: str, identifier: UUID) -> str:
+    """``evt_`` + 32 hex digits."""
+    return f"{kind}_{identifier.hex}"
+
+
+def read_id(kind: str, text: str) -> UUID | None:
+    """The id in ``text``, or None when it is not one of this kind."""
+    prefix, _, digits = text.partition("_")
+    return UUID(hex=digits) if prefix == kind and _HEX.fullmatch(digits) else None
+
+
+def new_webhook_id() -> str:
+    """``wh_`` + 24 hex digits: part of a public address, so unguessable."""
+    return "wh_" + secrets.token_hex(12)
+
+
+def new_endpoint_token() -> str:
+    """``wht_`` + 64 hex digits."""
+    return "wht_" + secrets.token_hex(32)

@@ -1,0 +1,65 @@
+"""The lifecycles, each as one enum with its prose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class EventStatus(StrEnum):
+    """What became of an event; derived from its work, never stored."""
+
+    PENDING = "pending"
+    """Some of its work is open."""
+    SUCCEEDED = "succeeded"
+    """All of its work is done, and some of it did something."""
+    DEAD = "dead"
+    """Some of its work is a dead letter, and none is open."""
+    SKIPPED = "skipped"
+    """Nothing wanted it; the outcome says why."""
+
+
+class OutcomeStatus(StrEnum):
+    """How one piece of an event's work ended."""
+
+    SUCCEEDED = "succeeded"
+    DEAD = "dead"
+    SKIPPED = "skipped"
+    EXPANDED = "expanded"
+    """Not an end: the dispatch turned into several pieces of work, each with an outcome of its own."""
+
+
+class RunStatus(StrEnum):
+    """Where a run of a workflow is."""
+
+    PENDING = "pending"
+    """Created, not begun."""
+    RUNNING = "running"
+    """A worker is at it, or its next attempt is scheduled."""
+    WAITING = "waiting"
+    """Parked at a node until something arrives."""
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """A node ran out of attempts; the dead letter has the cause."""
+    CANCELLED = "cancelled"
+
+
+def event_status(outcomes: Iterable[tuple[OutcomeStatus, int | None]]) -> EventStatus:
+    """The status of an event whose outcomes are ``(status, works)``.
+
+    ``works`` is the number of pieces of work the event has in all; it stands on the outcome of the dispatch (or of the
+    only piece of work) and is None on every other one. Until it is known, and until that many pieces have ended, the
+    event is pending.
+    """
+    expected: int | None = None
+    ended: list[OutcomeStatus] = []
+    for status, works in outcomes:
+        if works is not None:
+            expected = works
+        if status is not OutcomeStatus.EXPANDED:
+            ended.append(status)
+    if expected is None or len(ended) < expected:
+        return EventStatus.PENDING
+    if OutcomeStatus.DEAD in ended:
+        return EventStatus.DEAD
+    return EventStatus.SUCCEEDED if OutcomeStatus.SUCCEEDED in ended else EventStatus.SKIPPED

@@ -1,0 +1,259 @@
+"""Tasks: the rows of the durable queue, and what a worker may say of one when it is done with it.
+
+A task's life:
+
+    ready ──claim──► running ──Done/Dead──► (row gone; an outcome or a dead letter stands for it)
+      ▲                │ │ │
+      │   HandBack     │ │ └─Park──► parked ──unpark──► ready
+      ├────────────────┘ └──Retry──► scheduled ──due──► ready
+      └──rescue (the worker's lease expired: crashes + 1; after the third the task is dead)
+
+``fence`` grows by one with every claim and is never reset. Whoever finishes a task names the fence it was claimed with;
+a worker that lost its lease names an old one, and nothing it says is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import IntEnum
+from uuid import UUID
+
+from kanca.domain.status import OutcomeStatus, RunStatus
+
+LANES = 64
+"""Fairness classes of the queue: tasks of one target share a lane, and claims take from all lanes in turn."""
+
+
+class TaskKind(IntEnum):
+    """What a worker has to do."""
+
+    DISPATCH = 1
+    """Find an event's targets. ``ref`` is the event, ``target`` the endpoint."""
+    CALL = 2
+    """Call a handler with an event. ``ref`` is the event, ``target`` the handler."""
+    RUN = 3
+    """Go on with a run. ``ref`` is the run, ``target`` the workflow."""
+
+
+class TaskState(IntEnum):
+    READY = 0
+    """Claimable, in the order of ``position`` within its lane."""
+    RUNNING = 1
+    """A worker holds it under its lease."""
+    SCHEDULED = 2
+    """Waits for ``due_at``."""
+    PARKED = 3
+    """Waits for something else: its endpoint is paused, or an earlier task with its order key is unfinished."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """Work to be done."""
+
+    kind: TaskKind
+    ref: UUID
+    target: int
+    detail: bytes | None = None
+    """What the worker needs besides the ids, as JSON: small."""
+    order_key: int | None = None
+    """Tasks of one target with the same key run one after the other, in the order of their events. Born parked."""
+    due_at: datetime | None = None
+    """Not before this moment; None is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A claimed task."""
+
+    id: int
+    kind: TaskKind
+    ref: UUID
+    target: int
+    detail: bytes | None
+    order_key: int | None
+    attempt: int
+    """Attempts that failed so far; the one that starts now is number ``attempt + 1``."""
+    crashes: int
+    """Workers that died holding it."""
+    fence: int
+
+
+def lane_of(kind: TaskKind, target: int) -> int:
+    """The lane of a target's tasks. A multiplicative hash (Knuth): neighbours in number are not neighbours in lane."""
+    return ((target * 8 + kind) * 2654435761 & 0xFFFFFFFF) >> 26
+
+
+def order_key_of(text: str) -> int:
+    """An order key as the 63-bit number that the queue compares."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+# What a worker says of a task -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is finished, whatever the outcome rows say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Another attempt after ``delay``; the one that ended counts."""
+
+    delay: timedelta
+    attempt: int
+    """The number of failed attempts from now on (a step that succeeded before the failing one resets it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Out of attempts; ``Records.dead_letters`` says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandBack:
+    """Not begun, or given up at shutdown: ready again at once, and no attempt is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Not now: it waits until it is unparked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """It goes on under the same lease; what is recorded with this is a checkpoint."""
+
+
+Disposition = Done | Retry | Dead | HandBack | Park | Keep
+
+
+@dataclass(frozen=True, slots=True)
+class Becomes:
+    """The task is about something more definite from now on: a dispatch with one target becomes the work itself."""
+
+    kind: TaskKind
+    ref: UUID
+    target: int
+    detail: bytes | None = None
+
+
+# What is recorded in the same transaction ---------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one piece of an event's work ended, with its last attempt. One row per ``(event, work)``."""
+
+    event_id: UUID
+    work: str
+    """``dispatch``, ``handler:<name>``, ``workflow:<id>``."""
+    status: OutcomeStatus
+    works: int | None = None
+    """On the dispatch, or on the only piece of work: how many pieces the event has (see ``event_status``)."""
+    reason: str | None = None
+    """The code of why it was skipped or is dead."""
+    result: bytes | None = None
+    """What the work returned, as JSON."""
+    attempt_number: int = 1
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    ref: UUID | None = None
+    """The run, or the dead letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One failed try of a piece of work (the successful one is part of its outcome)."""
+
+    id: UUID
+    event_id: UUID | None
+    work: str
+    call_id: UUID
+    attempt_number: int
+    started_at: datetime
+    finished_at: datetime
+    code: str
+    error: bytes
+    """The cause as JSON: ``{"code", "message", …}``."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A piece of work out of attempts, with all that a retry needs. Keeps its own copy of the body."""
+
+    id: UUID
+    kind: TaskKind
+    ref: UUID
+    target: int
+    detail: bytes | None
+    order_key: int | None
+    event_id: UUID | None
+    work: str
+    endpoint: int | None
+    tenant: str
+    event_type: str
+    attempts: int
+    code: str
+    error: bytes
+    failed_at: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RunChange:
+    """A run as it is from now on (inserted when it is new)."""
+
+    id: UUID
+    workflow_id: str
+    version: int
+    event_id: UUID | None
+    status: RunStatus
+    started_at: datetime
+    input: bytes | None = None
+    """The data of a run that was started by hand, as JSON; otherwise the event has it."""
+    finished_at: datetime | None = None
+    output: bytes | None = None
+    error: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One execution of a node in a run, stored once it ended. A stored step never runs again by itself."""
+
+    id: UUID
+    run_id: UUID
+    node_id: str
+    iteration: int
+    status: OutcomeStatus
+    port: str | None
+    input: bytes | None
+    output: bytes | None
+    error: bytes | None
+    attempt_number: int
+    started_at: datetime
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Rows that are written in the transaction that ends, retries or checkpoints a task."""
+
+    outcomes: tuple[Outcome, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
+    runs: tuple[RunChange, ...] = ()
+    steps: tuple[Step, ...] = ()
+    tasks: tuple[NewTask, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a worker says of a claimed task. Written whole, or, when the fence is old, not at all."""
+
+    task: Task
+    disposition: Disposition
+    records: Records = field(default_factory=Records)
+    becomes: Becomes | None = None

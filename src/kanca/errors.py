@@ -1,0 +1,202 @@
+"""Every error that Kanca raises on purpose, as one tree.
+
+    KancaError
+    ├── InvalidInput            422  something given to us cannot be
+    │   ├── InvalidSetting           a setting, at start
+    │   ├── InvalidExpression        a CEL expression, when saved
+    │   ├── InvalidWorkflow          a workflow definition, when saved
+    │   ├── InvalidSecret            a secret that its provider cannot have issued
+    │   └── UnknownProvider          a provider that is not in the catalogue
+    ├── Unauthenticated         401  no key, or a wrong one
+    ├── Forbidden               403  the key is right, the request is not allowed
+    ├── NotFound                404
+    ├── Conflict                409  right in itself, impossible in the present state
+    ├── TooManyRequests         429
+    │   └── CommitQueueFull          more requests wait for a commit than may
+    ├── Unavailable             503  try again later
+    │   ├── DatabaseUnavailable
+    │   ├── CommitTimeout            the database did not answer in time; the commit may have happened
+    │   └── ShuttingDown
+    ├── ExpressionFailed             an expression that was valid failed on this input
+    └── EgressError                  an outgoing request
+        ├── EgressRefused            the guard forbids the address
+        ├── EgressTimeout
+        └── EgressFailed
+
+An error carries a stable ``code``, facts, and a sentence in ``detail``. ``kanca.api.problems`` turns the tree into
+``application/problem+json`` and ``kanca.cli`` turns it into exit codes. Codes never change their meaning. What an
+ingest request is refused for is a value (``kanca.ingest.refusal``), not an exception: refusing is ordinary work there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class KancaError(Exception):
+    """Something went wrong inside Kanca."""
+
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, detail: str = "", **facts: Any) -> None:
+        """``detail`` is a sentence for people (default: the class's docstring); ``facts`` are extra members of the problem body."""
+        self.detail = detail or (type(self).__doc__ or self.title).splitlines()[0]
+        self.facts = facts
+        super().__init__(self.detail)
+
+
+class InvalidInput(KancaError):
+    """What was given cannot be accepted."""
+
+    code = "invalid_input"
+    title = "Invalid input"
+    status = 422
+    exit_code = 2
+
+
+class InvalidSetting(InvalidInput):
+    """A setting has a value that it cannot have."""
+
+    code = "invalid_setting"
+    title = "Invalid setting"
+
+
+class InvalidExpression(InvalidInput):
+    """The expression cannot be used."""
+
+    code = "invalid_expression"
+    title = "Invalid expression"
+
+
+class InvalidWorkflow(InvalidInput):
+    """The workflow definition has problems."""
+
+    code = "invalid_workflow"
+    title = "Invalid workflow"
+
+
+class InvalidSecret(InvalidInput):
+    """The secret is not one that this provider issues."""
+
+    code = "invalid_secret"
+    title = "Invalid secret"
+
+
+class UnknownProvider(InvalidInput):
+    """There is no such provider."""
+
+    code = "unknown_provider"
+    title = "Unknown provider"
+
+
+class Unauthenticated(KancaError):
+    """A key is required, and none or a wrong one was given."""
+
+    code = "unauthenticated"
+    title = "Authentication required"
+    status = 401
+    exit_code = 3
+
+
+class Forbidden(KancaError):
+    """This is not allowed."""
+
+    code = "forbidden"
+    title = "Forbidden"
+    status = 403
+    exit_code = 3
+
+
+class NotFound(KancaError):
+    """There is no such thing."""
+
+    code = "not_found"
+    title = "Not found"
+    status = 404
+    exit_code = 4
+
+
+class Conflict(KancaError):
+    """The present state does not allow this."""
+
+    code = "conflict"
+    title = "Conflict"
+    status = 409
+    exit_code = 5
+
+
+class TooManyRequests(KancaError):
+    """Too many requests."""
+
+    code = "too_many_requests"
+    title = "Too many requests"
+    status = 429
+    exit_code = 6
+
+
+class CommitQueueFull(TooManyRequests):
+    """More requests wait to be stored than this process takes."""
+
+    code = "commit_queue_full"
+
+
+class Unavailable(KancaError):
+    """The service cannot do this now; try again later."""
+
+    code = "unavailable"
+    title = "Service unavailable"
+    status = 503
+    exit_code = 6
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached."""
+
+    code = "database_unavailable"
+
+
+class CommitTimeout(Unavailable):
+    """The database did not answer in time; whether the commit happened is not known."""
+
+    code = "commit_timeout"
+
+
+class ShuttingDown(Unavailable):
+    """The process is shutting down."""
+
+    code = "shutting_down"
+
+
+class ExpressionFailed(KancaError):
+    """The expression failed on this input."""
+
+    code = "expression_failed"
+    title = "Expression failed"
+
+
+class EgressError(KancaError):
+    """An outgoing request did not work."""
+
+    code = "egress_error"
+    title = "Outgoing request failed"
+
+
+class EgressRefused(EgressError):
+    """The address may not be reached from here."""
+
+    code = "egress_refused"
+
+
+class EgressTimeout(EgressError):
+    """The outgoing request took too long."""
+
+    code = "egress_timeout"
+
+
+class EgressFailed(EgressError):
+    """The outgoing request failed."""
+
+    code = "egress_failed"

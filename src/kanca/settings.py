@@ -1,0 +1,99 @@
+"""Every setting of Kanca, each declared once: name, type, default, sentence.
+
+Settings come from ``KANCA_*`` environment variables, else from ``kanca.toml`` in the working directory (or the file named
+by ``KANCA_CONFIG``), else from the defaults here. The reference page, the sample file and ``kanca config show`` are made
+from these declarations.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from kanca.errors import InvalidSetting
+
+PREFIX = "KANCA_"
+
+
+def _split(value: object) -> object:
+    """Lists are comma-separated in the environment and real lists in TOML."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class Settings(BaseModel):
+    """The settings of one process: read once, never changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: str = Field(
+        "sqlite:///kanca.db",
+        description="Where everything is stored: `sqlite:///path` or `postgresql://user@host/db` (unix socket: `postgresql://user@/db?host=/path`).",
+    )
+    redis_url: str | None = Field(None, description="Redis or Valkey for what several machines share. Not needed on one machine.")
+    secret_key: SecretStr | None = Field(
+        None,
+        description="Encrypts stored secrets. A comma-separated list rotates: the first encrypts, all decrypt. Unset, SQLite makes `kanca.key` beside the database; PostgreSQL refuses to start.",
+    )
+    admin_key: SecretStr | None = Field(None, description="The bearer key of the management API. Required unless Kanca is bound to a loopback address.")
+    webhook_secret: SecretStr | None = Field(None, description="The secret of the built-in endpoint `/webhooks/receive`; unset, the route is 404.")
+    public_url: str | None = Field(None, description="The address senders see, for example `https://hooks.example.com`.")
+    trusted_proxies: Words = Field((), description="CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.")
+    require_https: bool = Field(False, description="Refuse webhooks that did not come over HTTPS (as a trusted proxy says).")
+    egress_allow: Words = Field((), description="CIDR ranges and host names that outgoing requests may reach although they are private.")
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
+    gateways: int = Field(1, ge=0, le=64, description="Gateway processes; more than one needs PostgreSQL.")
+    workers: int = Field(1, ge=0, le=64, description="Worker processes.")
+    app: str | None = Field(None, description="Where your handlers are: `module:object`.")
+    auto_migrate: bool = Field(True, description="Bring the database's schema up to date when `serve` starts.")
+    worker_concurrency: int = Field(10, ge=1, le=10_000, description="Pieces of work that one worker process has in hand at once.")
+    worker_lease_seconds: float = Field(10.0, ge=1, le=300, description="A worker that gave no sign for this long is taken for dead, and its work is given to others.")
+    worker_poll_seconds: float = Field(1.0, gt=0, le=60, description="How often an idle worker looks for work although nobody woke it.")
+    queue_max_tasks: int = Field(1_000_000, ge=1, description="Due inbound tasks above which ingest answers 503 (from 95 % of it).")
+    commit_queue_max: int = Field(2_000, ge=1, description="Requests that may wait for a commit in one gateway; more are answered 429.")
+    commit_timeout_seconds: float = Field(10.0, gt=0, le=300, description="The longest that a request waits for its commit before it is answered 503.")
+    body_timeout_seconds: float = Field(30.0, gt=0, le=600, description="The longest that a sender may take to send a body.")
+    min_free_disk_mb: int = Field(256, ge=0, description="Free disk below which ingest answers 503 (SQLite).")
+    retention_days: int = Field(30, ge=1, le=3650, description="How long events and what became of them are kept.")
+    shutdown_seconds: float = Field(20.0, ge=0, le=600, description="How long a stopping process finishes what it has in hand before it hands the rest back.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="`debug`, `info`, `warning` or `error`.")
+    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal, JSON elsewhere.")
+
+
+def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
+    """The settings from the environment, the configuration file and ``overrides`` (those that are not None win).
+
+    Raises InvalidSetting, naming every setting that cannot be.
+    """
+    path = Path(environ.get(PREFIX + "CONFIG", "kanca.toml"))
+    values: dict[str, Any] = {}
+    if path.is_file():
+        try:
+            values |= tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidSetting(f"{path} is not valid TOML: {error}") from None
+    elif PREFIX + "CONFIG" in environ:
+        raise InvalidSetting(f"{PREFIX}CONFIG names {path}, which is not there")
+    values |= {name: environ[PREFIX + name.upper()] for name in Settings.model_fields if PREFIX + name.upper() in environ}
+    values |= {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise InvalidSetting("; ".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
+    return f"{PREFIX}{name.upper()}: {problem['msg']}"

@@ -1,0 +1,157 @@
+"""What the rest of Kanca asks of a database.
+
+Two narrow ports carry the hot statements (``Accepting`` for ingest, ``QueueStore`` for the queue), written by hand for
+each database in ``storage.dialects``. Everything else is SQLAlchemy Core, written once in the query modules beside this
+one: plain functions that take a connection and are run by ``Database.read`` and ``Database.write``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from kanca.domain.event import Appended, NewEvent
+from kanca.domain.task import Completion, NewTask, Task, TaskKind
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Accepting(Protocol):
+    """Makes events durable."""
+
+    async def append(self, batch: Sequence[NewEvent]) -> list[Appended | Exception]:
+        """Store every event that is new, with its dispatch task, in one transaction; the answers are in the batch's order.
+
+        An event whose dedupe key is taken (within its window), by the store or by an earlier event of the batch, is a
+        ``Duplicate`` of that one. An event whose values the database refuses is answered with the error, alone: the
+        rest of the batch is stored. Raises DatabaseUnavailable when nothing could be stored.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a worker can do."""
+
+    targets: Mapping[TaskKind, frozenset[int]]
+    """Kinds that are missing are claimed whatever their target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """What a rescue found."""
+
+    returned: int
+    """Tasks that are ready again."""
+    lost: tuple[Task, ...]
+    """Tasks that lost a worker too often: claimed by the rescuer (fenced), to be finished as dead."""
+
+
+class QueueStore(Protocol):
+    """The durable queue. All due times and leases are compared with the database's clock."""
+
+    async def register(self, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta) -> int:
+        """Enter a worker and give its number."""
+        ...
+
+    async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:
+        """Extend a worker's lease. False: it has expired and was cleared away; whatever the worker holds is no longer its own."""
+        ...
+
+    async def leave(self, worker: int) -> int:
+        """Sign a worker off: all that it still holds is ready again, at no cost. Gives how many."""
+        ...
+
+    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+        """Add tasks in a transaction of its own."""
+        ...
+
+    async def claim(
+        self, worker: int, limit: int, capabilities: Capabilities, lanes: Sequence[int], floors: Mapping[int, int]
+    ) -> list[tuple[Task, int]]:
+        """Claim up to ``limit`` ready tasks, fairly over ``lanes``, from each lane's floor upward; each with its position.
+
+        A task that two workers died of is claimed only alone (``limit`` is then used up by it: see ``queue.claiming``).
+        Claims nothing when the worker's lease has expired.
+        """
+        ...
+
+    async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool]:
+        """Write the completions in one transaction; False for a task that is no longer this worker's: nothing of it was written."""
+        ...
+
+    async def promote(self, limit: int) -> tuple[int, datetime | None]:
+        """Make due scheduled tasks ready, and parked ordered tasks that nothing precedes any more. Gives how many, and when the next is due."""
+        ...
+
+    async def rescue(self, rescuer: int, max_crashes: int) -> Rescued:
+        """Return the running tasks of workers whose lease has expired, and clear those workers away."""
+        ...
+
+    async def unpark(self, kind: TaskKind, target: int) -> int:
+        """Make a target's parked tasks (those without an order key) ready."""
+        ...
+
+    async def backlog(self, limit: int) -> int:
+        """How many inbound tasks are due (ready or running), counted up to ``limit``."""
+        ...
+
+
+class Waker(Protocol):
+    """Tells idle workers that there is work."""
+
+    def wake(self) -> None:
+        """Say so: at once in this process, within milliseconds in the others. Never blocks, never fails."""
+        ...
+
+    async def wait(self, timeout: timedelta) -> bool:
+        """Wait until somebody said so, or until the time is over (False)."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """An open database."""
+
+    accepting: Accepting
+    queue: QueueStore
+
+    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query function in a read-only transaction. Raises DatabaseUnavailable."""
+        ...
+
+    async def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a changing function in one transaction, which is rolled back when it raises. Raises DatabaseUnavailable."""
+        ...
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        ...
+
+    async def migrate(self) -> None:
+        """Bring the schema up to date; several processes may call this at once."""
+        ...
+
+    async def prepare_storage(self, days_ahead: int = 14) -> None:
+        """Make the room that coming days need (partitions, where the database has them)."""
+        ...
+
+    async def drop_expired(self, before: datetime) -> int:
+        """Delete what is older than ``before`` and finished; gives how much (rows or partitions)."""
+        ...
+
+    def waker(self) -> Waker:
+        """How processes on this database wake each other's workers."""
+        ...
+
+    async def warnings(self) -> list[str]:
+        """Sentences about settings of the database that break a promise (fsync off, a pooler in the way…)."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,292 @@
+"""The tables of Kanca.
+
+They live in the PostgreSQL schema ``kanca``; on SQLite the schema becomes the prefix ``kanca_``. Only ``tasks``, ``runs``
+and what people configure ever change; everything else is written once. No foreign key points at a partitioned table.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+from kanca.domain.task import TaskState
+from kanca.storage.types import Id, Instant, Number
+
+SCHEMA = "kanca"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    },
+)
+
+BY_DAY = {"postgresql_partition_by": "RANGE (id)"}
+"""Partitioned by day, by the UUIDv7 itself."""
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("number", Integer, Identity(start=100), primary_key=True),
+    Column("webhook_id", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("slug", Text),
+    Column("provider", Text, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("workflow_id", Text),
+    Column("node_id", Text),
+    Column("config", Text, nullable=False),
+    Column("secrets", LargeBinary, nullable=False, comment="encrypted: [{value, expires_at}]"),
+    Column("is_active", Boolean, nullable=False),
+    Column("is_paused", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+)
+live_slug = Index(
+    "ix_endpoints_slug",
+    endpoints.c.slug,
+    unique=True,
+    postgresql_where=text("deleted_at IS NULL"),
+    sqlite_where=text("deleted_at IS NULL"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("subject", Text, primary_key=True, comment="endpoints, workflows, handlers: what a process keeps in memory"),
+    Column("version", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint", Integer, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("received_at", Instant, nullable=False),
+    Column("source_event_id", Text),
+    Column("correlation_id", Text, nullable=False),
+    Column("request", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("replay_of", Id),
+    Index(None, "endpoint", "id"),
+    **BY_DAY,
+)
+
+dedupe = Table(
+    "dedupe",
+    metadata,
+    Column("key", Id, primary_key=True),
+    Column("event_id", Id, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Number, Identity(), primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("target", Integer, nullable=False),
+    Column("position", BigInteger, nullable=False, comment="microseconds; the order within a lane"),
+    Column("ref", Id, nullable=False),
+    Column("due_at", Instant),
+    Column("attempt", SmallInteger, nullable=False, server_default="0"),
+    Column("crashes", SmallInteger, nullable=False, server_default="0"),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("worker", Integer),
+    Column("order_key", BigInteger),
+    Column("detail", LargeBinary),
+    postgresql_with={"fillfactor": "70"},
+)
+for _name, _columns, _state in (
+    ("ready", ("lane", "position"), TaskState.READY),
+    ("scheduled", ("due_at",), TaskState.SCHEDULED),
+    ("parked", ("target", "order_key"), TaskState.PARKED),
+):
+    _where = text(f"state = {_state:d}")
+    Index(f"ix_tasks_{_name}", *(tasks.c[c] for c in _columns), postgresql_where=_where, sqlite_where=_where)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("hostname", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("app", Text),
+    Column("started_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("active", Integer, nullable=False, server_default="0", comment="pieces of work in hand at the last heartbeat"),
+)
+
+handlers = Table(
+    "handlers",
+    metadata,
+    Column("number", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("app", Text, nullable=False),
+    Column("spec", Text, nullable=False, comment="what it listens to and how it is retried, as JSON"),
+    Column("announced_at", Instant, nullable=False),
+    Column("retired_at", Instant),
+)
+
+outcomes = Table(
+    "outcomes",
+    metadata,
+    Column("event_id", Id, primary_key=True),
+    Column("work", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("works", Integer),
+    Column("reason", Text),
+    Column("result", LargeBinary),
+    Column("attempt_number", SmallInteger, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Column("ref", Id),
+    postgresql_partition_by="RANGE (event_id)",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("event_id", Id),
+    Column("work", Text, nullable=False),
+    Column("call_id", Id, nullable=False),
+    Column("attempt_number", SmallInteger, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("error", LargeBinary, nullable=False),
+    Index(None, "event_id"),
+    **BY_DAY,
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("ref", Id, nullable=False),
+    Column("target", Integer, nullable=False),
+    Column("detail", LargeBinary),
+    Column("order_key", BigInteger),
+    Column("event_id", Id, index=True),
+    Column("work", Text, nullable=False),
+    Column("endpoint", Integer),
+    Column("tenant", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("error", LargeBinary, nullable=False),
+    Column("failed_at", Instant, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+statistics = Table(
+    "statistics",
+    metadata,
+    Column("endpoint", Integer, primary_key=True, autoincrement=False),
+    Column("span", Integer, primary_key=True, autoincrement=False, comment="seconds: 60, 3600, or 0 for the total"),
+    Column("started_at", Instant, primary_key=True),
+    Column("writer", Text, primary_key=True),
+    Column("accepted", BigInteger, nullable=False, server_default="0"),
+    Column("duplicates", BigInteger, nullable=False, server_default="0"),
+    Column("rejected", BigInteger, nullable=False, server_default="0"),
+    Column("dead", BigInteger, nullable=False, server_default="0"),
+    Column("response_us", BigInteger, nullable=False, server_default="0", comment="summed over accepted and duplicates"),
+    Column("last_accepted_at", Instant),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("endpoint", Integer, nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("status", SmallInteger, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("request", LargeBinary, nullable=False, comment="method, path, redacted headers, head of the body"),
+    Index(None, "endpoint", "id"),
+)
+
+workflows = Table(
+    "workflows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("tenant", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False, comment="the newest"),
+    Column("published_version", Integer),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+
+workflow_versions = Table(
+    "workflow_versions",
+    metadata,
+    Column("workflow_id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("definition", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("event_id", Id),
+    Column("status", Text, nullable=False),
+    Column("input", LargeBinary),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("output", LargeBinary),
+    Column("error", LargeBinary),
+    Index(None, "workflow_id", "id"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("run_id", Id, nullable=False),
+    Column("node_id", Text, nullable=False),
+    Column("iteration", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("port", Text),
+    Column("input", LargeBinary),
+    Column("output", LargeBinary),
+    Column("error", LargeBinary),
+    Column("attempt_number", SmallInteger, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    Index(None, "run_id"),
+    **BY_DAY,
+)
+
+PARTITIONED = (events, outcomes, attempts, steps)
+"""Tables that PostgreSQL keeps a partition a day of."""
+
