@@ -5,6 +5,7 @@
     │   ├── InvalidSetting           a setting, at start
     │   ├── InvalidExpression        a CEL expression, when saved
     │   ├── InvalidWorkflow          a workflow definition, when saved
+    │   ├── InvalidProvider          a provider's spec, or an endpoint's options for it, when saved
     │   ├── InvalidSecret            a secret that its provider cannot have issued
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
@@ -76,6 +77,13 @@ class InvalidWorkflow(InvalidInput):
 
     code = "invalid_workflow"
     title = "Invalid workflow"
+
+
+class InvalidProvider(InvalidInput):
+    """The provider's spec, or the endpoint's options for it, cannot be used."""
+
+    code = "invalid_provider"
+    title = "Invalid provider"
 
 
 class InvalidSecret(InvalidInput):
