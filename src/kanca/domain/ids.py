@@ -1,8 +1,8 @@
 """Ids that carry their kind and sort by time.
 
-An id is a UUIDv7 (RFC 9562, section 5.7), shown as ``evt_`` + 32 hex digits. Bits 64 to 75, the first of the random
-part, hold a shard number that is 0 for now, so that ids made today can still say where they live when there are several
-databases.
+An id is a UUIDv7 (RFC 9562, section 5.7), shown as ``evt_`` + 32 hex digits. The twelve bits behind the version hold a
+shard number that is 0 for now, so that ids made today can still say where they live when there are several databases;
+the 62 bits after the variant are random.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ WEBHOOK_ID = re.compile(r"wh_[0-9a-f]{24}")
 
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
+_RANDOM = (1 << 62) - 1
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
 def uuid7_int(unix_ms: int, entropy: int) -> int:
-    """A UUIDv7 as a number: ``unix_ms`` in front, then 62 bits of ``entropy`` behind a shard number of 0."""
-    return (unix_ms << 80) | _VERSION | ((entropy >> 50) & 0xFFF) << 64 | _VARIANT | (entropy & ((1 << 50) - 1))
+    """A UUIDv7 as a number: ``unix_ms`` in front, shard 0, and the low 62 bits of ``entropy``."""
+    return (unix_ms << 80) | _VERSION | _VARIANT | (entropy & _RANDOM)
 
 
 class IdFactory:

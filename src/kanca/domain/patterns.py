@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_PATTERN = re.compile(r"\*|[^*\s]+(\.\*)?|\*\.[^*\s]+")
+_PATTERN = re.compile(r"\*|[^*\s]+\.\*|\*\.[^*\s]+|[^*\s]+")
 
 
 def is_pattern(text: str) -> bool:

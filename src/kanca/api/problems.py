@@ -1,0 +1,75 @@
+"""The one place that turns errors into ``application/problem+json`` (RFC 9457)."""
+
+from __future__ import annotations
+
+import http
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from kanca.errors import KancaError
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def problem(status: int, code: str, title: str, detail: str, **facts: Any) -> dict[str, Any]:
+    """A problem body. ``facts`` are further members."""
+    return {"type": f"urn:kanca:problem:{code}", "title": title, "status": status, "detail": detail, "code": code, **facts}
+
+
+def problem_response(error: KancaError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The response for an error of ours."""
+    body = problem(error.status, error.code, error.title, error.detail, **jsonable_encoder(error.facts))
+    return JSONResponse(body, error.status, dict(headers or {}), MEDIA_TYPE)
+
+
+async def _on_kanca_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, KancaError)
+    return problem_response(error, {"Retry-After": "5"} if error.status == http.HTTPStatus.SERVICE_UNAVAILABLE else None)
+
+
+async def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    # "input" is left out: it may be a secret, and it may be something JSON cannot say.
+    problems = [
+        {"location": [str(part) for part in found["loc"]], "message": found["msg"], "kind": found["type"]}
+        for found in error.errors()
+    ]
+    detail = "; ".join(f"{'.'.join(found['location'])}: {found['message']}" for found in problems)
+    return JSONResponse(
+        problem(422, "invalid_request", "Invalid request", detail, errors=problems), 422, media_type=MEDIA_TYPE
+    )
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    phrase = http.HTTPStatus(error.status_code).phrase
+    code = phrase.lower().replace(" ", "_").replace("-", "_")
+    body = problem(error.status_code, code, phrase, str(error.detail or phrase))
+    return JSONResponse(body, error.status_code, dict(error.headers or {}), MEDIA_TYPE)
+
+
+async def _on_unknown_error(request: Request, error: Exception) -> JSONResponse:
+    reference = uuid.uuid4().hex
+    log.error("internal_error", reference=reference, method=request.method, path=request.url.path, exc_info=error)
+    detail = f"Something went wrong inside Kanca. The log has it under {reference}."
+    return JSONResponse(
+        problem(500, "internal_error", "Internal error", detail, reference=reference), 500, media_type=MEDIA_TYPE
+    )
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every error response of ``app`` a problem body."""
+    app.add_exception_handler(KancaError, _on_kanca_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_unknown_error)

@@ -1,0 +1,69 @@
+"""What the supervisor hands to its children, and how a child uses it.
+
+Everything travels as inherited file descriptors, named in the environment:
+
+``KANCA_LISTEN_FD``      the listening socket that all gateways share, so that a gateway's restart refuses nobody
+``KANCA_LIFELINE_FD``    a pipe that ends when the supervisor does, however it ends: children then stop at once
+``KANCA_READY_FD``       a pipe into which a child writes a line once it works
+``KANCA_WAKE_READ_FD``, ``KANCA_WAKE_WRITE_FD``   the pipe on which gateways wake workers (see ``Database.waker``)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+import uvloop
+
+LISTEN_FD = "KANCA_LISTEN_FD"
+LIFELINE_FD = "KANCA_LIFELINE_FD"
+READY_FD = "KANCA_READY_FD"
+WAKE_READ_FD = "KANCA_WAKE_READ_FD"
+WAKE_WRITE_FD = "KANCA_WAKE_WRITE_FD"
+
+CONFIGURATION_EXIT = 78
+"""A child that ends with this (EX_CONFIG of sysexits.h) would end so again: the supervisor stops instead of restarting it."""
+
+
+class Stop:
+    """A request to stop: ``requested`` once, ``hurried`` when it was said twice or the supervisor is gone."""
+
+    def __init__(self) -> None:
+        self.requested = asyncio.Event()
+        self.hurried = asyncio.Event()
+
+    def ask(self) -> None:
+        """Stop in good order; the second time, at once."""
+        (self.hurried if self.requested.is_set() else self.requested).set()
+
+    def insist(self) -> None:
+        """Stop at once."""
+        self.requested.set()
+        self.hurried.set()
+
+
+def run_child(main: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
+    """Run a child process's ``main`` on an event loop that listens to signals and to the supervisor's lifeline."""
+
+    async def listen_and_run() -> None:
+        stop = Stop()
+        loop = asyncio.get_running_loop()
+        # A terminal sends SIGINT to the whole group; the supervisor turns it into SIGTERM for its children.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        loop.add_signal_handler(signal.SIGTERM, stop.ask)
+        if lifeline := os.environ.get(LIFELINE_FD):
+            loop.add_reader(int(lifeline), stop.insist)
+        await main(stop)
+
+    uvloop.run(listen_and_run())
+
+
+def say_ready(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the supervisor that this child works."""
+    if descriptor := environ.get(READY_FD):
+        with suppress(OSError):
+            os.write(int(descriptor), f"{name}\n".encode())

@@ -1,0 +1,173 @@
+"""The supervisor: starts gateways and workers, restarts those that die, and stops all of them in good order.
+
+It serves nothing and opens no database, so there is little that could end it. A child that dies is started again, after
+a growing delay when it keeps dying young.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from kanca.app.processes import (
+    CONFIGURATION_EXIT,
+    LIFELINE_FD,
+    LISTEN_FD,
+    READY_FD,
+    WAKE_READ_FD,
+    WAKE_WRITE_FD,
+)
+from kanca.errors import InvalidSetting
+
+log = structlog.get_logger(__name__)
+
+YOUNG = timedelta(seconds=10)
+"""A child that dies younger than this is restarted with a delay."""
+LONGEST_DELAY = timedelta(seconds=15)
+KILL_MARGIN = timedelta(seconds=5)
+"""How much longer than its own limit a stopping child is given before it is killed."""
+BIND_PATIENCE = timedelta(seconds=10)
+"""How long to wait for an address that children of a killed predecessor still hold."""
+
+
+def restart_delay(age: timedelta, deaths_in_youth: int) -> timedelta:
+    """How long to wait before a child that died at ``age`` is started again: at once, unless it keeps dying young."""
+    if age >= YOUNG or deaths_in_youth <= 1:
+        return timedelta(0)
+    return min(timedelta(seconds=0.5 * 2 ** min(deaths_in_youth - 2, 16)), LONGEST_DELAY)
+
+
+async def bind(host: str, port: int, patience: timedelta = BIND_PATIENCE) -> socket.socket:
+    """A listening socket. Raises InvalidSetting when the address cannot be had."""
+    give_up_at = time.monotonic() + patience.total_seconds()
+    while True:
+        try:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            listener = socket.create_server(address, family=family, backlog=1024)
+        except OSError as error:
+            if time.monotonic() >= give_up_at:
+                raise InvalidSetting(f"cannot listen on {host}:{port}: {error.strerror}") from None
+            await asyncio.sleep(0.1)
+        else:
+            listener.setblocking(False)
+            return listener
+
+
+@dataclass(slots=True)
+class Child:
+    """One process to keep alive."""
+
+    name: str
+    module: str
+    deaths_in_youth: int = 0
+    process: asyncio.subprocess.Process | None = None
+
+
+@dataclass
+class Supervisor:
+    """Keeps ``gateways`` and ``workers`` processes alive until it is told to stop."""
+
+    gateways: int
+    workers: int
+    listener: socket.socket | None
+    shutdown: timedelta
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    on_ready: Callable[[], None] = lambda: None
+    """Called once, when every child said for the first time that it works."""
+
+    def __post_init__(self) -> None:
+        self._children = [Child(f"gateway-{n + 1}", "kanca.app.gateway_process") for n in range(self.gateways)]
+        self._children += [Child(f"worker-{n + 1}", "kanca.app.worker_process") for n in range(self.workers)]
+        self._stopping = asyncio.Event()
+        self._exit_code = 0
+        self._waiting_for = {child.name for child in self._children}
+        self._inherited: list[int] = []
+
+    async def run(self) -> int:
+        """Start everything and stay until a signal; gives the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        self._open_descriptors()
+        await asyncio.gather(*(self._keep_alive(child) for child in self._children))
+        return self._exit_code
+
+    def _open_descriptors(self) -> None:
+        lifeline, self._lifeline_end = os.pipe()
+        self._ready, ready = os.pipe()
+        wake_read, wake_write = os.pipe()
+        for descriptor in (self._ready, wake_read, wake_write):
+            os.set_blocking(descriptor, False)
+        asyncio.get_running_loop().add_reader(self._ready, self._hear_ready)
+        names = {LIFELINE_FD: lifeline, READY_FD: ready, WAKE_READ_FD: wake_read, WAKE_WRITE_FD: wake_write}
+        if self.listener is not None:
+            names[LISTEN_FD] = self.listener.fileno()
+        self._inherited = list(names.values())
+        self.environ |= {name: str(descriptor) for name, descriptor in names.items()}
+
+    def _hear_ready(self) -> None:
+        for name in os.read(self._ready, 4096).decode().split():
+            if name in self._waiting_for:
+                self._waiting_for.discard(name)
+                if not self._waiting_for:
+                    self.on_ready()
+
+    async def _keep_alive(self, child: Child) -> None:
+        while not self._stopping.is_set():
+            started_at = time.monotonic()
+            child.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                child.module,
+                child.name,
+                env=self.environ,
+                pass_fds=self._inherited,
+            )
+            code = await self._wait(child.process)
+            if self._stopping.is_set():
+                return
+            if code == CONFIGURATION_EXIT:
+                self._exit_code = CONFIGURATION_EXIT
+                self._stop()
+                return
+            age = timedelta(seconds=time.monotonic() - started_at)
+            child.deaths_in_youth = child.deaths_in_youth + 1 if age < YOUNG else 0
+            delay = restart_delay(age, child.deaths_in_youth)
+            log.error("child_died", child=child.name, exit_code=code, restart_in_s=delay.total_seconds())
+            await self._stops_within(delay)
+
+    async def _stops_within(self, delay: timedelta) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), delay.total_seconds())
+        except TimeoutError:
+            return
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> int:
+        """The exit code of a child; once stopping, it is killed when it does not end in time."""
+        ended = asyncio.ensure_future(process.wait())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not ended.done():
+            limit = (self.shutdown + KILL_MARGIN).total_seconds()
+            await asyncio.wait({ended}, timeout=limit)
+            if not ended.done():
+                log.error("child_killed", pid=process.pid, after_s=limit)
+                process.kill()
+        return await ended
+
+    def _stop(self) -> None:
+        """Ask every child to stop; asked twice, the children hurry."""
+        self._stopping.set()
+        for child in self._children:
+            if child.process is not None and child.process.returncode is None:
+                child.process.terminate()

@@ -1,0 +1,85 @@
+"""Who may use the management API, decided purely."""
+
+from __future__ import annotations
+
+import pytest
+
+from kanca.api.access import AccessRule, is_loopback, refusal
+
+HERE = AccessRule(admin_key=None, is_bound_to_loopback=True)
+KEYED = AccessRule(admin_key="the-key", is_bound_to_loopback=True)
+HOST = (b"host", b"127.0.0.1:8000")
+
+
+@pytest.mark.parametrize(
+    "host", [b"127.0.0.1:8000", b"localhost:8000", b"localhost", b"[::1]:8000", b"127.8.8.8"]
+)
+def test_without_a_key_this_machine_may(host: bytes) -> None:
+    assert refusal(HERE, "127.0.0.1", [(b"host", host)]) is None
+
+
+@pytest.mark.parametrize("peer", ["10.0.0.5", "192.168.1.4", "::ffff:10.0.0.5", None, "not an address"])
+def test_without_a_key_another_machine_may_not(peer: str | None) -> None:
+    error = refusal(HERE, peer, [HOST])
+    assert error is not None
+    assert error.status == 403
+
+
+@pytest.mark.parametrize(
+    "host", [b"evil.example", b"evil.example:8000", b"127.0.0.1.evil.example", b"", b"localhost.evil.example"]
+)
+def test_a_rebinding_host_name_may_not(host: bytes) -> None:
+    assert refusal(HERE, "127.0.0.1", [(b"host", host)]) is not None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"x-forwarded-for", b"forwarded", b"x-real-ip", b"x-forwarded-host", b"x-forwarded-proto", b"via"],
+)
+def test_a_forwarded_request_may_not(name: bytes) -> None:
+    assert refusal(HERE, "127.0.0.1", [HOST, (name, b"127.0.0.1")]) is not None
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [b"https://evil.example", b"null", b"http://127.0.0.1:9999", b"http://127.0.0.1:8000.evil.example"],
+)
+def test_a_page_of_another_origin_may_not(origin: bytes) -> None:
+    assert refusal(HERE, "127.0.0.1", [HOST, (b"origin", origin)]) is not None
+
+
+def test_a_page_of_its_own_origin_may() -> None:
+    assert refusal(HERE, "127.0.0.1", [HOST, (b"origin", b"http://127.0.0.1:8000")]) is None
+
+
+def test_bound_elsewhere_or_mounted_a_key_is_always_required() -> None:
+    error = refusal(AccessRule(admin_key=None, is_bound_to_loopback=False), "127.0.0.1", [HOST])
+    assert error is not None
+    assert error.status == 401
+
+
+def test_with_a_key_even_this_machine_must_show_it() -> None:
+    error = refusal(KEYED, "127.0.0.1", [HOST])
+    assert error is not None
+    assert error.status == 401
+
+
+@pytest.mark.parametrize("value", [b"Bearer the-key", b"bearer the-key"])
+def test_the_key_opens_from_anywhere(value: bytes) -> None:
+    assert refusal(KEYED, "203.0.113.9", [(b"host", b"hooks.example"), (b"authorization", value)]) is None
+
+
+@pytest.mark.parametrize(
+    "value", [b"Bearer wrong", b"Bearer ", b"Basic the-key", b"the-key", b"Bearer the-key-and-more"]
+)
+def test_a_wrong_key_does_not(value: bytes) -> None:
+    error = refusal(KEYED, "127.0.0.1", [HOST, (b"authorization", value)])
+    assert error is not None
+    assert error.code == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.2", True), ("::1", True), ("localhost.", True), ("0.0.0.0", False)]
+)
+def test_loopback_is_told_from_everything_else(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

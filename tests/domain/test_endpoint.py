@@ -1,0 +1,70 @@
+"""An endpoint's config is checked whole when it is saved."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kanca.domain.endpoint import EndpointConfig, InvalidConfig, read_config, show_config
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+def test_an_empty_config_has_the_published_defaults() -> None:
+    assert show_config(read_config({})) == {
+        "authentication_required": True,
+        "allowed_event_types": [],
+        "max_payload_size": 1024,
+        "rate_limit_per_minute": None,
+        "webhook_timeout": 30,
+        "enable_cors": True,
+        "node_behavior": "auto",
+        "allowed_ips": [],
+        "dedupe": "auto",
+        "dedupe_window_days": 7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("authentication_required", 1),
+        ("allowed_event_types", "order.created"),
+        ("allowed_event_types", [1]),
+        ("max_payload_size", 0),
+        ("max_payload_size", "1024"),
+        ("max_payload_size", True),
+        ("rate_limit_per_minute", -1),
+        ("webhook_timeout", 1.5),
+        ("allowed_ips", ["10.0.0.0/99"]),
+        ("dedupe", "always"),
+        ("dedupe", []),
+        ("node_behavior", "maybe"),
+        ("hmac", "sha256"),
+        ("max_payload", 5),
+    ],
+)
+def test_what_cannot_be_is_named(key: str, value: object) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        read_config({key: value, "enable_cors": False})
+    assert [name for name, _ in caught.value.problems] == [key]
+
+
+def test_all_problems_are_named_at_once() -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        read_config({"dedupe": 1, "enable_cors": "yes", "colour": "red"})
+    assert [name for name, _ in caught.value.problems] == ["colour", "dedupe", "enable_cors"]
+
+
+@given(st.dictionaries(st.sampled_from(list(EndpointConfig.__dataclass_fields__)), json_values))
+def test_a_config_is_read_or_refused_and_reads_back_as_itself(values: dict[str, object]) -> None:
+    try:
+        config = read_config(values)
+    except InvalidConfig:
+        return
+    assert read_config(show_config(config)) == config

@@ -1,0 +1,85 @@
+"""Ids carry their kind and sort by time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kanca.domain.ids import (
+    EVENT,
+    RUN,
+    WEBHOOK_ID,
+    IdFactory,
+    derived_id,
+    id_at,
+    new_endpoint_token,
+    new_webhook_id,
+    read_id,
+    show_id,
+    time_of,
+)
+
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+
+
+@given(moments)
+def test_an_id_is_a_uuid_of_version_7_that_tells_its_millisecond(moment: datetime) -> None:
+    made = IdFactory(moment.timestamp).new()
+    assert made.version == 7
+    assert made.variant == "specified in RFC 4122"
+    assert abs(time_of(made) - moment) <= timedelta(milliseconds=1)
+
+
+@given(moments, moments)
+def test_ids_sort_by_time(one: datetime, other: datetime) -> None:
+    if abs(one - other) > timedelta(milliseconds=1):
+        first, second = IdFactory(one.timestamp).new(), IdFactory(other.timestamp).new()
+        assert (first < second) == (one < other)
+        assert (show_id(EVENT, first) < show_id(EVENT, second)) == (one < other)
+
+
+def test_the_shard_number_is_zero() -> None:
+    assert all((IdFactory().new().int >> 64) & 0xFFF == 0 for _ in range(100))
+
+
+def test_a_correction_moves_ids_to_the_databases_time() -> None:
+    factory = IdFactory(lambda: 1_700_000_000.0)
+    factory.correction_s = 3600
+    assert time_of(factory.new()) == datetime.fromtimestamp(1_700_003_600, UTC)
+
+
+def test_a_derived_id_is_the_same_every_time_and_differs_by_name() -> None:
+    parent = IdFactory().new()
+    assert derived_id(parent, "handler:a") == derived_id(parent, "handler:a")
+    assert derived_id(parent, "handler:a") != derived_id(parent, "handler:b")
+    assert derived_id(parent, "a", "b") != derived_id(parent, "ab")
+    assert time_of(derived_id(parent, "handler:a")) == time_of(parent)
+
+
+@given(st.uuids())
+def test_what_is_shown_can_be_read_back(identifier: UUID) -> None:
+    assert read_id(EVENT, show_id(EVENT, identifier)) == identifier
+
+
+@given(st.text())
+def test_anything_else_is_no_id(text: str) -> None:
+    assert read_id(RUN, text) is None
+
+
+def test_an_id_of_another_kind_is_no_id() -> None:
+    assert read_id(RUN, show_id(EVENT, IdFactory().new())) is None
+
+
+def test_the_bound_of_a_moment_is_not_above_any_id_of_it() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert all(id_at(moment) <= IdFactory(moment.timestamp).new() for _ in range(100))
+
+
+def test_addresses_and_tokens_have_their_published_form() -> None:
+    assert WEBHOOK_ID.fullmatch(new_webhook_id())
+    token = new_endpoint_token()
+    assert token.startswith("wht_")
+    assert len(bytes.fromhex(token[4:])) == 32
