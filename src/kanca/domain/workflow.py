@@ -63,8 +63,10 @@ class InvalidDefinition(ValueError):
 
 
 def read_definition(values: object) -> Definition:
-    """The definition in ``values``, as JSON gives it: ``{"id", "name"?, "nodes": [{"id", "type", "config"?}],
-    "edges"?: [{"from", "to", "port"?}]}``. The name defaults to the id.
+    """The definition in ``values``, as JSON gives it.
+
+    ``{"id", "name"?, "nodes": [{"id", "type", "config"?}], "edges"?: [{"from", "to", "port"?}]}``; the name defaults to
+    the id, an edge's port to ``out``.
 
     Raises InvalidDefinition with every missing or unknown key, wrong type and impossible value.
     """
