@@ -1,0 +1,56 @@
+"""What every test has: no network but this machine's own, and a real PostgreSQL for those that ask."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.servers.postgres import PostgresServer
+
+# A deadline per example measures the machine's mood, not the code.
+settings.register_profile("kanca", settings.get_profile("default"), deadline=None)
+settings.load_profile("kanca")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """The session's PostgreSQL 18, for every test that does not stop or kill it."""
+    with PostgresServer() as server:
+        yield server
+
+
+def pytest_configure() -> None:
+    """Refuse every address that is not this machine's, in all of the test process."""
+    sys.addaudithook(_stay_on_this_machine)
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[object, ...]) -> None:
+    match event, arguments:
+        case "socket.connect", (_, (host, *_)):
+            stays = _is_loopback(host)
+        case "socket.getaddrinfo", (host, *_):
+            stays = host in {None, "", b"", "localhost", b"localhost"} or _is_address(host)
+        case _:
+            return
+    if not stays:
+        raise RuntimeError(f"tests stay on this machine; something wanted to reach {host!r}")
+
+
+def _is_address(host: object) -> bool:
+    try:
+        ipaddress.ip_address(_text(host))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_loopback(host: object) -> bool:
+    return _is_address(host) and ipaddress.ip_address(_text(host)).is_loopback
+
+
+def _text(host: object) -> str:
+    return host.decode() if isinstance(host, bytes) else str(host)
