@@ -1,0 +1,57 @@
+"""Where a value is in a request: the name of a header, or a dotted path into the parsed body.
+
+Looking something up never raises, whatever the body is: what is not there, or is no text, is None.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", max_length=128)]
+"""A header as the provider writes it. Compared without regard to case."""
+
+BodyPath = Annotated[str, Meta(min_length=1, max_length=200)]
+"""Keys from the root of a body, with dots between; a number picks an item of a list: ``data.items.0.id``."""
+
+Path = tuple[str, ...]
+
+_MOST_KEYS = 16
+_MOST_INDEX_DIGITS = 4
+_MOST_INTEGER_BITS = 128
+
+
+def header_key(name: str | None) -> bytes | None:
+    """The header's name as requests have it; None for none."""
+    return name.lower().encode("ascii") if name else None
+
+
+def parse_path(text: str) -> Path:
+    """The keys of a path. Raises ValueError when one is empty or there are too many."""
+    keys = tuple(text.split("."))
+    if not all(keys) or len(keys) > _MOST_KEYS:
+        raise ValueError(f"`{text}` is no path: keys with dots between, at most {_MOST_KEYS}")
+    return keys
+
+
+def find(document: object, path: Path) -> object:
+    """What is at the path, or None."""
+    for key in path:
+        if isinstance(document, dict):
+            document = document.get(key)
+        elif isinstance(document, list) and key.isdecimal() and len(key) <= _MOST_INDEX_DIGITS:
+            index = int(key)
+            document = document[index] if index < len(document) else None
+        else:
+            return None
+    return document
+
+
+def text_of(value: object) -> str | None:
+    """A string as it is, an integer in decimal; None for all else, also for numbers too long for an id or a time."""
+    if isinstance(value, str):
+        return value
+    if type(value) is int and value.bit_length() <= _MOST_INTEGER_BITS:
+        return str(value)
+    return None

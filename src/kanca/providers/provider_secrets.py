@@ -1,0 +1,27 @@
+"""The secrets of endpoints: checked when they are saved, made when none is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kanca.errors import InvalidSecret
+from kanca.providers.options import configure
+from kanca.providers.spec import ProviderSpec
+
+
+def check_secret(spec: ProviderSpec, secret: str, options: Mapping[str, Any] | None = None) -> None:
+    """Do nothing when ``secret`` can be one of this provider.
+
+    Raises InvalidSecret with a sentence that says what is wrong and where the right one is found, and never quotes it.
+    """
+    form = configure(spec, options).secret
+    problem = form.problem(secret)
+    if problem:
+        where = f" It is found at: {form.where}." if form.where else ""
+        raise InvalidSecret(f"This cannot be a secret of {spec.title}: it {problem}.{where}")
+
+
+def generate_secret(spec: ProviderSpec, options: Mapping[str, Any] | None = None) -> str:
+    """A new random secret in the provider's form, of 256 bits where the form has room."""
+    return configure(spec, options).secret.generate()

@@ -1,0 +1,39 @@
+"""How the bytes of a signature are written in a header."""
+
+from __future__ import annotations
+
+import binascii
+from typing import Literal
+
+Encoding = Literal["hex", "base64", "base64url"]
+
+_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+
+
+def decode(text: bytes, encoding: Encoding) -> bytes | None:
+    """The bytes that ``text`` stands for, or None: blanks, foreign characters and loose ends are not forgiven.
+
+    Hexadecimal digits may be of either case; ``base64url`` may come without its padding.
+    """
+    try:
+        if encoding == "hex":
+            return binascii.unhexlify(text)
+        if encoding == "base64url":
+            if b"+" in text or b"/" in text:
+                return None
+            text = text.rstrip(b"=").translate(_TO_STANDARD)
+            text += b"=" * (-len(text) % 4)
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return None
+
+
+def encode(signature: bytes, encoding: Encoding) -> str:
+    """The text of a signature: lower-case hex, padded base64, or unpadded base64url."""
+    if encoding == "hex":
+        return signature.hex()
+    text = binascii.b2a_base64(signature, newline=False)
+    if encoding == "base64url":
+        text = text.translate(_TO_URL).rstrip(b"=")
+    return text.decode()

@@ -1,0 +1,93 @@
+"""Signed times: where they are, in which unit, and how far from now they may be."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from msgspec import DecodeError, Meta, Struct
+from msgspec.json import decode as decode_json
+
+from kanca.providers.locations import BodyPath, HeaderName, find, parse_path, text_of
+from kanca.providers.verdict import Refusal, RefusalCode
+
+Unit = Literal["s", "ms", "iso"]
+
+_FORMS = {
+    "s": "a plain integer of Unix seconds",
+    "ms": "a plain integer of Unix milliseconds",
+    "iso": "an RFC 3339 time with its offset",
+}
+_MOST_DIGITS = 16
+_RFC3339 = re.compile(rb"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+
+
+class Timestamp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A time that the signature covers. Without ``header`` and ``body`` it is in the signature's own header."""
+
+    header: HeaderName | None = None
+    body: BodyPath | None = None
+    """Path in a JSON body; read only after the signature was found right."""
+    unit: Unit = "s"
+    """Unix seconds, Unix milliseconds (both as plain integers), or RFC 3339."""
+    max_age_seconds: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 300
+    max_ahead_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
+
+    def __post_init__(self) -> None:
+        if self.header and self.body:
+            raise ValueError("a timestamp is in a header or in the body, not in both")
+        if self.body:
+            parse_path(self.body)
+
+    def read(self, value: bytes) -> float | None:
+        """The time in Unix seconds, or None when ``value`` has another form: no sign, no fraction, no blanks."""
+        if self.unit == "iso":
+            return _read_iso(value)
+        if not value.isdigit() or len(value) > _MOST_DIGITS:
+            return None
+        return int(value) / 1000 if self.unit == "ms" else float(int(value))
+
+    def write(self, now: float) -> str:
+        """The time ``now`` (Unix seconds) as this provider writes it."""
+        if self.unit == "iso":
+            return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return str(int(now * 1000) if self.unit == "ms" else int(now))
+
+    def read_body(self, body: bytes) -> float | Refusal:
+        """The time that is in a JSON body, in Unix seconds. The body must have been found authentic before."""
+        try:
+            value = find(decode_json(body), parse_path(self.body or ""))
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            return Refusal(
+                RefusalCode.TIMESTAMP_MALFORMED, "the body, which holds the timestamp, is not JSON"
+            )
+        if value is None:
+            return Refusal(RefusalCode.TIMESTAMP_MISSING, f"no timestamp at `{self.body}` in the body")
+        instant = self.read((text_of(value) or "").encode("ascii", "replace"))
+        return self.malformed() if instant is None else instant
+
+    def malformed(self) -> Refusal:
+        """The refusal of a timestamp that is not in this provider's form."""
+        return Refusal(RefusalCode.TIMESTAMP_MALFORMED, f"the timestamp is not {_FORMS[self.unit]}")
+
+    def judge(self, signed_at: float, now: float) -> Refusal | None:
+        """A refusal when ``signed_at`` is out of tolerance at ``now``, both in Unix seconds."""
+        age = now - signed_at
+        if age > self.max_age_seconds:
+            detail = f"timestamp is {math.ceil(age)} s old, tolerance {self.max_age_seconds} s"
+            return Refusal(RefusalCode.TIMESTAMP_TOO_OLD, detail)
+        if -age > self.max_ahead_seconds:
+            detail = f"timestamp is {math.ceil(-age)} s in the future, tolerance {self.max_ahead_seconds} s"
+            return Refusal(RefusalCode.TIMESTAMP_IN_FUTURE, detail)
+        return None
+
+
+def _read_iso(value: bytes) -> float | None:
+    if not _RFC3339.fullmatch(value):
+        return None
+    try:
+        return datetime.fromisoformat(value.decode("ascii").upper()).timestamp()
+    except (ValueError, OverflowError):
+        return None
