@@ -11,6 +11,8 @@ from hypothesis import settings
 
 from tests.servers.postgres import PostgresServer
 
+pytest_plugins = ["tests.databases"]
+
 # A deadline per example measures the machine's mood, not the code.
 settings.register_profile("kanca", settings.get_profile("default"), deadline=None)
 settings.load_profile("kanca")

@@ -6,6 +6,8 @@ and what people configure ever change; everything else is written once. No forei
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -35,8 +37,11 @@ metadata = MetaData(
     },
 )
 
-BY_DAY = {"postgresql_partition_by": "RANGE (id)"}
+BY_DAY: dict[str, Any] = {"postgresql_partition_by": "RANGE (id)"}
 """Partitioned by day, by the UUIDv7 itself."""
+
+NEVER_REUSED: dict[str, Any] = {"sqlite_autoincrement": True}
+"""A deleted row's number is not given to another row (a fence or a lease would mistake one for the other)."""
 
 endpoints = Table(
     "endpoints",
@@ -56,6 +61,7 @@ endpoints = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("deleted_at", Instant),
+    **NEVER_REUSED,
 )
 live_slug = Index(
     "ix_endpoints_slug",
@@ -95,6 +101,7 @@ dedupe = Table(
     Column("key", Id, primary_key=True),
     Column("event_id", Id, nullable=False),
     Column("expires_at", Instant, nullable=False, index=True),
+    sqlite_with_rowid=False,
 )
 
 tasks = Table(
@@ -114,15 +121,30 @@ tasks = Table(
     Column("worker", Integer),
     Column("order_key", BigInteger),
     Column("detail", LargeBinary),
-    postgresql_with={"fillfactor": "70"},
+    # Updated and deleted from all the time: room for updates within the page, and vacuum soon and unhurried by costs.
+    postgresql_with={
+        "fillfactor": "70",
+        "autovacuum_vacuum_threshold": "1000",
+        "autovacuum_vacuum_scale_factor": "0.05",
+        "autovacuum_vacuum_cost_delay": "0",
+        "autovacuum_analyze_scale_factor": "0.2",
+    },
+    **NEVER_REUSED,
 )
-for _name, _columns, _state in (
-    ("ready", ("lane", "position"), TaskState.READY),
-    ("scheduled", ("due_at",), TaskState.SCHEDULED),
-    ("parked", ("target", "order_key"), TaskState.PARKED),
+for _name, _columns, _where in (
+    ("ready", ("lane", "position"), f"state = {TaskState.READY:d}"),
+    ("scheduled", ("due_at",), f"state = {TaskState.SCHEDULED:d}"),
+    ("parked", ("target",), f"state = {TaskState.PARKED:d} AND order_key IS NULL"),
+    # Ordered tasks: those that wait for their turn, and those that have it.
+    ("waiting", ("target", "order_key", "ref", "id"), f"state = {TaskState.PARKED:d} AND order_key IS NOT NULL"),
+    ("released", ("target", "order_key"), f"state <> {TaskState.PARKED:d} AND order_key IS NOT NULL"),
 ):
-    _where = text(f"state = {_state:d}")
-    Index(f"ix_tasks_{_name}", *(tasks.c[c] for c in _columns), postgresql_where=_where, sqlite_where=_where)
+    Index(
+        f"ix_tasks_{_name}",
+        *(tasks.c[c] for c in _columns),
+        postgresql_where=text(_where),
+        sqlite_where=text(_where),
+    )
 
 workers = Table(
     "workers",
@@ -135,6 +157,7 @@ workers = Table(
     Column("expires_at", Instant, nullable=False),
     Column("concurrency", Integer, nullable=False),
     Column("active", Integer, nullable=False, server_default="0", comment="pieces of work in hand at the last heartbeat"),
+    **NEVER_REUSED,
 )
 
 handlers = Table(

@@ -1,0 +1,31 @@
+"""The one package that knows which database is underneath."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from kanca.errors import InvalidSetting
+from kanca.storage.ports import Database
+
+
+async def open_database(url: str, *, connections: int = 5) -> Database:
+    """Open the database at ``url``: ``sqlite:///path`` or ``postgresql://user@host/name`` (unix socket: ``?host=/path``).
+
+    ``connections`` is how many of each sort this process uses: for the hot statements, and for everything else.
+    Opening does not connect to a server, so one that is away is only noticed by the first question.
+    Raises InvalidSetting when the URL is neither, DatabaseUnavailable when the file cannot be opened.
+    """
+    # Each driver is loaded only where it is used.
+    match urlsplit(url).scheme:
+        case "sqlite":
+            from kanca.storage.dialects.sqlite.database import SqliteDatabase
+
+            return await SqliteDatabase.open(url, readers=connections)
+        case "postgresql" | "postgres":
+            from kanca.storage.dialects.postgresql.database import PostgresDatabase
+
+            return await PostgresDatabase.open(url, connections=connections)
+        case scheme:
+            raise InvalidSetting(
+                f"KANCA_DATABASE_URL must begin with sqlite:/// or postgresql://, not {scheme or 'nothing'}:"
+            )

@@ -1,0 +1,1 @@
+"""PostgreSQL: hot statements on asyncpg, everything else through SQLAlchemy."""

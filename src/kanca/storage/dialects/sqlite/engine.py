@@ -1,0 +1,200 @@
+"""Threads and connections: one that writes, a few that read.
+
+SQLite lets one connection write at a time. All writes of this process go through one thread that owns the writing
+connection, so they queue in memory, in order, instead of fighting for the file's lock; only other processes are waited
+for (``busy_timeout``). Readers see the last commit and never wait for the writer (WAL).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from sqlalchemy import Connection, Engine, Pool, QueuePool, StaticPool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from kanca.domain.positions import PositionClock
+from kanca.errors import DatabaseUnavailable
+from kanca.storage.dialects.sqlite.naming import name_by_prefix
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUSY_TIMEOUT_S = 10.0
+PAGE_SIZE_BYTES = 8192
+
+# The file, not the statement, is what is wrong.
+_UNAVAILABLE = {
+    sqlite3.SQLITE_BUSY: "The database is locked by another process",
+    sqlite3.SQLITE_LOCKED: "The database is locked",
+    sqlite3.SQLITE_CANTOPEN: "The database file cannot be opened",
+    sqlite3.SQLITE_PERM: "The database file may not be opened",
+    sqlite3.SQLITE_READONLY: "The database file may not be written",
+    sqlite3.SQLITE_IOERR: "The disk with the database does not work",
+    sqlite3.SQLITE_FULL: "The disk with the database is full",
+    sqlite3.SQLITE_CORRUPT: "The database file is damaged",
+    sqlite3.SQLITE_NOTADB: "The file is no database",
+}
+
+
+class Clock:
+    """The database's clock, in microseconds since 1970. ``offset_us`` is for tests."""
+
+    def __init__(self) -> None:
+        self.offset_us = 0
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1_000 + self.offset_us
+
+
+class SqliteEngine:
+    """An open SQLite file. Made by ``open``, ended by ``close``."""
+
+    def __init__(self, path: str, readers: int) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.positions = PositionClock()
+        self._write_thread = ThreadPoolExecutor(1, "kanca-sqlite-writer")
+        self._read_threads = ThreadPoolExecutor(readers, "kanca-sqlite-reader")
+        # Not autocommit as a mode, but isolation_level None: transactions begin and end where this module says.
+        self._writing = _engine(self._connect, "BEGIN IMMEDIATE", poolclass=StaticPool)
+        self._reading = _engine(
+            partial(self._connect, read_only=True),
+            "BEGIN",
+            poolclass=QueuePool,
+            pool_size=readers,
+            max_overflow=0,
+        )
+
+    @classmethod
+    async def open(cls, path: str, readers: int) -> SqliteEngine:
+        """Open the file, making it when there is none. Raises DatabaseUnavailable."""
+        engine = cls(path, readers)
+        try:
+            await engine.run_write(lambda connection: connection.execute("SELECT 1").fetchone())
+        except BaseException:
+            await engine.close()
+            raise
+        return engine
+
+    async def run_write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``change`` on the writing connection, in one transaction that is rolled back when it raises.
+
+        Raises DatabaseUnavailable; other errors of the database come as sqlite3's.
+        """
+        return await self._in_thread(self._write_thread, partial(_run_raw, self._writing, change))
+
+    async def run_read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``query`` on a reading connection: one transaction, one snapshot. Raises as ``run_write`` does."""
+        return await self._in_thread(self._read_threads, partial(_run_raw, self._reading, query))
+
+    async def write(
+        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a SQLAlchemy function in one writing transaction."""
+        work = partial(_run, self._writing, change, args, kwargs)
+        return cast(T, await self._in_thread(self._write_thread, work))
+
+    async def read(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a SQLAlchemy function in one reading transaction."""
+        work = partial(_run, self._reading, query, args, kwargs)
+        return cast(T, await self._in_thread(self._read_threads, work))
+
+    async def close(self) -> None:
+        """Finish what was begun, then close all connections."""
+        loop = asyncio.get_running_loop()
+        for thread in (self._write_thread, self._read_threads):
+            await loop.run_in_executor(None, thread.shutdown)
+        self._writing.dispose()
+        self._reading.dispose()
+
+    async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        with translated():
+            try:
+                return await asyncio.get_running_loop().run_in_executor(thread, work)
+            except RuntimeError as error:
+                if "after shutdown" in str(error):
+                    raise DatabaseUnavailable("The database is closed") from None
+                raise
+
+    def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
+        # Connections move between the reading threads, but never serve two at once.
+        connection = sqlite3.connect(
+            self.path,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        connection.create_function("kanca_now", 0, self.clock.now_us)
+        # The first two only shape a file that is still empty; a database that is shared keeps what it has.
+        for pragma in (
+            f"page_size = {PAGE_SIZE_BYTES}",
+            "auto_vacuum = INCREMENTAL",
+            "journal_mode = WAL",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+            "cache_size = -32768",
+            f"query_only = {int(read_only)}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise DatabaseUnavailable for errors that are not about the statement."""
+    try:
+        yield
+    except (sqlite3.Error, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = getattr(cause, "sqlite_errorcode", None) or 0
+        sentence = _UNAVAILABLE.get(code & 0xFF)
+        if sentence is None and "no such table" in str(cause):
+            sentence = "The database has no Kanca tables yet, or older ones: run `kanca migrate`"
+        if sentence is None:
+            raise
+        raise DatabaseUnavailable(sentence) from error
+
+
+def _engine(
+    connect: Callable[[], sqlite3.Connection], begin: str, poolclass: type[Pool], **pool: Any
+) -> Engine:
+    engine = create_engine("sqlite://", creator=connect, poolclass=poolclass, **pool)
+    name_by_prefix(engine)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _run(engine: Engine, function: Callable[..., T], args: Any, kwargs: Any) -> T:
+    with engine.begin() as connection:
+        return function(connection, *args, **kwargs)
+
+
+def _run_raw(engine: Engine, function: Callable[[sqlite3.Connection], T]) -> T:
+    pooled = engine.raw_connection()
+    try:
+        connection = cast(sqlite3.Connection, pooled.driver_connection)
+        connection.execute("BEGIN IMMEDIATE" if engine.pool.__class__ is StaticPool else "BEGIN")
+        try:
+            result = function(connection)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return result
+    finally:
+        pooled.close()

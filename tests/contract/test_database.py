@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, func, insert, select
+
+from kanca.storage.clock import now
+from kanca.storage.ports import Database
+from kanca.storage.tables import versions
+from tests.databases import ClockOffset
+
+
+def _count(connection: Connection) -> int:
+    return connection.scalar(select(func.count()).select_from(versions)) or 0
+
+
+def _add(connection: Connection, subject: str, fail: bool = False) -> None:
+    connection.execute(insert(versions).values(subject=subject, version=1))
+    if fail:
+        raise ValueError("after all, no")
+
+
+async def test_what_was_written_can_be_read(database: Database) -> None:
+    await database.write(_add, "things")
+    assert await database.read(_count) == 1
+
+
+async def test_a_change_that_raises_leaves_nothing_behind(database: Database) -> None:
+    with pytest.raises(ValueError, match="after all"):
+        await database.write(_add, "things", fail=True)
+    assert await database.read(_count) == 0
+
+
+async def test_the_clock_is_the_present_and_moves_with_its_offset(
+    database: Database, clock_offset: ClockOffset
+) -> None:
+    assert abs(await database.now() - datetime.now(UTC)) < timedelta(seconds=5)
+    await clock_offset(3600)
+    moved = await database.now()
+    assert timedelta(minutes=59) < moved - datetime.now(UTC) < timedelta(minutes=61)
+    in_sql = await database.read(lambda connection: connection.scalar(select(now)))
+    assert in_sql is not None
+    assert abs(in_sql - moved) < timedelta(seconds=5)
