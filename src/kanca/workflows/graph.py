@@ -1,0 +1,65 @@
+"""The order of a graph. Pure, and without recursion: definitions come from outside."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from kanca.domain.workflow import Edge
+
+
+class Graph:
+    """Nodes and edges, looked at from both ends. Every end of an edge is one of the nodes."""
+
+    def __init__(self, nodes: Iterable[str], edges: Iterable[Edge]) -> None:
+        incoming: dict[str, list[Edge]] = {node: [] for node in nodes}
+        outgoing: dict[str, list[Edge]] = {node: [] for node in incoming}
+        for edge in edges:
+            incoming[edge.target].append(edge)
+            outgoing[edge.source].append(edge)
+        self.incoming: Mapping[str, Sequence[Edge]] = incoming
+        self.outgoing: Mapping[str, Sequence[Edge]] = outgoing
+
+    def order(self) -> list[str]:
+        """Every node after all that lead to it; among equals, as they were given.
+
+        Nodes on a cycle, and behind one, are left out.
+        """
+        open_edges = {node: len(edges) for node, edges in self.incoming.items()}
+        free = deque(node for node, count in open_edges.items() if not count)
+        ordered: list[str] = []
+        while free:
+            node = free.popleft()
+            ordered.append(node)
+            for edge in self.outgoing[node]:
+                open_edges[edge.target] -= 1
+                if not open_edges[edge.target]:
+                    free.append(edge.target)
+        return ordered
+
+    def cycle(self) -> list[str]:
+        """The nodes of one cycle in the order of its edges, or an empty list when there is none."""
+        ordered = set(self.order())
+        left = [node for node in self.incoming if node not in ordered]
+        if not left:
+            return []
+        # Every node left out has a predecessor left out, so going backwards must come by some node twice.
+        trail: list[str] = []
+        seen: dict[str, int] = {}
+        node = left[0]
+        while node not in seen:
+            seen[node] = len(trail)
+            trail.append(node)
+            node = next(edge.source for edge in self.incoming[node] if edge.source not in ordered)
+        return trail[seen[node] :][::-1]
+
+    def reachable(self, starts: Iterable[str]) -> set[str]:
+        """The nodes that can be reached from ``starts``, these included."""
+        reached = set(starts)
+        waiting = list(reached)
+        while waiting:
+            for edge in self.outgoing[waiting.pop()]:
+                if edge.target not in reached:
+                    reached.add(edge.target)
+                    waiting.append(edge.target)
+        return reached
