@@ -25,6 +25,12 @@ from kanca.domain.status import OutcomeStatus, RunStatus
 LANES = 64
 """Fairness classes of the queue: tasks of one target share a lane, and claims take from all lanes in turn."""
 
+SUSPECT_CRASHES = 2
+"""A task that so many workers died of is a suspect: from then on it runs alone, so that nobody else dies with it."""
+
+SUSPECT_LANE = LANES
+"""Where suspects wait: no ordinary claim looks there."""
+
 
 class TaskKind(IntEnum):
     """What a worker has to do."""
@@ -38,6 +44,8 @@ class TaskKind(IntEnum):
 
 
 class TaskState(IntEnum):
+    """Where a task is in its life."""
+
     READY = 0
     """Claimable, in the order of ``position`` within its lane."""
     RUNNING = 1
@@ -61,6 +69,13 @@ class NewTask:
     """Tasks of one target with the same key run one after the other, in the order of their events. Born parked."""
     due_at: datetime | None = None
     """Not before this moment; None is now."""
+
+    @property
+    def state(self) -> TaskState:
+        """The state it is born in."""
+        if self.order_key is not None:
+            return TaskState.PARKED
+        return TaskState.READY if self.due_at is None else TaskState.SCHEDULED
 
 
 @dataclass(frozen=True, slots=True)

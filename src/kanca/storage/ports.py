@@ -43,6 +43,29 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneAsk:
+    """What a claim wants of one lane."""
+
+    lane: int
+    floor: int
+    """Positions below are not looked at (they are dead rows, most likely: see ``queue.claiming``)."""
+    share: int
+    """At most so many tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What a promotion did, and when the next is worth while."""
+
+    moved: int
+    """Tasks that are ready now."""
+    is_waited: bool
+    """Ordered tasks wait for an earlier one."""
+    due_in: timedelta | None
+    """Until the next scheduled task is due, by the database's clock; None when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Rescued:
     """What a rescue found."""
 
@@ -60,7 +83,7 @@ class QueueStore(Protocol):
         ...
 
     async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:
-        """Extend a worker's lease. False: it has expired and was cleared away; whatever the worker holds is no longer its own."""
+        """Extend a worker's lease. False: the worker was cleared away, and nothing that it holds is its own any more."""
         ...
 
     async def leave(self, worker: int) -> int:
@@ -72,21 +95,30 @@ class QueueStore(Protocol):
         ...
 
     async def claim(
-        self, worker: int, limit: int, capabilities: Capabilities, lanes: Sequence[int], floors: Mapping[int, int]
+        self, worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
     ) -> list[tuple[Task, int]]:
-        """Claim up to ``limit`` ready tasks, fairly over ``lanes``, from each lane's floor upward; each with its position.
+        """Claim up to ``limit`` ready tasks, each with its position, from the lanes in the order they are asked.
 
-        A task that two workers died of is claimed only alone (``limit`` is then used up by it: see ``queue.claiming``).
+        A task that was suspected of killing its worker is only found in ``SUSPECT_LANE`` (see ``queue.claiming``).
         Claims nothing when the worker's lease has expired.
         """
         ...
 
-    async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool]:
-        """Write the completions in one transaction; False for a task that is no longer this worker's: nothing of it was written."""
+    async def has_suspects(self, capabilities: Capabilities) -> bool:
+        """Whether a ready task that must run alone waits for somebody with these capabilities."""
         ...
 
-    async def promote(self, limit: int) -> tuple[int, datetime | None]:
-        """Make due scheduled tasks ready, and parked ordered tasks that nothing precedes any more. Gives how many, and when the next is due."""
+    async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool | Exception]:
+        """Write the completions, each whole or not at all, all of them in one transaction where that is possible.
+
+        False for a task that is no longer this worker's: nothing of it was written. A completion that the database
+        refuses (a NUL in a text) is answered with the error, alone: the others are written. Raises
+        DatabaseUnavailable when nothing is known to be written.
+        """
+        ...
+
+    async def promote(self, limit: int) -> Promoted:
+        """Make due scheduled tasks ready, and parked ordered tasks whose turn it is: up to ``limit`` of each."""
         ...
 
     async def rescue(self, rescuer: int, max_crashes: int) -> Rescued:
