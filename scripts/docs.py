@@ -1,0 +1,86 @@
+"""The pages that are generated from the code: ``make docs`` writes them, a test says when they are stale."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from kanca.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[1]
+
+_KINDS: dict[Any, str] = {
+    str: "text",
+    str | None: "text",
+    SecretStr | None: "secret",
+    tuple[str, ...]: "list",
+    int: "number",
+    float: "number",
+    bool: "true or false",
+}
+
+
+def pages() -> dict[Path, str]:
+    """Every generated file and what has to stand in it."""
+    return {
+        ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),
+        ROOT / "kanca.sample.toml": sample_file(Settings),
+    }
+
+
+def settings_page(settings: type[Settings]) -> str:
+    """All settings as a table in Markdown."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {_KINDS[field.annotation]} | {_shown(field)} | {field.description} |"
+        for name, field in settings.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            f"Each is an environment variable, or without `{PREFIX}` and in small letters a line of `kanca.toml`",
+            "([a sample](../../kanca.sample.toml)). The environment wins over the file.",
+            "",
+            "| setting | type | default | what it does |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def sample_file(settings: type[Settings]) -> str:
+    """All settings as a ``kanca.toml`` that changes nothing: its lines are commented out, and show the defaults."""
+    entries = [
+        f"# {field.description}\n# {name} = {_toml(field)}\n" for name, field in settings.model_fields.items()
+    ]
+    return "\n".join(["# Copy to kanca.toml, and uncomment what shall differ from its default.\n", *entries])
+
+
+def _shown(field: FieldInfo) -> str:
+    return "unset" if _is_unset(field) else f"`{_toml(field)}`"
+
+
+def _toml(field: FieldInfo) -> str:
+    """The default as TOML writes it; for values as simple as these that is as JSON does."""
+    return '"..."' if field.get_default() is None else json.dumps(field.get_default())
+
+
+def _is_unset(field: FieldInfo) -> bool:
+    return field.get_default() in {None, ()}
+
+
+def main() -> None:
+    """Write every page."""
+    for path, text in pages().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()
