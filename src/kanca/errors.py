@@ -3,7 +3,9 @@
     KancaError
     ├── InvalidInput            422  something given to us cannot be
     │   ├── InvalidSetting           a setting, at start
+    │   ├── InvalidHandler           a handler, when it is registered
     │   ├── InvalidExpression        a CEL expression, when saved
+    │   ├── InvalidNodeType          a node type, when it is registered
     │   ├── InvalidWorkflow          a workflow definition, when saved
     │   ├── InvalidProvider          a provider's spec, or an endpoint's options for it, when saved
     │   ├── InvalidSecret            a secret that its provider cannot have issued
@@ -65,11 +67,25 @@ class InvalidSetting(InvalidInput):
     title = "Invalid setting"
 
 
+class InvalidHandler(InvalidInput):
+    """The function cannot be registered as a handler."""
+
+    code = "invalid_handler"
+    title = "Invalid handler"
+
+
 class InvalidExpression(InvalidInput):
     """The expression cannot be used."""
 
     code = "invalid_expression"
     title = "Invalid expression"
+
+
+class InvalidNodeType(InvalidInput):
+    """The function cannot be registered as a node type."""
+
+    code = "invalid_node_type"
+    title = "Invalid node type"
 
 
 class InvalidWorkflow(InvalidInput):

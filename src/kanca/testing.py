@@ -1,0 +1,169 @@
+"""For tests of one's own handlers, without a server and without a database.
+
+    from kanca.testing import call, send
+    from shop.hooks import hooks, order_created
+
+    async def test_an_order_is_confirmed():
+        result = await call(hooks, order_created, "order.created", {"order_id": "ORD-00000001"})
+        assert result.status == "succeeded"
+
+    async def test_nobody_else_listens():
+        assert list(await send(hooks, "order.created", {…})) == ["shop.hooks.order_created"]
+
+What runs is what a worker runs: data that do not fit the model are refused, timeouts count, ``Retry`` and ``Discard``
+decide, and the result is what would be stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Protocol
+from uuid import UUID
+
+import msgspec
+
+from kanca.domain.ids import CALL, EVENT, derived_id, show_id, uuid7_int
+from kanca.domain.retry import GiveUp, after_failure
+from kanca.handlers.event import Event, Headers
+from kanca.handlers.execution import Discarded, Failed, Succeeded, execute, invalid_payload
+from kanca.handlers.matching import Arrival, wants
+from kanca.handlers.payloads import PayloadInvalid, validate
+from kanca.handlers.registry import Handler, HandlerRegistry
+from kanca.handlers.threads import SyncThreads
+
+Status = Literal["succeeded", "skipped", "retrying", "dead"]
+
+WEBHOOK_ID = "wh_" + "0" * 24
+RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+_EVENT = UUID(int=uuid7_int(int(RECEIVED_AT.timestamp() * 1000), 0))
+
+
+class HasHandlers(Protocol):
+    """What ``Kanca`` is to this module."""
+
+    @property
+    def handlers(self) -> HandlerRegistry:
+        """The handlers registered with ``on``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What one attempt of a handler came to."""
+
+    status: Status
+    result: Any = None
+    """What would be stored: the returned value after a round trip through JSON."""
+    reason: str | None = None
+    """Why it was discarded, or the code of the failure (``handler_error``, ``payload_invalid``, …)."""
+    error: Mapping[str, Any] | None = None
+    """The cause of a failure: ``message``, ``type``, ``traceback``, or the ``problems`` of the data."""
+    retry_after: timedelta | None = None
+    """When ``retrying``: how long until the next attempt."""
+
+
+def make_event(
+    event_type: str,
+    data: Any,
+    *,
+    headers: Mapping[str, str] | None = None,
+    body: bytes | None = None,
+    **fields: Any,
+) -> Event[Any]:
+    """An event as a handler gets it. ``body`` defaults to the data as JSON; ``fields`` are any others of ``Event``."""
+    values: dict[str, Any] = {
+        "id": show_id(EVENT, _EVENT),
+        "type": event_type,
+        "data": data,
+        "body": msgspec.json.encode(data) if body is None else body,
+        "headers": Headers(tuple((headers or {}).items())),
+        "endpoint_id": WEBHOOK_ID,
+        "provider": "generic",
+        "tenant": "default",
+        "source_event_id": None,
+        "correlation_id": "test",
+        "received_at": RECEIVED_AT,
+        "attempt_number": 1,
+        "call_id": show_id(CALL, derived_id(_EVENT, "test")),
+    }
+    return Event(**values | fields)
+
+
+async def call(
+    hooks: HasHandlers | HandlerRegistry,
+    handler: Callable[..., Any] | str,
+    event_type: str,
+    data: Any,
+    **fields: Any,
+) -> CallResult:
+    """Run one attempt of a handler (the decorated function, or its name) with an event.
+
+    ``fields`` go to ``make_event``; ``attempt_number=5`` tries what the last attempt does. Raises KeyError when the
+    handler is not registered.
+    """
+    return await _attempt(_find(_registry(hooks), handler), event_type, data, fields)
+
+
+async def send(
+    hooks: HasHandlers | HandlerRegistry,
+    event_type: str,
+    data: Any,
+    *,
+    slug: str | None = None,
+    is_authenticated: bool = True,
+    **fields: Any,
+) -> dict[str, CallResult]:
+    """Run every handler that wants an event, and give each one's result by name.
+
+    ``slug`` is the one of the endpoint that the event came to (``endpoint_id`` and ``provider`` are fields); a
+    published event has ``endpoint_id=None``.
+    """
+    event = make_event(event_type, data, **fields)
+    arrival = Arrival(event_type, event.tenant, event.provider, event.endpoint_id, slug, is_authenticated)
+    listening = [handler for handler in _registry(hooks) if wants(handler.spec, arrival)]
+    return {handler.name: await _attempt(handler, event_type, data, fields) for handler in listening}
+
+
+def _registry(hooks: HasHandlers | HandlerRegistry) -> HandlerRegistry:
+    return hooks if isinstance(hooks, HandlerRegistry) else hooks.handlers
+
+
+def _find(registry: HandlerRegistry, handler: Callable[..., Any] | str) -> Handler:
+    for candidate in registry:
+        if handler in (candidate.name, candidate.function):
+            return candidate
+    raise KeyError(f"{handler!r} is not registered")
+
+
+async def _attempt(handler: Handler, event_type: str, data: Any, fields: Mapping[str, Any]) -> CallResult:
+    attempt_number = fields.get("attempt_number", 1)
+    try:
+        payload = data if handler.payload is None else validate(data, handler.payload)
+    except PayloadInvalid as error:
+        return _result(handler, invalid_payload(error), attempt_number)
+    body = fields.get("body") or msgspec.json.encode(data)
+    event = make_event(event_type, payload, **{**fields, "body": body})
+    threads = SyncThreads()
+    try:
+        timeout = handler.timeout or timedelta(seconds=30)
+        return _result(
+            handler, await execute(handler, event, timeout=timeout, threads=threads), attempt_number
+        )
+    finally:
+        threads.close()
+
+
+def _result(handler: Handler, outcome: Succeeded | Discarded | Failed, attempt_number: int) -> CallResult:
+    match outcome:
+        case Succeeded():
+            value = None if outcome.result is None else msgspec.json.decode(outcome.result)
+            return CallResult("succeeded", result=value, reason=outcome.note)
+        case Discarded():
+            return CallResult("skipped", reason=outcome.reason)
+    error = msgspec.json.decode(outcome.cause)
+    decision = after_failure(attempt_number, handler.policy, 0.0, outcome.asked_delay)
+    if outcome.is_final or isinstance(decision, GiveUp):
+        return CallResult("dead", reason=outcome.code, error=error)
+    return CallResult("retrying", reason=outcome.code, error=error, retry_after=decision.delay)
