@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
+from kanca.storage.appending import Appending
+from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
-from kanca.storage.ports import QueueStore
+from kanca.storage.ports import Accepting, QueueStore
 from kanca.storage.tables import metadata
 
 P = ParamSpec("P")
@@ -23,6 +25,7 @@ class PostgresDatabase:
 
     def __init__(self, engine: PostgresEngine) -> None:
         self.engine = engine
+        self.accepting: Accepting = Appending(partial(store, engine))
 
     @classmethod
     async def open(cls, url: str, connections: int) -> PostgresDatabase:

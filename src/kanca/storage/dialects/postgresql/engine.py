@@ -7,7 +7,7 @@ dropped before they hand it out, so that after a restart of the server work goes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -63,18 +63,35 @@ class PostgresEngine:
         Raises DatabaseUnavailable, also for what the body meets; other errors of the server come as asyncpg's.
         """
         with translated():
-            async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                if self.address.is_pooled:
-                    async with connection.transaction():
-                        yield connection
-                else:
-                    yield connection
+            async with self._acquired() as connection:
+                yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection for several hot statements in one transaction. Raises as ``connection`` does."""
         with translated():
             async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
+                yield connection
+
+    async def run_hot(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Run ``work`` on a connection as ``connection`` gives it, again when it lost against another transaction."""
+        with translated():
+            for tries_left in reversed(range(TRIES)):
+                try:
+                    async with self._acquired() as connection:
+                        return await work(connection)
+                except asyncpg.PostgresError as error:
+                    if not tries_left or not is_retriable(error):
+                        raise
+        raise AssertionError("the last try returns or raises")
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
+        async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+            if self.address.is_pooled:
+                async with connection.transaction():
+                    yield connection
+            else:
                 yield connection
 
     async def write(

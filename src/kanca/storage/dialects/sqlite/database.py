@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 from kanca.errors import InvalidSetting
+from kanca.storage.appending import Appending
+from kanca.storage.dialects.sqlite.accept import store
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
-from kanca.storage.ports import QueueStore
+from kanca.storage.ports import Accepting, QueueStore
 from kanca.storage.tables import metadata
 from kanca.storage.types import from_microseconds
 
@@ -26,6 +28,7 @@ class SqliteDatabase:
 
     def __init__(self, engine: SqliteEngine) -> None:
         self.engine = engine
+        self.accepting: Accepting = Appending(partial(store, engine))
 
     @classmethod
     async def open(cls, url: str, readers: int) -> SqliteDatabase:
