@@ -73,6 +73,15 @@ def test_a_changed_id_or_timestamp_is_refused() -> None:
         assert code_of(verdict) is RefusalCode.SIGNATURE_MISMATCH
 
 
+@pytest.mark.parametrize("place", range(64))
+def test_any_changed_digit_of_a_signature_is_refused(place: int) -> None:
+    kanca = get_provider("kanca")
+    right = signed(kanca, CURRENT).headers[b"x-webhook-signature"].decode()
+    digit = "0" if right[place] != "0" else "1"
+    changed = arriving({"X-Webhook-Signature": right[:place] + digit + right[place + 1 :]})
+    assert code_of(compile_verifier(kanca).verify(changed, [CURRENT], NOW)) is RefusalCode.SIGNATURE_MISMATCH
+
+
 HEADER_NAMES = [
     b"authorization", b"stripe-signature", b"x-hub-signature-256", b"x-shopify-hmac-sha256", b"x-webhook-signature",
     b"webhook-signature", b"webhook-id", b"webhook-timestamp", b"svix-signature", b"svix-id", b"svix-timestamp",
