@@ -96,6 +96,13 @@ class PostgresServer:
             )
         self._wait_until_ready(self._process)
 
+    @property
+    def pid(self) -> int:
+        """The server's first process, parent of all others. Raises RuntimeError while it does not run."""
+        if self._process is None:
+            raise RuntimeError("the server does not run")
+        return self._process.pid
+
     def stop(self, *, immediate: bool = False) -> None:
         """End the server: after a checkpoint, or at once, so that the next start has to recover."""
         self._end(signal.SIGQUIT if immediate else signal.SIGINT)

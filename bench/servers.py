@@ -1,0 +1,114 @@
+"""The real processes that a benchmark measures."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SECRET = "whsec_benchmark0123456789abcdefghij"  # noqa: S105  # signs the benchmark's own events
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server under measurement."""
+
+    url: str
+    pid: int
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def kanca(database_url: str, directory: Path, *options: str, **environment: str) -> Iterator[Running]:
+    """``kanca serve`` on a free port."""
+    port = free_port()
+    command = [
+        sys.executable,
+        "-m",
+        "kanca",
+        "serve",
+        "--port",
+        str(port),
+        "--database-url",
+        database_url,
+        *options,
+    ]
+    environ = {**os.environ, "KANCA_SECRET_KEY": "benchmark", "KANCA_LOG_LEVEL": "warning", **environment}
+    yield from _running(command, port, "/health/ready", directory, environ)
+
+
+@contextmanager
+def bare(directory: Path) -> Iterator[Running]:
+    """The bare app on the same server program, in a process set up as a gateway is."""
+    port = free_port()
+    yield from _running(
+        [sys.executable, "-m", "bench.bare_server", str(port)], port, "/", directory, dict(os.environ)
+    )
+
+
+def _running(
+    command: list[str], port: int, probe: str, directory: Path, environ: dict[str, str]
+) -> Iterator[Running]:
+    url = f"http://127.0.0.1:{port}"
+    environ["PYTHONPATH"] = str(Path(__file__).parents[1])
+    process = subprocess.Popen(command, cwd=directory, env=environ)
+    try:
+        _wait_for(url + probe, process)
+        yield Running(url, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+    give_up_at = time.monotonic() + seconds
+    while time.monotonic() < give_up_at:
+        if process.poll() is not None:
+            raise SystemExit(f"the server ended with {process.returncode}")
+        try:
+            urllib.request.urlopen(url, timeout=2).close()  # noqa: S310  # a loopback address of ours
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"{url} did not answer")
+
+
+def ask(
+    url: str, body: Any = None, method: str | None = None, headers: Mapping[str, str] | None = None
+) -> Any:
+    """The JSON that a route answers."""
+    request = urllib.request.Request(  # noqa: S310  # a loopback address of ours
+        url,
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json", **(headers or {})},
+        method=method,
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # see above
+        return json.load(answer)
+
+
+def stripe_endpoint(server: Running, **fields: Any) -> str:
+    """Make a Stripe endpoint and give the address that events are sent to."""
+    made = ask(f"{server.url}/api/webhooks/endpoints", {"provider": "stripe", "secret": SECRET, **fields})
+    return server.url + str(made["endpoint_path"])
