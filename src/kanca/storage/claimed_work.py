@@ -1,0 +1,130 @@
+"""What workers read about the tasks they claimed, and what they announce.
+
+One read transaction per claimed batch gives its events, and says whether anything that the worker keeps in memory has
+changed since (``versions``): so a worker never decides about an event by something older than the event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
+
+from kanca.domain.event import StoredEvent
+from kanca.storage.clock import now
+from kanca.storage.tables import endpoints, events, handlers, workflows
+from kanca.storage.versions import bump_version
+
+V = TypeVar("V")
+
+
+class EndpointRow(NamedTuple):
+    """What a worker needs of an endpoint: also of a deleted one, whose events still have to end."""
+
+    number: int
+    webhook_id: str
+    slug: str | None
+    provider: str
+    workflow_id: str | None
+    node_id: str | None
+    config: str
+    """JSON."""
+    is_paused: bool
+
+
+class HandlerRow(NamedTuple):
+    """An announced handler."""
+
+    number: int
+    name: str
+    spec: str
+    """JSON."""
+
+
+class WorkflowRow(NamedTuple):
+    """A workflow that an endpoint may belong to."""
+
+    id: str
+    number: int
+    published_version: int | None
+
+
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_EVENTS = select(
+    events.c.id,
+    events.c.endpoint,
+    events.c.tenant,
+    events.c.type,
+    events.c.received_at,
+    events.c.source_event_id,
+    events.c.correlation_id,
+    events.c.request,
+    events.c.body,
+    events.c.replay_of,
+).where(
+    # The bounds let PostgreSQL look only at the days in question.
+    events.c.id.in_(_IDS),
+    events.c.id.between(bindparam("first"), bindparam("last")),
+)
+_ENDPOINTS = select(*(endpoints.c[name] for name in EndpointRow._fields)).where(endpoints.c.number.in_(_IDS))
+_HANDLERS = select(handlers.c.number, handlers.c.name, handlers.c.spec).where(handlers.c.retired_at.is_(None))
+_WORKFLOWS = select(*(workflows.c[name] for name in WorkflowRow._fields)).where(workflows.c.id.in_(_IDS))
+
+
+def read_events(connection: Connection, ids: Collection[UUID]) -> dict[UUID, StoredEvent]:
+    """The events that are there, by id."""
+    if not ids:
+        return {}
+    rows: Iterable[Any] = connection.execute(
+        _EVENTS, {"ids": _padded(ids), "first": min(ids), "last": max(ids)}
+    )
+    return {row[0]: StoredEvent(*row) for row in rows}
+
+
+def read_endpoints(connection: Connection, numbers: Collection[int]) -> list[EndpointRow]:
+    """Endpoints by number, deleted ones too."""
+    return [EndpointRow(*row) for row in connection.execute(_ENDPOINTS, {"ids": _padded(numbers)})]
+
+
+def read_handlers(connection: Connection) -> list[HandlerRow]:
+    """All handlers that are announced and not retired."""
+    return [HandlerRow(*row) for row in connection.execute(_HANDLERS.order_by(handlers.c.number))]
+
+
+def read_workflows(connection: Connection, ids: Collection[str]) -> list[WorkflowRow]:
+    """Workflows by id."""
+    return [WorkflowRow(*row) for row in connection.execute(_WORKFLOWS, {"ids": _padded(ids)})]
+
+
+def announce_handlers(connection: Connection, app: str, specs: Mapping[str, str]) -> dict[str, int]:
+    """Make an app's handlers known (``specs``: JSON by name), retire those it no longer has, and give their numbers.
+
+    A name keeps its number for ever, whichever app has it: unfinished work refers to it. Announcing what is known
+    changes nothing.
+    """
+    bump_version(connection, "handlers")  # first: two workers that start at once announce one after the other
+    known = {
+        row.name: row
+        for row in connection.execute(
+            select(handlers).where(handlers.c.name.in_(specs) | (handlers.c.app == app))
+        )
+    }
+    for name, spec in specs.items():
+        row = known.get(name)
+        if row is None:
+            connection.execute(insert(handlers).values(name=name, app=app, spec=spec, announced_at=now))
+        elif (row.app, row.spec, row.retired_at) != (app, spec, None):
+            change = update(handlers).where(handlers.c.name == name)
+            connection.execute(change.values(app=app, spec=spec, announced_at=now, retired_at=None))
+    gone = [name for name, row in known.items() if name not in specs and row.retired_at is None]
+    connection.execute(update(handlers).where(handlers.c.name.in_(gone)).values(retired_at=now))
+    numbers = select(handlers.c.name, handlers.c.number).where(handlers.c.name.in_(specs))
+    return {row.name: row.number for row in connection.execute(numbers)}
+
+
+def _padded(values: Collection[V]) -> list[V]:
+    """The values, the last one repeated until their number is a power of two: few different statements to prepare."""
+    padded = list(values)
+    return padded + padded[-1:] * ((1 << (len(padded) - 1).bit_length()) - len(padded)) if padded else padded

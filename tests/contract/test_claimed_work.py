@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Connection, insert, select, update
+
+from kanca.domain.event import StoredEvent
+from kanca.storage.claimed_work import (
+    EndpointRow,
+    HandlerRow,
+    WorkflowRow,
+    announce_handlers,
+    read_endpoints,
+    read_events,
+    read_handlers,
+    read_workflows,
+)
+from kanca.storage.ports import Database
+from kanca.storage.tables import endpoints, handlers, workflows
+from kanca.storage.versions import bump_version, read_versions
+from tests.factories import new_event
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _add_endpoint(connection: Connection, /, number: int, **values: Any) -> None:
+    row = {
+        "number": number,
+        "webhook_id": f"wh_{number:024x}",
+        "name": "",
+        "provider": "generic",
+        "tenant": "default",
+        "config": "{}",
+        "secrets": b"",
+        "is_active": True,
+        "is_paused": False,
+        "created_at": MOMENT,
+        "updated_at": MOMENT,
+    }
+    connection.execute(insert(endpoints).values(**row | values))
+
+
+def _add_workflow(connection: Connection, identifier: str, number: int, published: int | None) -> None:
+    row = {"tenant": "default", "name": "", "version": 3, "created_at": MOMENT, "updated_at": MOMENT}
+    connection.execute(
+        insert(workflows).values(id=identifier, number=number, published_version=published, **row)
+    )
+
+
+def _retired(connection: Connection) -> list[str]:
+    return list(connection.scalars(select(handlers.c.name).where(handlers.c.retired_at.is_not(None))))
+
+
+async def test_events_are_read_as_they_were_stored(database: Database) -> None:
+    stored = [new_event(body=b"\x00\xff", source_event_id="src", replay_of=uuid4()) for _ in range(5)]
+    await database.accepting.append(stored)
+    read = await database.read(read_events, [event.id for event in stored] + [uuid4()])
+    assert read == {
+        event.id: StoredEvent(
+            event.id,
+            event.endpoint,
+            event.tenant,
+            event.type,
+            event.received_at,
+            event.source_event_id,
+            event.correlation_id,
+            event.request,
+            event.body,
+            event.replay_of,
+        )
+        for event in stored
+    }
+
+
+async def test_no_events_are_no_question(database: Database) -> None:
+    assert await database.read(read_events, []) == {}
+
+
+async def test_endpoints_are_read_even_when_they_are_deleted(database: Database) -> None:
+    await database.write(
+        _add_endpoint, 117, slug="orders", workflow_id="flow", node_id="start", config='{"a": 1}'
+    )
+    await database.write(_add_endpoint, 118, is_paused=True, deleted_at=MOMENT)
+    rows = await database.read(read_endpoints, [117, 118, 119])
+    assert sorted(rows) == [
+        EndpointRow(117, f"wh_{117:024x}", "orders", "generic", "flow", "start", '{"a": 1}', False),
+        EndpointRow(118, f"wh_{118:024x}", None, "generic", None, None, "{}", True),
+    ]
+
+
+async def test_workflows_are_read_with_the_version_that_is_published(database: Database) -> None:
+    await database.write(_add_workflow, "published", 1, 2)
+    await database.write(_add_workflow, "draft", 2, None)
+    assert sorted(await database.read(read_workflows, ["published", "draft", "unknown"])) == [
+        WorkflowRow("draft", 2, None),
+        WorkflowRow("published", 1, 2),
+    ]
+
+
+async def test_announced_handlers_are_known_by_their_numbers(database: Database) -> None:
+    numbers = await database.write(announce_handlers, "shop", {"a": "{1}", "b": "{2}"})
+    assert set(numbers) == {"a", "b"}
+    assert await database.read(read_handlers) == [
+        HandlerRow(numbers["a"], "a", "{1}"),
+        HandlerRow(numbers["b"], "b", "{2}"),
+    ]
+
+
+async def test_a_handler_keeps_its_number(database: Database) -> None:
+    first = await database.write(announce_handlers, "shop", {"a": "{1}"})
+    changed = await database.write(announce_handlers, "shop", {"a": "{2}", "b": "{}"})
+    assert changed["a"] == first["a"]
+    assert HandlerRow(first["a"], "a", "{2}") in await database.read(read_handlers)
+
+
+async def test_what_an_app_no_longer_has_is_retired_until_it_comes_back(database: Database) -> None:
+    first = await database.write(announce_handlers, "shop", {"a": "{}", "b": "{}"})
+    await database.write(announce_handlers, "blog", {"c": "{}"})
+    await database.write(announce_handlers, "shop", {"b": "{}"})
+    assert await database.read(_retired) == ["a"]
+    assert {row.name for row in await database.read(read_handlers)} == {"b", "c"}
+    assert await database.write(announce_handlers, "shop", {"a": "{}", "b": "{}"}) == first
+    assert await database.read(_retired) == []
+
+
+async def test_an_app_without_handlers_announces_none(database: Database) -> None:
+    assert await database.write(announce_handlers, "shop", {}) == {}
+
+
+async def test_workers_that_start_at_once_agree_on_the_numbers(database: Database) -> None:
+    specs = {f"handler-{index}": "{}" for index in range(20)}
+    announced = await asyncio.gather(*(database.write(announce_handlers, "shop", specs) for _ in range(4)))
+    assert all(numbers == announced[0] for numbers in announced)
+
+
+async def test_every_announcement_moves_the_version(database: Database) -> None:
+    await database.write(announce_handlers, "shop", {"a": "{}"})
+    before = await database.read(read_versions)
+    await database.write(announce_handlers, "shop", {"a": "{}"})
+    assert (await database.read(read_versions))["handlers"] == before["handlers"] + 1
+
+
+async def test_a_version_moves_with_the_change_or_not_at_all(database: Database) -> None:
+    def pause(connection: Connection, fail: bool) -> None:
+        bump_version(connection, "endpoints")
+        connection.execute(update(endpoints).values(is_paused=True))
+        if fail:
+            raise ValueError("after all, no")
+
+    await database.write(pause, False)
+    assert await database.read(read_versions) == {"endpoints": 1}
+    with pytest.raises(ValueError, match="after all, no"):
+        await database.write(pause, True)
+    assert await database.read(read_versions) == {"endpoints": 1}
