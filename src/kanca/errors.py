@@ -9,11 +9,22 @@
     │   ├── InvalidWorkflow          a workflow definition, when saved
     │   ├── InvalidProvider          a provider's spec, or an endpoint's options for it, when saved
     │   ├── InvalidSecret            a secret that its provider cannot have issued
+    │   ├── InvalidEndpoint          an endpoint, or its config, when saved
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
     ├── Forbidden               403  the key is right, the request is not allowed
     ├── NotFound                404
+    │   ├── EndpointNotFound
+    │   ├── EventNotFound
+    │   ├── WorkflowNotFound
+    │   ├── RunNotFound
+    │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
+    │   ├── SlugTaken                another endpoint has the slug
+    │   ├── SecretRequired           the endpoint must verify, and has nothing to verify with
+    │   ├── WorkflowExists           another workflow has the id
+    │   ├── WorkflowInUse            endpoints use the workflow
+    │   └── WorkflowNotPublished     no version of the workflow is published
     ├── TooManyRequests         429
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
@@ -45,7 +56,8 @@ class KancaError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, detail: str = "", **facts: Any) -> None:
-        """``detail`` is a sentence for people (default: the class's docstring); ``facts`` are extra members of the problem body."""
+        """``detail`` is a sentence for people (default: the class's docstring); ``facts`` are extra members of the
+        problem body."""
         self.detail = detail or (type(self).__doc__ or self.title).splitlines()[0]
         self.facts = facts
         super().__init__(self.detail)
@@ -109,6 +121,13 @@ class InvalidSecret(InvalidInput):
     title = "Invalid secret"
 
 
+class InvalidEndpoint(InvalidInput):
+    """The endpoint, or its config, cannot be like this."""
+
+    code = "invalid_endpoint"
+    title = "Invalid endpoint"
+
+
 class UnknownProvider(InvalidInput):
     """There is no such provider."""
 
@@ -126,7 +145,7 @@ class Unauthenticated(KancaError):
 
 
 class Forbidden(KancaError):
-    """This is not allowed."""
+    """The request is not allowed."""
 
     code = "forbidden"
     title = "Forbidden"
@@ -143,6 +162,36 @@ class NotFound(KancaError):
     exit_code = 4
 
 
+class EndpointNotFound(NotFound):
+    """There is no such endpoint."""
+
+    code = "endpoint_not_found"
+
+
+class EventNotFound(NotFound):
+    """There is no such event."""
+
+    code = "event_not_found"
+
+
+class WorkflowNotFound(NotFound):
+    """There is no such workflow, or no such version of it."""
+
+    code = "workflow_not_found"
+
+
+class RunNotFound(NotFound):
+    """There is no such run."""
+
+    code = "run_not_found"
+
+
+class DeadLetterNotFound(NotFound):
+    """There is no such dead letter."""
+
+    code = "dead_letter_not_found"
+
+
 class Conflict(KancaError):
     """The present state does not allow this."""
 
@@ -150,6 +199,36 @@ class Conflict(KancaError):
     title = "Conflict"
     status = 409
     exit_code = 5
+
+
+class SlugTaken(Conflict):
+    """Another endpoint has this slug."""
+
+    code = "slug_taken"
+
+
+class SecretRequired(Conflict):
+    """The endpoint has no secret, and without one it can verify nothing."""
+
+    code = "secret_required"
+
+
+class WorkflowExists(Conflict):
+    """There is a workflow with this id already."""
+
+    code = "workflow_exists"
+
+
+class WorkflowInUse(Conflict):
+    """Endpoints use the workflow."""
+
+    code = "workflow_in_use"
+
+
+class WorkflowNotPublished(Conflict):
+    """No version of the workflow is published, so that no run can start."""
+
+    code = "workflow_not_published"
 
 
 class TooManyRequests(KancaError):
