@@ -56,8 +56,10 @@ class KancaError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, detail: str = "", **facts: Any) -> None:
-        """``detail`` is a sentence for people (default: the class's docstring); ``facts`` are extra members of the
-        problem body."""
+        """``detail`` is a sentence for people (default: the class's docstring).
+
+        ``facts`` are extra members of the problem body.
+        """
         self.detail = detail or (type(self).__doc__ or self.title).splitlines()[0]
         self.facts = facts
         super().__init__(self.detail)

@@ -27,6 +27,8 @@ class SecretFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     where: str = ""
     """Where at the provider the secret is found or set, for messages and docs."""
+    is_issued: bool = False
+    """Only the provider makes them: one that was made up here would never fit."""
     prefix: str = ""
     prefix_required: bool = True
     alphabet: Alphabet = "any"
