@@ -91,7 +91,7 @@ class Task:
     attempt: int
     """Attempts that failed so far; the one that starts now is number ``attempt + 1``."""
     crashes: int
-    """Workers that died holding it."""
+    """Workers that died holding it since it last stored a step."""
     fence: int
 
 

@@ -1,0 +1,137 @@
+"""What a completion makes of its task's row, for both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from kanca.domain.task import (
+    SUSPECT_CRASHES,
+    SUSPECT_LANE,
+    Becomes,
+    Completion,
+    Dead,
+    Done,
+    HandBack,
+    Keep,
+    Park,
+    Records,
+    Retry,
+    TaskKind,
+    TaskState,
+    lane_of,
+)
+from kanca.errors import DatabaseUnavailable
+from kanca.storage.appending import MAX_TRANSACTION_BYTES
+from kanca.storage.halving import write_or_halve
+
+
+class Change(NamedTuple):
+    """A task's row as it is from now on."""
+
+    id: int
+    fence: int
+    """The row is changed only if it has this one."""
+    state: TaskState
+    delay: timedelta | None
+    """Until it is due."""
+    attempt: int
+    crashes: int
+    lane: int
+    kind: TaskKind
+    ref: UUID
+    target: int
+    detail: bytes | None
+
+
+def is_end(completion: Completion) -> bool:
+    """Whether the task's row goes away."""
+    return isinstance(completion.disposition, Done | Dead)
+
+
+def change_of(completion: Completion) -> Change:
+    """The new row of a task that does not end."""
+    task, after = completion.task, completion.disposition
+    about = completion.becomes or Becomes(task.kind, task.ref, task.target, task.detail)
+    # A stored step never runs again, so whatever killed the workers before was another one.
+    crashes = 0 if completion.records.steps else task.crashes
+    return Change(
+        task.id,
+        task.fence,
+        _STATES[type(after)],
+        after.delay if isinstance(after, Retry) else None,
+        after.attempt if isinstance(after, Retry) else task.attempt,
+        crashes,
+        waiting_lane(about.kind, about.target, crashes),
+        about.kind,
+        about.ref,
+        about.target,
+        about.detail,
+    )
+
+
+def waiting_lane(kind: TaskKind, target: int, crashes: int) -> int:
+    """Where a task waits: in its target's lane, or with the suspects."""
+    return SUSPECT_LANE if crashes >= SUSPECT_CRASHES else lane_of(kind, target)
+
+
+_STATES = {
+    Retry: TaskState.SCHEDULED,
+    HandBack: TaskState.READY,
+    Park: TaskState.PARKED,
+    Keep: TaskState.RUNNING,
+}
+
+Write = Callable[[Sequence[Completion]], Awaitable[set[int]]]
+"""Writes completions of distinct tasks in one transaction; gives the tasks that were still this worker's.
+
+Raises Refused when the database does not take one of the values (then none is written), DatabaseUnavailable when it
+takes none.
+"""
+
+
+async def write_each(write: Write, batch: Sequence[Completion]) -> list[bool | Exception]:
+    """Answer as ``QueueStore.finish`` promises, on top of a database's ``write``."""
+
+    async def write_part(part: Sequence[Completion]) -> list[bool]:
+        mine = await write(part)
+        return [completion.task.id in mine for completion in part]
+
+    answers: list[bool | Exception] = []
+    for part in _parts(batch):
+        try:
+            answers += await write_or_halve(write_part, part)
+        except DatabaseUnavailable as error:
+            if not answers:
+                raise
+            answers += [error] * len(part)
+    return answers
+
+
+def _parts(batch: Sequence[Completion]) -> Iterator[Sequence[Completion]]:
+    """The batch in parts of which none is too large for one transaction, nor speaks of a task twice."""
+    start = size_bytes = 0
+    seen: set[int] = set()
+    for index, completion in enumerate(batch):
+        size_bytes += _size_bytes(completion.records)
+        if completion.task.id in seen or (size_bytes > MAX_TRANSACTION_BYTES and index > start):
+            yield batch[start:index]
+            start, size_bytes = index, _size_bytes(completion.records)
+            seen.clear()
+        seen.add(completion.task.id)
+    if start < len(batch):
+        yield batch[start:]
+
+
+def _size_bytes(records: Records) -> int:
+    """What is large in them."""
+    size = 0
+    for outcome in records.outcomes:
+        size += len(outcome.result or b"")
+    for letter in records.dead_letters:
+        size += len(letter.body)
+    for step in records.steps:
+        size += len(step.input or b"") + len(step.output or b"")
+    return size

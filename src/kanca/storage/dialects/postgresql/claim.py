@@ -1,0 +1,83 @@
+"""Claiming: the statement that every worker runs all the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from kanca.domain.task import SUSPECT_LANE, Task, TaskKind
+from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.ports import Capabilities, LaneAsk
+
+TASK = "t.id, t.kind, t.ref, t.target, t.detail, t.order_key, t.attempt, t.crashes, t.fence"
+"""What ``task_of`` reads."""
+
+# A kind that is named may only be claimed for the targets that are named with it.
+_CAN = "(kind <> ALL ($2::smallint[]) OR (kind::bigint << 32 | target) = ANY ($3::bigint[]))"
+
+# The worker's row is locked first, here and in `finish`; `rescue` and `leave` delete it first. So a claim never hands
+# tasks to a worker that is being cleared away, and no two of them ever wait for each other's tasks.
+# The lanes are asked in order and only until there is enough: nothing is locked that is not claimed.
+# Joined by `ctid`, here and elsewhere, because that leaves the planner no second way: by `id`, a plan made for an empty
+# table reads the whole index.
+_CLAIM = f"""
+WITH worker AS MATERIALIZED (
+    SELECT id FROM kanca.workers WHERE id = $1 AND expires_at > kanca.now() FOR KEY SHARE
+), picked AS MATERIALIZED (
+    SELECT found.tid
+    FROM worker, unnest($4::smallint[], $5::bigint[], $6::int[]) AS ask (lane, floor, share)
+    CROSS JOIN LATERAL (
+        SELECT ctid AS tid FROM kanca.tasks
+        WHERE state = 0 AND lane = ask.lane AND position >= ask.floor AND {_CAN}
+        ORDER BY position LIMIT ask.share
+        FOR UPDATE SKIP LOCKED
+    ) AS found
+    LIMIT $7
+)
+UPDATE kanca.tasks AS t SET state = 1, worker = $1, fence = t.fence + 1
+FROM picked WHERE t.ctid = picked.tid
+RETURNING {TASK}, t.position
+"""  # noqa: S608 - made of this module's constants
+
+_HAS_SUSPECTS = f"""
+SELECT EXISTS (SELECT 1 FROM kanca.tasks WHERE state = 0 AND lane = $1 AND {_CAN})
+"""  # noqa: S608 - made of this module's constants
+
+
+async def claim(
+    engine: PostgresEngine, worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
+) -> list[tuple[Task, int]]:
+    """See ``QueueStore.claim``."""
+    kinds, targets = _restrictions(capabilities)
+    async with engine.connection() as connection:
+        rows = await connection.fetch(
+            _CLAIM,
+            worker,
+            kinds,
+            targets,
+            [ask.lane for ask in asks],
+            [ask.floor for ask in asks],
+            [ask.share for ask in asks],
+            limit,
+        )
+    return [(task_of(row), row[9]) for row in rows]
+
+
+async def has_suspects(engine: PostgresEngine, capabilities: Capabilities) -> bool:
+    """See ``QueueStore.has_suspects``."""
+    async with engine.connection() as connection:
+        return bool(await connection.fetchval(_HAS_SUSPECTS, SUSPECT_LANE, *_restrictions(capabilities)))
+
+
+def task_of(row: asyncpg.Record) -> Task:
+    """The task in a row that begins with the columns ``TASK``."""
+    number, kind, ref, target, detail, order_key, attempt, crashes, fence, *_ = row
+    return Task(number, TaskKind(kind), ref, target, detail, order_key, attempt, crashes, fence)
+
+
+def _restrictions(capabilities: Capabilities) -> tuple[list[int], list[int]]:
+    restricted = capabilities.targets
+    return list(restricted), [
+        kind << 32 | target for kind, targets in restricted.items() for target in targets
+    ]

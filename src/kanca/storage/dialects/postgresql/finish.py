@@ -1,0 +1,153 @@
+"""Finishing: one statement ends, changes and records a whole batch of tasks.
+
+The statement is put together from what the batch needs. Most batches end tasks with an outcome each; a workflow's step
+changes its run, keeps its task and stores the step: each such shape is one prepared statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import count
+from typing import Any
+
+import asyncpg
+
+from kanca.domain.ids import time_of
+from kanca.domain.positions import PositionClock
+from kanca.domain.task import Completion
+from kanca.storage.appending import Refused
+from kanca.storage.completions import Change, change_of, is_end
+from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
+from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.dialects.postgresql.failures import sqlstate_of
+from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.records import PARTS, TASK_COLUMNS, Part, Row, task_row
+from kanca.storage.tables import tasks
+
+_TASKS = Part(tasks, TASK_COLUMNS, lambda records: records.tasks, tuple)
+
+# `rescue` and `leave` delete the worker's row before they touch its tasks, so that they and this never wait for each
+# other's tasks.
+_WORKER = "worker AS MATERIALIZED (SELECT id FROM kanca.workers WHERE id = $1 FOR KEY SHARE)"
+# What is asked again of `t` is asked of the row as it is when its lock is got.
+_IS_MINE = "t.state = 1 AND t.worker = worker.id"
+_ENDED = f"""
+ending AS MATERIALIZED (
+    SELECT held.tid FROM worker, unnest({{id}}::bigint[], {{fence}}::int[]) AS g (id, fence)
+    CROSS JOIN LATERAL (
+        SELECT t.ctid AS tid FROM kanca.tasks AS t WHERE t.id = g.id AND t.fence = g.fence AND {_IS_MINE} OFFSET 0
+    ) AS held
+), ended AS (
+    DELETE FROM kanca.tasks AS t USING worker, ending WHERE t.ctid = ending.tid AND {_IS_MINE} RETURNING t.id
+)"""  # noqa: S608 - made of this module's constants
+_CHANGED = f"""
+changing AS MATERIALIZED (
+    SELECT held.tid, g.* FROM worker, unnest(
+        {{id}}::bigint[], {{fence}}::int[], {{state}}::smallint[], {{delay}}::interval[], {{attempt}}::smallint[],
+        {{crashes}}::smallint[], {{lane}}::smallint[], {{kind}}::smallint[], {{ref}}::uuid[], {{target}}::int[],
+        {{detail}}::bytea[]
+    ) AS g (id, fence, state, delay, attempt, crashes, lane, kind, ref, target, detail)
+    CROSS JOIN LATERAL (
+        SELECT t.ctid AS tid FROM kanca.tasks AS t WHERE t.id = g.id AND t.fence = g.fence AND {_IS_MINE} OFFSET 0
+    ) AS held
+), changed AS (
+    UPDATE kanca.tasks AS t
+    SET state = g.state, due_at = (SELECT kanca.now()) + g.delay, attempt = g.attempt, crashes = g.crashes,
+        lane = g.lane, kind = g.kind, ref = g.ref, target = g.target, detail = g.detail,
+        worker = CASE g.state WHEN 1 THEN t.worker END
+    FROM worker, changing AS g WHERE t.ctid = g.tid AND {_IS_MINE}
+    RETURNING t.id
+)"""  # noqa: S608 - made of this module's constants
+
+# Data that do not fit, constraints, limits.
+_REFUSALS = ("22", "23", "54")
+
+
+async def write(engine: PostgresEngine, worker: int, batch: Sequence[Completion]) -> set[int]:
+    """Write completions of distinct tasks in one transaction (see ``storage.completions.Write``)."""
+    statement, arguments = _assemble(batch, engine.positions)
+    try:
+        try:
+            rows = await engine.run_hot(lambda connection: connection.fetch(statement, worker, *arguments))
+        except asyncpg.CheckViolationError as error:
+            if "no partition" not in str(error):
+                raise
+            await make_partitions(engine, {time_of(row).date() for row in _partitioned_ids(batch)})
+            rows = await engine.run_hot(lambda connection: connection.fetch(statement, worker, *arguments))
+    except (asyncpg.PostgresError, ValueError) as error:
+        if isinstance(error, ValueError) or sqlstate_of(error).startswith(_REFUSALS):
+            raise Refused from error
+        raise
+    return {number for (number,) in rows}
+
+
+def _partitioned_ids(batch: Sequence[Completion]) -> Iterator[Any]:
+    for completion in batch:
+        records = completion.records
+        yield from (outcome.event_id for outcome in records.outcomes)
+        yield from (attempt.id for attempt in records.attempts)
+        yield from (step.id for step in records.steps)
+
+
+def _assemble(batch: Sequence[Completion], positions: PositionClock) -> tuple[str, list[list[Any]]]:
+    """The statement for a batch, and its arguments but for the worker."""
+    ends: list[Row] = []
+    changes: list[Row] = []
+    for completion in batch:
+        if is_end(completion):
+            ends.append((completion.task.id, completion.task.fence))
+        else:
+            changes.append(change_of(completion))
+    arguments = [*arrays_of(ends), *arrays_of(changes)]
+
+    parts: list[Part] = []
+    for part in PARTS:
+        rows = [
+            (completion.task.id, *part.values(row))
+            for completion in batch
+            for row in part.rows(completion.records)
+        ]
+        if rows:
+            parts.append(part)
+            arguments += arrays_of(rows)
+    new_tasks = [
+        (completion.task.id, *task_row(task, positions))
+        for completion in batch
+        for task in completion.records.tasks
+    ]
+    if new_tasks:
+        parts.append(_TASKS)
+        arguments += arrays_of(new_tasks)
+    return _statement(bool(ends), bool(changes), tuple(parts)), arguments
+
+
+@lru_cache
+def _statement(has_ends: bool, has_changes: bool, parts: tuple[Part, ...]) -> str:
+    numbers = count(2)
+
+    def places(names: Iterable[str]) -> dict[str, str]:
+        return {name: f"${next(numbers)}" for name in names}
+
+    expressions = [_WORKER]
+    mine = []
+    if has_ends:
+        expressions.append(_ENDED.format(**places(("id", "fence"))))
+        mine.append("SELECT id FROM ended")
+    if has_changes:
+        expressions.append(_CHANGED.format(**places(Change._fields)))
+        mine.append("SELECT id FROM changed")
+    expressions.append(f"mine AS ({' UNION ALL '.join(mine)})")
+    expressions += [_insertion(part, numbers) for part in parts]
+    return f"WITH {', '.join(expressions)} SELECT id FROM mine"  # noqa: S608 - made of names, never of values
+
+
+def _insertion(part: Part, numbers: Iterator[int]) -> str:
+    names = ", ".join(column.name for column in part.columns)
+    rows = unnested((tasks.c.id, *part.columns), numbers)
+    return f"""
+new_{part.table.name} AS (
+    INSERT INTO {part.table.fullname} AS old ({names})
+    SELECT {names} FROM {rows} AS new (of_task, {names}) WHERE of_task IN (SELECT mine.id FROM mine)
+    {part.on_conflict}
+)"""  # noqa: S608 - made of names, never of values

@@ -1,0 +1,68 @@
+"""The ``QueueStore`` port on PostgreSQL: a subject a module, hand-written statements in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+from itertools import count
+
+from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.storage.completions import write_each
+from kanca.storage.dialects.postgresql import claim, finish, leases, promotion
+from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
+from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.ports import Capabilities, LaneAsk, Promoted, Rescued
+from kanca.storage.records import TASK_COLUMNS, task_row
+
+_NAMES = ", ".join(column.name for column in TASK_COLUMNS)
+_ENQUEUE = f"INSERT INTO kanca.tasks ({_NAMES}) SELECT * FROM {unnested(TASK_COLUMNS, count(1))}"  # noqa: S608 - names
+_BACKLOG = "SELECT count(*) FROM (SELECT 1 FROM kanca.tasks WHERE state IN (0, 1) LIMIT $1) AS due"
+
+
+class PostgresQueue:
+    """The durable queue in the schema ``kanca``."""
+
+    def __init__(self, engine: PostgresEngine) -> None:
+        self._engine = engine
+
+    async def register(
+        self, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+    ) -> int:
+        return await leases.register(self._engine, hostname, pid, app, concurrency, lease)
+
+    async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:
+        return await leases.heartbeat(self._engine, worker, lease, active)
+
+    async def leave(self, worker: int) -> int:
+        return await leases.leave(self._engine, worker)
+
+    async def enqueue(self, tasks: Sequence[NewTask]) -> None:
+        if tasks:
+            async with self._engine.connection() as connection:
+                rows = [task_row(task, self._engine.positions) for task in tasks]
+                await connection.execute(_ENQUEUE, *arrays_of(rows))
+
+    async def claim(
+        self, worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
+    ) -> list[tuple[Task, int]]:
+        return await claim.claim(self._engine, worker, limit, capabilities, asks)
+
+    async def has_suspects(self, capabilities: Capabilities) -> bool:
+        return await claim.has_suspects(self._engine, capabilities)
+
+    async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool | Exception]:
+        return await write_each(partial(finish.write, self._engine, worker), batch)
+
+    async def promote(self, limit: int) -> Promoted:
+        return await promotion.promote(self._engine, limit)
+
+    async def rescue(self, rescuer: int, max_crashes: int) -> Rescued:
+        return await leases.rescue(self._engine, rescuer, max_crashes)
+
+    async def unpark(self, kind: TaskKind, target: int) -> int:
+        return await promotion.unpark(self._engine, kind, target)
+
+    async def backlog(self, limit: int) -> int:
+        async with self._engine.connection() as connection:
+            return int(await connection.fetchval(_BACKLOG, limit))

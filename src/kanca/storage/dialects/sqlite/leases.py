@@ -1,0 +1,84 @@
+"""Workers and their leases on SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+from functools import partial
+
+from kanca.domain.task import SUSPECT_CRASHES, SUSPECT_LANE
+from kanca.storage.dialects.sqlite.claim import TASK, task_of
+from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.ports import Rescued
+
+_REGISTER = """
+INSERT INTO kanca_workers (hostname, pid, app, concurrency, started_at, expires_at)
+VALUES (?, ?, ?, ?, kanca_now(), kanca_now() + ?)
+RETURNING id
+"""
+_HEARTBEAT = "UPDATE kanca_workers SET expires_at = kanca_now() + ?, active = ? WHERE id = ?"
+_LEAVE = "DELETE FROM kanca_workers WHERE id = ?"
+_RETURN = "UPDATE kanca_tasks SET state = 0, worker = NULL WHERE state = 1 AND worker = ?"
+
+_IS_KNOWN = "SELECT 1 FROM kanca_workers WHERE id = ?"
+_CLEAR_AWAY = "DELETE FROM kanca_workers WHERE expires_at <= kanca_now() AND id <> ? RETURNING id"
+_RESCUE = f"""
+UPDATE kanca_tasks
+SET crashes = crashes + 1,
+    lane = CASE WHEN crashes + 1 >= {SUSPECT_CRASHES} THEN {SUSPECT_LANE} ELSE lane END,
+    state = CASE WHEN crashes + 1 >= ?3 THEN 1 ELSE 0 END,
+    worker = CASE WHEN crashes + 1 >= ?3 THEN ?1 END,
+    fence = fence + CASE WHEN crashes + 1 >= ?3 THEN 1 ELSE 0 END
+WHERE state = 1 AND worker = ?2
+RETURNING {TASK}, state
+"""  # noqa: S608 - made of constants
+
+
+async def register(
+    engine: SqliteEngine, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+) -> int:
+    """See ``QueueStore.register``."""
+
+    def enter(connection: sqlite3.Connection) -> int:
+        row = connection.execute(_REGISTER, (hostname, pid, app, concurrency, _us(lease))).fetchall()
+        return int(row[0][0])
+
+    return await engine.run_write(enter)
+
+
+async def heartbeat(engine: SqliteEngine, worker: int, lease: timedelta, active: int) -> bool:
+    """See ``QueueStore.heartbeat``."""
+
+    def extend(connection: sqlite3.Connection) -> bool:
+        return connection.execute(_HEARTBEAT, (_us(lease), active, worker)).rowcount == 1
+
+    return await engine.run_write(extend)
+
+
+async def leave(engine: SqliteEngine, worker: int) -> int:
+    """See ``QueueStore.leave``."""
+
+    def sign_off(connection: sqlite3.Connection) -> int:
+        connection.execute(_LEAVE, (worker,))
+        return connection.execute(_RETURN, (worker,)).rowcount
+
+    return await engine.run_write(sign_off)
+
+
+async def rescue(engine: SqliteEngine, rescuer: int, max_crashes: int) -> Rescued:
+    """See ``QueueStore.rescue``."""
+    return await engine.run_write(partial(_rescue, rescuer=rescuer, max_crashes=max_crashes))
+
+
+def _rescue(connection: sqlite3.Connection, rescuer: int, max_crashes: int) -> Rescued:
+    if connection.execute(_IS_KNOWN, (rescuer,)).fetchone() is None:
+        return Rescued(0, ())
+    rows = []
+    for (dead,) in connection.execute(_CLEAR_AWAY, (rescuer,)).fetchall():
+        rows += connection.execute(_RESCUE, (rescuer, dead, max_crashes)).fetchall()
+    lost = tuple(task_of(row) for row in rows if row[9] == 1)
+    return Rescued(len(rows) - len(lost), lost)
+
+
+def _us(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1_000_000)
