@@ -12,12 +12,10 @@ from kanca.domain.event import StoredEvent
 from kanca.storage.claimed_work import (
     EndpointRow,
     HandlerRow,
-    WorkflowRow,
     announce_handlers,
     read_endpoints,
     read_events,
     read_handlers,
-    read_workflows,
 )
 from kanca.storage.ports import Database
 from kanca.storage.tables import endpoints, handlers, workflows
@@ -81,24 +79,24 @@ async def test_no_events_are_no_question(database: Database) -> None:
 
 
 async def test_endpoints_are_read_even_when_they_are_deleted(database: Database) -> None:
-    await database.write(
-        _add_endpoint, 117, slug="orders", workflow_id="flow", node_id="start", config='{"a": 1}'
-    )
+    await database.write(_add_endpoint, 117, slug="orders", config='{"a": 1}')
     await database.write(_add_endpoint, 118, is_paused=True, deleted_at=MOMENT)
-    rows = await database.read(read_endpoints, [117, 118, 119])
-    assert sorted(rows) == [
-        EndpointRow(117, f"wh_{117:024x}", "orders", "generic", "flow", "start", '{"a": 1}', False),
-        EndpointRow(118, f"wh_{118:024x}", None, "generic", None, None, "{}", True),
+    assert sorted(await database.read(read_endpoints, [117, 118, 119])) == [
+        EndpointRow(117, f"wh_{117:024x}", "orders", "generic", None, None, '{"a": 1}', False, None),
+        EndpointRow(118, f"wh_{118:024x}", None, "generic", None, None, "{}", True, None),
     ]
 
 
-async def test_workflows_are_read_with_the_version_that_is_published(database: Database) -> None:
+@pytest.mark.parametrize(("workflow", "version"), [("published", 2), ("draft", None), ("gone", None)])
+async def test_an_endpoint_comes_with_its_workflow(
+    database: Database, workflow: str, version: int | None
+) -> None:
     await database.write(_add_workflow, "published", 1, 2)
     await database.write(_add_workflow, "draft", 2, None)
-    assert sorted(await database.read(read_workflows, ["published", "draft", "unknown"])) == [
-        WorkflowRow("draft", 2, None),
-        WorkflowRow("published", 1, 2),
-    ]
+    await database.write(_add_endpoint, 117, workflow_id=workflow, node_id="start")
+    [row] = await database.read(read_endpoints, [117])
+    assert (row.workflow_id, row.node_id) == (workflow, "start")
+    assert row.published_version == version
 
 
 async def test_announced_handlers_are_known_by_their_numbers(database: Database) -> None:

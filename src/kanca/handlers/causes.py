@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -16,7 +17,11 @@ MOST_TRACEBACK = 6_000
 
 def cause(code: str, message: str, **facts: Any) -> bytes:
     """``{"code", "message", …}``. Takes any text: what UTF-8 cannot hold is escaped."""
-    content = {"code": code, "message": message[:MOST_MESSAGE], **facts}
+    return as_json({"code": code, "message": message[:MOST_MESSAGE], **facts})
+
+
+def as_json(content: Mapping[str, Any]) -> bytes:
+    """The content as JSON, whatever is in it: what UTF-8 cannot hold is escaped, what JSON cannot say is shown."""
     try:
         return msgspec.json.encode(content)
     except (UnicodeEncodeError, TypeError):

@@ -32,6 +32,8 @@ class EndpointRow(NamedTuple):
     config: str
     """JSON."""
     is_paused: bool
+    published_version: int | None
+    """Of its workflow; None also when it belongs to none, or to one that is not there any more."""
 
 
 class HandlerRow(NamedTuple):
@@ -41,14 +43,6 @@ class HandlerRow(NamedTuple):
     name: str
     spec: str
     """JSON."""
-
-
-class WorkflowRow(NamedTuple):
-    """A workflow that an endpoint may belong to."""
-
-    id: str
-    number: int
-    published_version: int | None
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -68,9 +62,22 @@ _EVENTS = select(
     events.c.id.in_(_IDS),
     events.c.id.between(bindparam("first"), bindparam("last")),
 )
-_ENDPOINTS = select(*(endpoints.c[name] for name in EndpointRow._fields)).where(endpoints.c.number.in_(_IDS))
+_ENDPOINTS = (
+    select(
+        endpoints.c.number,
+        endpoints.c.webhook_id,
+        endpoints.c.slug,
+        endpoints.c.provider,
+        endpoints.c.workflow_id,
+        endpoints.c.node_id,
+        endpoints.c.config,
+        endpoints.c.is_paused,
+        workflows.c.published_version,
+    )
+    .outerjoin_from(endpoints, workflows, workflows.c.id == endpoints.c.workflow_id)
+    .where(endpoints.c.number.in_(_IDS))
+)
 _HANDLERS = select(handlers.c.number, handlers.c.name, handlers.c.spec).where(handlers.c.retired_at.is_(None))
-_WORKFLOWS = select(*(workflows.c[name] for name in WorkflowRow._fields)).where(workflows.c.id.in_(_IDS))
 
 
 def read_events(connection: Connection, ids: Collection[UUID]) -> dict[UUID, StoredEvent]:
@@ -84,18 +91,13 @@ def read_events(connection: Connection, ids: Collection[UUID]) -> dict[UUID, Sto
 
 
 def read_endpoints(connection: Connection, numbers: Collection[int]) -> list[EndpointRow]:
-    """Endpoints by number, deleted ones too."""
+    """Endpoints by number, deleted ones too, with what is known of their workflows."""
     return [EndpointRow(*row) for row in connection.execute(_ENDPOINTS, {"ids": _padded(numbers)})]
 
 
 def read_handlers(connection: Connection) -> list[HandlerRow]:
     """All handlers that are announced and not retired."""
     return [HandlerRow(*row) for row in connection.execute(_HANDLERS.order_by(handlers.c.number))]
-
-
-def read_workflows(connection: Connection, ids: Collection[str]) -> list[WorkflowRow]:
-    """Workflows by id."""
-    return [WorkflowRow(*row) for row in connection.execute(_WORKFLOWS, {"ids": _padded(ids)})]
 
 
 def announce_handlers(connection: Connection, app: str, specs: Mapping[str, str]) -> dict[str, int]:

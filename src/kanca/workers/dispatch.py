@@ -1,0 +1,149 @@
+"""Dispatching: an event and its targets in, what follows out. Pure, but for order keys that an app computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kanca.domain.event import StoredEvent, data_of
+from kanca.domain.ids import CALL, derived_id, show_id
+from kanca.domain.status import OutcomeStatus
+from kanca.domain.task import (
+    Becomes,
+    Completion,
+    DeadLetter,
+    Done,
+    HandBack,
+    NewTask,
+    Outcome,
+    Park,
+    Records,
+    RunChange,
+    Task,
+    TaskKind,
+)
+from kanca.handlers.causes import cause_of
+from kanca.handlers.execution import Failed
+from kanca.handlers.ordering import key_by_function, key_by_path
+from kanca.handlers.payloads import PayloadInvalid, read_body, read_payload
+from kanca.handlers.registry import Handler
+from kanca.workers.calls import handed, work_of
+from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
+from kanca.workers.targets import KnownHandler, KnownWorkflow, Sender, Targets
+from kanca.workflows.runs import work_of as work_of_workflow
+
+NO_TARGET = "no_target"
+WORKFLOW_UNPUBLISHED = "workflow_unpublished"
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """The event has several pieces of work, or one that only another task can do."""
+
+
+Plan = Completion | KnownHandler | KnownWorkflow | Several
+"""What follows: it is over, this is the only target and it is done at once, or each target gets a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One event on its way to its targets."""
+
+    task: Task
+    event: StoredEvent
+    sender: Sender | None
+    targets: Targets
+    own: Mapping[int, Handler]
+    """The handlers of this app, by their numbers."""
+    settling: Settling
+
+    def plan(self) -> Plan:
+        """Say what follows."""
+        if self.sender is not None and self.sender.is_paused:
+            return Completion(self.task, Park())
+        if self._needs_another_app():
+            return Completion(self.task, HandBack())
+        workflow = self.targets.workflow
+        match self.targets.works:
+            case 0:
+                return self._nothing(NO_TARGET)
+            case 1 if workflow is not None:
+                return workflow if workflow.is_published else self._nothing(WORKFLOW_UNPUBLISHED)
+            case 1 if self._can_be_done_here(self.targets.handlers[0]):
+                return self.targets.handlers[0]
+        return Several()
+
+    def expand(self, run: tuple[RunChange, NewTask] | None) -> Completion:
+        """Give each target a task. ``run`` is what starts the workflow; None: there is none, or it is not published."""
+        runs: tuple[RunChange, ...] = ()
+        tasks: list[NewTask] = []
+        outcomes = [self._outcome(DISPATCH_WORK, OutcomeStatus.EXPANDED, works=self.targets.works)]
+        letters: list[DeadLetter] = []
+        if run is not None:
+            runs = (run[0],)
+            tasks.append(run[1])
+        elif self.targets.workflow is not None:
+            name = work_of_workflow(self.targets.workflow.id)
+            outcomes.append(self._outcome(name, OutcomeStatus.SKIPPED, reason=WORKFLOW_UNPUBLISHED))
+        for known in self.targets.handlers:
+            try:
+                key = self._order_key(known)
+            except Exception as error:  # noqa: BLE001 - the app's function may raise anything; the others go on
+                buried = self.settling.bury(
+                    self._call(known), Failed("order_key_failed", cause_of(error, "order_key_failed"))
+                )
+                outcomes += buried.records.outcomes
+                letters += buried.records.dead_letters
+            else:
+                tasks.append(NewTask(TaskKind.CALL, self.event.id, known.number, order_key=key))
+        records = Records(
+            outcomes=tuple(outcomes), dead_letters=tuple(letters), runs=runs, tasks=tuple(tasks)
+        )
+        return Completion(self.task, Done(), records)
+
+    def _needs_another_app(self) -> bool:
+        """Whether an order key comes from a function that is not here.
+
+        Workers that know of such a handler claim no dispatches; this one has learnt of it since it claimed.
+        """
+        return any(
+            known.spec.order == "function" and known.number not in self.own for known in self.targets.handlers
+        )
+
+    def _can_be_done_here(self, known: KnownHandler) -> bool:
+        return known.number in self.own and known.spec.order is None
+
+    def _nothing(self, reason: str) -> Completion:
+        outcome = self._outcome(DISPATCH_WORK, OutcomeStatus.SKIPPED, reason=reason, works=0)
+        return Completion(self.task, Done(), Records(outcomes=(outcome,)))
+
+    def _outcome(
+        self, work: str, status: OutcomeStatus, *, reason: str | None = None, works: int | None = None
+    ) -> Outcome:
+        now = self.settling.now()
+        return Outcome(
+            self.event.id, work, status, works=works, reason=reason, started_at=now, finished_at=now
+        )
+
+    def _call(self, known: KnownHandler) -> Work:
+        name = work_of(known.spec.name)
+        about = Becomes(TaskKind.CALL, self.event.id, known.number)
+        call_id = derived_id(self.event.id, name)
+        return Work(self.task, self.event, name, call_id, about, None, self.settling.now())
+
+    def _order_key(self, known: KnownHandler) -> int | None:
+        match known.spec.order:
+            case "path":
+                return key_by_path(known.spec.order_path or "", data_of(read_body(self.event.body)))
+            case "function":
+                return self._computed_key(self.own[known.number])
+        return None
+
+    def _computed_key(self, handler: Handler) -> int | None:
+        try:
+            payload = read_payload(self.event.body, handler.payload)
+        except PayloadInvalid:
+            return None  # the call will say so
+        call_id = show_id(CALL, derived_id(self.event.id, work_of(handler.name)))
+        assert handler.order_by is not None  # noqa: S101 - the spec says that it has one
+        return key_by_function(handler.order_by, handed(self.event, payload, self.sender, 1, call_id))

@@ -1,0 +1,115 @@
+"""Who gets an event: the workflow of its endpoint and the handlers that match. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+
+from kanca.domain.endpoint import EndpointConfig
+from kanca.domain.event import StoredEvent
+from kanca.handlers.event import Headers
+from kanca.handlers.matching import Arrival, HandlerSpec, wants
+
+DEFAULT_TIMEOUT = timedelta(seconds=EndpointConfig().webhook_timeout)
+"""For one attempt of the work of published events."""
+
+PUBLISHED = 0
+"""The endpoint number of published events."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWorkflow:
+    """The workflow that an endpoint belongs to."""
+
+    id: str
+    published_version: int | None
+
+    @property
+    def is_published(self) -> bool:
+        """Whether events start runs of it."""
+        return self.published_version is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """What a worker has to know of an endpoint."""
+
+    number: int
+    webhook_id: str
+    slug: str | None
+    provider: str
+    workflow: KnownWorkflow | None
+    node_id: str | None
+    """Where in the workflow its events start; None is the only place possible."""
+    timeout: timedelta
+    """For one attempt of the work, unless the work says otherwise."""
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KnownHandler:
+    """An announced handler: of this app or of another."""
+
+    number: int
+    spec: HandlerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Who gets an event."""
+
+    handlers: tuple[KnownHandler, ...] = ()
+    workflow: KnownWorkflow | None = None
+    """The endpoint's. Its piece of work is skipped when it is not published."""
+
+    @property
+    def works(self) -> int:
+        """How many pieces of work the event has."""
+        return len(self.handlers) + (self.workflow is not None)
+
+
+class RequestRecord(msgspec.Struct, frozen=True):
+    """What a worker reads of ``StoredEvent.request``."""
+
+    headers: tuple[tuple[str, str], ...] = ()
+    authenticated: bool = True
+
+
+_read_request = msgspec.json.Decoder(RequestRecord).decode
+
+
+def request_of(event: StoredEvent) -> RequestRecord:
+    """How the event came."""
+    try:
+        return _read_request(event.request)
+    except (msgspec.MsgspecError, UnicodeError):
+        # Nothing that cannot be read proves who sent the event.
+        return RequestRecord(authenticated=False)
+
+
+def headers_of(event: StoredEvent) -> Headers:
+    """The headers the event came with."""
+    return Headers(request_of(event).headers)
+
+
+def arrival_of(event: StoredEvent, sender: Sender | None) -> Arrival:
+    """What decides who wants the event."""
+    return Arrival(
+        type=event.type,
+        tenant=event.tenant,
+        provider=sender.provider if sender else None,
+        webhook_id=sender.webhook_id if sender else None,
+        slug=sender.slug if sender else None,
+        is_authenticated=event.endpoint == PUBLISHED or request_of(event).authenticated,
+    )
+
+
+def find_targets(arrival: Arrival, sender: Sender | None, handlers: Iterable[KnownHandler]) -> Targets:
+    """Who gets an event: the workflow of its endpoint in any case, and every handler that wants it."""
+    return Targets(
+        handlers=tuple(handler for handler in handlers if wants(handler.spec, arrival)),
+        workflow=sender.workflow if sender else None,
+    )
