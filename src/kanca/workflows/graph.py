@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from kanca.domain.workflow import Edge
 
@@ -19,6 +20,7 @@ class Graph:
             outgoing[edge.source].append(edge)
         self.incoming: Mapping[str, Sequence[Edge]] = incoming
         self.outgoing: Mapping[str, Sequence[Edge]] = outgoing
+        self._leading: dict[str, set[str]] = {}
 
     def order(self) -> list[str]:
         """Every node after all that lead to it; among equals, as they were given.
@@ -38,7 +40,7 @@ class Graph:
         return ordered
 
     def cycle(self) -> list[str]:
-        """The nodes of one cycle in the order of its edges, or an empty list when there is none."""
+        """The nodes of one cycle in the order of its edges, from the one given first; empty when there is none."""
         ordered = set(self.order())
         left = [node for node in self.incoming if node not in ordered]
         if not left:
@@ -51,15 +53,29 @@ class Graph:
             seen[node] = len(trail)
             trail.append(node)
             node = next(edge.source for edge in self.incoming[node] if edge.source not in ordered)
-        return trail[seen[node] :][::-1]
+        cycle = trail[seen[node] :][::-1]
+        given_first = cycle.index(next(node for node in left if node in cycle))
+        return cycle[given_first:] + cycle[:given_first]
 
     def reachable(self, starts: Iterable[str]) -> set[str]:
         """The nodes that can be reached from ``starts``, these included."""
         reached = set(starts)
         waiting = list(reached)
         while waiting:
-            for edge in self.outgoing[waiting.pop()]:
-                if edge.target not in reached:
-                    reached.add(edge.target)
-                    waiting.append(edge.target)
+            further = {edge.target for edge in self.outgoing[waiting.pop()]} - reached
+            reached |= further
+            waiting.extend(further)
         return reached
+
+    def leading_to(self, node: str) -> AbstractSet[str]:
+        """The nodes from which ``node`` can be reached; the node itself only when it is on a cycle."""
+        found = self._leading.get(node)
+        if found is None:
+            found = set()
+            waiting = [node]
+            while waiting:
+                further = {edge.source for edge in self.incoming[waiting.pop()]} - found
+                found |= further
+                waiting.extend(further)
+            self._leading[node] = found
+        return found

@@ -1,0 +1,88 @@
+"""The engine: goes on with a run until it is complete, has to wait for another attempt, or has failed.
+
+What is stored before what:
+
+    pure nodes          computed whenever they can be; stored with the next checkpoint or with the end
+    a node with effects starts only once everything before it is stored (the first time, the task also becomes the run)
+    its result          is stored before what follows it starts, and at once while other nodes are still at work
+    the end             steps, run and outcome in one completion; a run of pure nodes has no other
+
+So after a crash the run goes on after the last stored step. A node whose result was not stored runs again, under the
+same call id; a stored step never does.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.task import Completion, Done, Outcome, Records, Task
+from kanca.workflows.execution import Execution, Record, Surroundings
+from kanca.workflows.runs import RunDetail, RunState, WorkflowVersion, detail_of, run_of_event, work_of
+
+__all__ = ["Record", "Surroundings", "WorkflowEngine"]
+
+DEFAULT_TIMEOUT = timedelta(seconds=30)
+
+
+class WorkflowEngine:
+    """Runs workflows. One for a process; any number of runs at once.
+
+    Cancelling a call is how a run is stopped: it answers with ``HandBack`` and what is not stored yet. It raises only
+    what ``record`` raises, but for ``Unavailable``: then it answers with an empty ``HandBack``, for whether the
+    checkpoint was written is not known.
+    """
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._surroundings = surroundings
+
+    async def start(
+        self,
+        task: Task,
+        event: StoredEvent,
+        version: WorkflowVersion,
+        record: Record,
+        *,
+        node_id: str | None,
+        works: int | None,
+        timeout: timedelta = DEFAULT_TIMEOUT,
+    ) -> Completion:
+        """Run the published ``version`` for an event, under its dispatch task, and give what is to be finished.
+
+        For an event whose only target is this workflow. ``node_id`` is the endpoint's (None: the workflow's only
+        trigger); ``works`` stands on the outcome (1, for the only piece of work); ``timeout`` is for one attempt of a
+        node that says nothing of its own (the endpoint's ``webhook_timeout``).
+        """
+        run, _ = run_of_event(event, version, node_id, self._surroundings.now())
+        state = RunState(run, version, (), event)
+        detail = RunDetail(start=node_id, works=works)
+        return await Execution(self._surroundings, task, state, detail, record, timeout).run()
+
+    async def execute(
+        self, task: Task, state: RunState, record: Record, *, timeout: timedelta = DEFAULT_TIMEOUT
+    ) -> Completion:
+        """Go on with a run under its ``RUN`` task, and give what is to be finished.
+
+        ``state`` is what is stored of the run now (``kanca.workflows.loading``); ``timeout`` as for ``start``.
+        """
+        if state.run.status is RunStatus.SUCCEEDED:
+            return Completion(task, Done())
+        if state.run.status is RunStatus.CANCELLED:
+            return self._cancelled(task, state)
+        return await Execution(self._surroundings, task, state, detail_of(task), record, timeout).run()
+
+    def _cancelled(self, task: Task, state: RunState) -> Completion:
+        if state.event is None:
+            return Completion(task, Done())
+        outcome = Outcome(
+            state.event.id,
+            work_of(state.version.id),
+            OutcomeStatus.SKIPPED,
+            works=detail_of(task).works,
+            reason="run_cancelled",
+            started_at=state.run.started_at,
+            finished_at=self._surroundings.now(),
+            ref=state.run.id,
+        )
+        return Completion(task, Done(), Records(outcomes=(outcome,)))

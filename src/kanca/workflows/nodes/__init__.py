@@ -1,0 +1,16 @@
+"""The built-in node types, a file each."""
+
+from __future__ import annotations
+
+from kanca.workflows.nodes.branch import BRANCH
+from kanca.workflows.nodes.log import LOG
+from kanca.workflows.nodes.transform import TRANSFORM
+from kanca.workflows.nodes.webhook_trigger import WEBHOOK_TRIGGER
+from kanca.workflows.registry import NodeRegistry
+
+BUILT_IN = (WEBHOOK_TRIGGER, TRANSFORM, BRANCH, LOG)
+
+
+def built_in_registry() -> NodeRegistry:
+    """A new registry with the built-in node types, to which an app adds its own."""
+    return NodeRegistry(BUILT_IN)

@@ -1,0 +1,120 @@
+"""Runs before they begin: how they are started, and what is loaded to go on with one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.ids import derived_id
+from kanca.domain.status import RunStatus
+from kanca.domain.task import NewTask, RunChange, Step, Task, TaskKind
+from kanca.errors import InvalidInput
+from kanca.workflows.validation import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowVersion:
+    """A stored version of a workflow, ready to run."""
+
+    id: str
+    number: int
+    """The target of its tasks."""
+    tenant: str
+    version: int
+    workflow: Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """All that is stored of a run."""
+
+    run: RunChange
+    version: WorkflowVersion
+    """The version that it started with."""
+    steps: tuple[Step, ...]
+    event: StoredEvent | None
+    """What started it; None when that was a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFailures:
+    """The failed attempts of a node that will be tried again."""
+
+    count: int
+    due_at: datetime
+    """Not before this moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """What the task of a run carries."""
+
+    start: str | None = None
+    """The node at which the run starts; None when the workflow has only one such node."""
+    works: int | None = None
+    """1 when the run is its event's only piece of work (see ``Outcome.works``)."""
+    failures: Mapping[str, NodeFailures] = field(default_factory=dict)
+    """By node."""
+
+    def encode(self) -> bytes:
+        """As JSON."""
+        return msgspec.json.encode(self)
+
+
+def detail_of(task: Task) -> RunDetail:
+    """What the task of a run carries."""
+    return msgspec.json.decode(task.detail, type=RunDetail) if task.detail else RunDetail()
+
+
+def work_of(workflow_id: str) -> str:
+    """The name of the piece of work that a workflow is for an event."""
+    return f"workflow:{workflow_id}"
+
+
+def run_of_event(
+    event: StoredEvent, version: WorkflowVersion, node_id: str | None, now: datetime
+) -> tuple[RunChange, NewTask]:
+    """The run that an event starts at a node (None: the only one possible), and its task.
+
+    For an event with several pieces of work; both belong into the transaction that ends the dispatch. The same event
+    always gives the same run.
+    """
+    run_id = derived_id(event.id, work_of(version.id))
+    run = RunChange(run_id, version.id, version.version, event.id, RunStatus.PENDING, now)
+    return run, _task(run, version, node_id)
+
+
+def run_by_hand(
+    run_id: UUID, version: WorkflowVersion, node_id: str | None, data: bytes, now: datetime
+) -> tuple[RunChange, NewTask]:
+    """A run with ``data`` (JSON) and no event, and its task: both belong into one transaction.
+
+    Raises InvalidInput when the run cannot start at that node.
+    """
+    start_of(version.workflow, node_id)
+    run = RunChange(run_id, version.id, version.version, None, RunStatus.PENDING, now, input=data)
+    return run, _task(run, version, node_id)
+
+
+def start_of(workflow: Workflow, node_id: str | None) -> str:
+    """The node at which a run starts that is to start at ``node_id`` (None: at the only one possible).
+
+    Raises InvalidInput when there is no such start, or when it takes a choice between several.
+    """
+    if node_id is None and len(workflow.starts) == 1:
+        return workflow.starts[0]
+    if node_id in workflow.starts:
+        return str(node_id)
+    starts = ", ".join(workflow.starts)
+    if node_id is None:
+        raise InvalidInput(f"the workflow has several triggers, so the node must be named: {starts}")
+    raise InvalidInput(f"runs cannot start at the node {node_id[:64]!r}; they can at: {starts}")
+
+
+def _task(run: RunChange, version: WorkflowVersion, node_id: str | None) -> NewTask:
+    return NewTask(TaskKind.RUN, run.id, version.number, RunDetail(start=node_id).encode())

@@ -1,0 +1,62 @@
+"""What nodes and expressions see of a run: ``event`` and ``run`` (``input`` and ``steps`` are the run's progress)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kanca.domain.event import StoredEvent, data_of
+from kanca.domain.ids import EVENT, RUN, show_id
+from kanca.domain.task import RunChange
+from kanca.workflows.values import NotJson, read_json
+
+BY_HAND_TYPE = "run.manual"
+"""The event type of a run that was started by hand."""
+
+
+def event_scope(event: StoredEvent | None, run: RunChange) -> dict[str, Any]:
+    """``event``: what started the run. A run started by hand has the same keys, with its input as the data."""
+    if event is None:
+        return {
+            "id": None,
+            "type": BY_HAND_TYPE,
+            "data": None if run.input is None else read_json(run.input),
+            "source_event_id": None,
+            "correlation_id": None,
+            "received_at": run.started_at.isoformat(),
+            "headers": {},
+        }
+    return {
+        "id": show_id(EVENT, event.id),
+        "type": event.type,
+        "data": _data(event.body),
+        "source_event_id": event.source_event_id,
+        "correlation_id": event.correlation_id,
+        "received_at": event.received_at.isoformat(),
+        "headers": _headers(read_json(event.request).get("headers", ())),
+    }
+
+
+def run_scope(run: RunChange) -> dict[str, Any]:
+    """``run``: the run itself."""
+    return {
+        "id": show_id(RUN, run.id),
+        "workflow_id": run.workflow_id,
+        "version": run.version,
+        "started_at": run.started_at.isoformat(),
+    }
+
+
+def _data(body: bytes) -> Any:
+    try:
+        return data_of(read_json(body))
+    except NotJson:
+        return body.decode(errors="replace")
+
+
+def _headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
