@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from kanca.domain.endpoint import Endpoint, EndpointConfig
 from kanca.domain.event import NewEvent
-from kanca.domain.ids import IdFactory
+from kanca.domain.ids import IdFactory, new_webhook_id
+from kanca.domain.status import OutcomeStatus
+from kanca.domain.task import Attempt, DeadLetter, Outcome, TaskKind
 
 ids = IdFactory()
 
@@ -30,3 +33,79 @@ def new_event(**values: Any) -> NewEvent:
     if fields["dedupe_key"] is not None and fields["dedupe_until"] is None:
         fields["dedupe_until"] = now + timedelta(days=7)
     return NewEvent(**fields)
+
+
+def new_endpoint(**values: Any) -> Endpoint:
+    """An endpoint about to be created."""
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = {
+        "number": 0,
+        "webhook_id": new_webhook_id(),
+        "name": "Orders",
+        "slug": None,
+        "provider": "generic",
+        "tenant": "default",
+        "workflow_id": None,
+        "node_id": None,
+        "config": EndpointConfig(),
+        "secrets": (),
+        "is_active": True,
+        "is_paused": False,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return Endpoint(**fields | values)
+
+
+def an_outcome(event: NewEvent, **values: Any) -> Outcome:
+    """The only piece of work of ``event`` has succeeded."""
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = {
+        "event_id": event.id,
+        "work": "handler:h",
+        "status": OutcomeStatus.SUCCEEDED,
+        "works": 1,
+        "started_at": now,
+        "finished_at": now,
+    }
+    return Outcome(**fields | values)
+
+
+def an_attempt(event: NewEvent, **values: Any) -> Attempt:
+    """A failed attempt of a handler with ``event``."""
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = {
+        "id": ids.new(),
+        "event_id": event.id,
+        "work": "handler:h",
+        "call_id": ids.new(),
+        "attempt_number": 1,
+        "started_at": now,
+        "finished_at": now,
+        "code": "handler_failed",
+        "error": b"{}",
+    }
+    return Attempt(**fields | values)
+
+
+def a_dead_letter(event: NewEvent, **values: Any) -> DeadLetter:
+    """A handler ran out of attempts with ``event``."""
+    fields: dict[str, Any] = {
+        "id": ids.new(),
+        "kind": TaskKind.CALL,
+        "ref": event.id,
+        "target": 3,
+        "detail": None,
+        "order_key": None,
+        "event_id": event.id,
+        "work": "handler:h",
+        "endpoint": event.endpoint,
+        "tenant": event.tenant,
+        "event_type": event.type,
+        "attempts": 5,
+        "code": "handler_failed",
+        "error": b"{}",
+        "failed_at": datetime.now(UTC),
+        "body": event.body,
+    }
+    return DeadLetter(**fields | values)

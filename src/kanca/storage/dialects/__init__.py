@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from kanca.errors import InvalidSetting
@@ -29,3 +30,14 @@ async def open_database(url: str, *, connections: int = 5) -> Database:
             raise InvalidSetting(
                 f"KANCA_DATABASE_URL must begin with sqlite:/// or postgresql://, not {scheme or 'nothing'}:"
             )
+
+
+def key_file_of(url: str) -> Path | None:
+    """Where the key of a database that is a file may lie: ``kanca.key`` beside it. None for a database on a server."""
+    prefix, _, path = url.partition(":///")
+    return Path(path).parent / "kanca.key" if prefix == "sqlite" else None
+
+
+def serves_many_gateways(url: str) -> bool:
+    """Whether several gateway processes may accept into the database at ``url``: a file has one writer at a time."""
+    return key_file_of(url) is None

@@ -1,0 +1,165 @@
+"""Dead letters: work that is out of attempts, and its way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, tuple_, update
+
+from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.task import DeadLetter, NewTask, TaskKind
+from kanca.storage.new_tasks import add_tasks
+from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
+from kanca.storage.tables import dead_letters, outcomes, runs
+
+PAGE_SIZE = 100
+_COLUMNS = [dead_letters.c[field.name] for field in fields(DeadLetter)]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFilter:
+    """Which dead letters; what is None does not matter."""
+
+    tenant: str | None = None
+    endpoint: int | None = None
+    event_type: str | None = None
+    work: str | None = None
+    code: str | None = None
+    event_id: UUID | None = None
+    since: datetime | None = None
+    """Failed at or after."""
+    until: datetime | None = None
+    """Failed before."""
+
+
+ALL = DeadLetterFilter()
+
+
+def page(
+    connection: Connection,
+    wanted: DeadLetterFilter = ALL,
+    limit: int = PAGE_SIZE,
+    cursor: str | None = None,
+) -> Page[DeadLetter]:
+    """List dead letters, oldest first. Raises InvalidInput for a wrong limit or cursor."""
+    query = _select(wanted).order_by(dead_letters.c.id).limit(check_limit(limit) + 1)
+    if cursor is not None:
+        query = query.where(dead_letters.c.id > read_id_cursor(cursor))
+    letters = [_letter(row) for row in connection.execute(query)]
+    items = tuple(letters[:limit])
+    return Page(items, cursor_after(items[-1].id) if len(letters) > limit else None)
+
+
+def count(connection: Connection, wanted: DeadLetterFilter = ALL) -> int:
+    """Count dead letters. They are exceptions, few beside the events, so that counting them is affordable."""
+    query = select(func.count()).select_from(dead_letters).where(*_conditions(wanted))
+    return connection.scalar(query) or 0
+
+
+def get(connection: Connection, letter_id: UUID) -> DeadLetter | None:
+    """Give the dead letter with that id."""
+    row = connection.execute(select(*_COLUMNS).where(dead_letters.c.id == letter_id)).one_or_none()
+    return None if row is None else _letter(row)
+
+
+def id_at(connection: Connection, position: int) -> UUID | None:
+    """Give the id of the dead letter at a position, 0 being the oldest. Positions shift as letters come and go."""
+    return connection.scalar(select(dead_letters.c.id).order_by(dead_letters.c.id).offset(position).limit(1))
+
+
+def retry(connection: Connection, letter_id: UUID, now: datetime) -> bool:
+    """Give the work of one dead letter back to the queue, with all its attempts; False when there is no such letter."""
+    return bool(_retry(connection, dead_letters.c.id == letter_id, now))
+
+
+def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, limit: int = 500) -> int:
+    """Give the work of the oldest ``limit`` of these dead letters back to the queue; gives how many there were.
+
+    For all of them, repeat (each time in a transaction of its own) with ``until`` set, so that it ends although retried
+    work may die again.
+    """
+    ids = connection.scalars(
+        select(dead_letters.c.id).where(*_conditions(wanted)).order_by(dead_letters.c.id).limit(limit)
+    ).all()
+    return _retry(connection, dead_letters.c.id.in_(ids), now) if ids else 0
+
+
+def remove(connection: Connection, letter_id: UUID) -> bool:
+    """Delete a dead letter: its work stays dead. False when there is no such letter."""
+    return bool(connection.execute(delete(dead_letters).where(dead_letters.c.id == letter_id)).rowcount)
+
+
+def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
+    # Who deletes a letter retries it: two who ask at once cause one task.
+    letters = [
+        _letter(row) for row in connection.execute(delete(dead_letters).where(which).returning(*_COLUMNS))
+    ]
+    letters.sort(key=lambda letter: letter.id)
+    _reopen_outcomes(connection, letters)
+    _reopen_runs(connection, letters)
+    add_tasks(
+        connection,
+        [NewTask(each.kind, each.ref, each.target, each.detail, each.order_key) for each in letters],
+        now,
+    )
+    return len(letters)
+
+
+def _reopen_outcomes(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    """Make the events pending again.
+
+    An outcome that says how many pieces of work its event has must go on saying so: it becomes one that is no end.
+    """
+    ended = [(each.event_id, each.work) for each in letters if each.event_id is not None]
+    if not ended:
+        return
+    event_ids = [event_id for event_id, _ in ended]
+    theirs = (
+        tuple_(outcomes.c.event_id, outcomes.c.work).in_(ended),
+        outcomes.c.status == OutcomeStatus.DEAD,
+        # Finds the partitions.
+        outcomes.c.event_id.between(min(event_ids), max(event_ids)),
+    )
+    connection.execute(delete(outcomes).where(*theirs, outcomes.c.works.is_(None)))
+    connection.execute(
+        update(outcomes)
+        .where(*theirs)
+        .values(status=OutcomeStatus.EXPANDED, reason=None, result=None, finished_at=None, ref=None)
+    )
+
+
+def _reopen_runs(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+    run_ids = [each.ref for each in letters if each.kind is TaskKind.RUN]
+    if run_ids:
+        connection.execute(
+            update(runs)
+            .where(runs.c.id.in_(run_ids), runs.c.status == RunStatus.FAILED)
+            .values(status=RunStatus.PENDING, finished_at=None, error=None)
+        )
+
+
+def _select(wanted: DeadLetterFilter) -> Select[Any]:
+    return select(*_COLUMNS).where(*_conditions(wanted))
+
+
+def _conditions(wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
+    column = dead_letters.c
+    conditions = [
+        column[name] == value
+        for name in ("tenant", "endpoint", "event_type", "work", "code", "event_id")
+        if (value := getattr(wanted, name)) is not None
+    ]
+    if wanted.since is not None:
+        conditions.append(column.failed_at >= wanted.since)
+    if wanted.until is not None:
+        conditions.append(column.failed_at < wanted.until)
+    return conditions
+
+
+def _letter(row: Row[Any]) -> DeadLetter:
+    values = row._asdict()
+    return DeadLetter(**values | {"kind": TaskKind(row.kind)})

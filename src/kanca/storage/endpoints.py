@@ -1,0 +1,211 @@
+"""Endpoints, their secrets encrypted.
+
+Every change first moves the version that caches watch. That row is a lock, so that changes come one after the other, and
+what is read after it does not change any more until the commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from kanca.domain.endpoint import Endpoint, Secret, read_config, show_config
+from kanca.errors import EndpointNotFound, SlugTaken, WorkflowNotFound
+from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
+from kanca.storage.secret_box import SecretBox
+from kanca.storage.tables import endpoints, workflows
+from kanca.storage.versions import bump_version
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointName:
+    """What lists of events say of an endpoint."""
+
+    webhook_id: str
+    name: str
+    provider: str
+
+
+def create(connection: Connection, box: SecretBox, endpoint: Endpoint) -> Endpoint:
+    """Store a new endpoint, whatever its ``number``, and give it with its own.
+
+    Raises SlugTaken, and WorkflowNotFound when there is no such workflow.
+    """
+    bump_version(connection, "endpoints")
+    _check_workflow(connection, endpoint.workflow_id)
+    _check_slug(connection, endpoint.slug)
+    values = {"webhook_id": endpoint.webhook_id, "created_at": endpoint.created_at, **_values(box, endpoint)}
+    result = connection.execute(insert(endpoints).values(values).returning(endpoints.c.number))
+    return replace(endpoint, number=result.scalar_one())
+
+
+def change(
+    connection: Connection, box: SecretBox, webhook_id: str, change: Callable[[Endpoint], Endpoint]
+) -> Endpoint:
+    """Change an endpoint as it is now, without losing what others change at the same time; give it as it is then.
+
+    ``change`` gets the endpoint and gives the new one; its number, id and age stay.
+    Raises EndpointNotFound, WorkflowNotFound, SlugTaken.
+    """
+    bump_version(connection, "endpoints")
+    before = by_webhook_id(connection, box, webhook_id)
+    if before is None:
+        raise EndpointNotFound(f"There is no endpoint {webhook_id}")
+    after = change(before)
+    if after.workflow_id != before.workflow_id:
+        _check_workflow(connection, after.workflow_id)
+    if after.slug != before.slug:
+        _check_slug(connection, after.slug)
+    connection.execute(
+        update(endpoints).where(endpoints.c.number == before.number).values(_values(box, after))
+    )
+    return replace(after, number=before.number, webhook_id=webhook_id, created_at=before.created_at)
+
+
+def delete(connection: Connection, webhook_id: str, now: datetime) -> None:
+    """Delete an endpoint: it is not found any more, its slug is free, its events stay. Raises EndpointNotFound."""
+    bump_version(connection, "endpoints")
+    result = connection.execute(
+        update(endpoints)
+        .where(endpoints.c.webhook_id == webhook_id, endpoints.c.deleted_at.is_(None))
+        .values(deleted_at=now, updated_at=now, is_active=False)
+    )
+    if not result.rowcount:
+        raise EndpointNotFound(f"There is no endpoint {webhook_id}")
+
+
+def by_webhook_id(connection: Connection, box: SecretBox, webhook_id: str) -> Endpoint | None:
+    """Give the endpoint with that id, unless it was deleted."""
+    return _one(connection, box, _live().where(endpoints.c.webhook_id == webhook_id))
+
+
+def by_slug(connection: Connection, box: SecretBox, slug: str) -> Endpoint | None:
+    """Give the endpoint with that slug, unless it was deleted."""
+    return _one(connection, box, _live().where(endpoints.c.slug == slug))
+
+
+def by_number(connection: Connection, box: SecretBox, number: int) -> Endpoint | None:
+    """Give the endpoint with that number, deleted or not: what it accepted has to be worked through."""
+    return _one(connection, box, select(endpoints).where(endpoints.c.number == number))
+
+
+def page(
+    connection: Connection,
+    box: SecretBox,
+    limit: int = 50,
+    cursor: str | None = None,
+    tenant: str | None = None,
+    workflow_id: str | None = None,
+) -> Page[Endpoint]:
+    """List endpoints, newest first. Raises InvalidInput for a wrong limit or cursor."""
+    query = _live().order_by(endpoints.c.number.desc()).limit(check_limit(limit) + 1)
+    if cursor is not None:
+        query = query.where(endpoints.c.number < read_number_cursor(cursor))
+    if tenant is not None:
+        query = query.where(endpoints.c.tenant == tenant)
+    if workflow_id is not None:
+        query = query.where(endpoints.c.workflow_id == workflow_id)
+    rows = connection.execute(query).all()
+    items = tuple(_endpoint(box, row) for row in rows[:limit])
+    return Page(items, cursor_after(items[-1].number) if len(rows) > limit else None)
+
+
+def names(connection: Connection, numbers: Iterable[int]) -> dict[int, EndpointName]:
+    """Give what endpoints are called, deleted ones too."""
+    query = select(endpoints.c.number, endpoints.c.webhook_id, endpoints.c.name, endpoints.c.provider).where(
+        endpoints.c.number.in_(set(numbers))
+    )
+    return {number: EndpointName(*rest) for number, *rest in connection.execute(query)}
+
+
+def reseal(connection: Connection, box: SecretBox) -> int:
+    """Encrypt all secrets anew with the box's first key; gives how many endpoints have some.
+
+    After that the older keys can go. Raises InvalidSetting when one is encrypted with none of the keys.
+    """
+    bump_version(connection, "endpoints")
+    rows = connection.execute(select(endpoints.c.number, endpoints.c.secrets)).all()
+    sealed = [(number, box.seal(box.open(secrets))) for number, secrets in rows if secrets]
+    for number, secrets in sealed:
+        connection.execute(update(endpoints).where(endpoints.c.number == number).values(secrets=secrets))
+    return len(sealed)
+
+
+def _live() -> Select[Any]:
+    return select(endpoints).where(endpoints.c.deleted_at.is_(None))
+
+
+def _one(connection: Connection, box: SecretBox, query: Select[Any]) -> Endpoint | None:
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _endpoint(box, row)
+
+
+def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
+    """What may change."""
+    return {
+        "name": endpoint.name,
+        "slug": endpoint.slug,
+        "provider": endpoint.provider,
+        "tenant": endpoint.tenant,
+        "workflow_id": endpoint.workflow_id,
+        "node_id": endpoint.node_id,
+        "config": json.dumps(show_config(endpoint.config)),
+        "secrets": _seal(box, endpoint.secrets),
+        "is_active": endpoint.is_active,
+        "is_paused": endpoint.is_paused,
+        "updated_at": endpoint.updated_at,
+    }
+
+
+def _endpoint(box: SecretBox, row: Row[Any]) -> Endpoint:
+    values = row._asdict()
+    del values["deleted_at"]
+    values["config"] = read_config(json.loads(row.config))
+    values["secrets"] = _unseal(box, row.secrets)
+    return Endpoint(**values)
+
+
+def _seal(box: SecretBox, secrets: tuple[Secret, ...]) -> bytes:
+    if not secrets:
+        return b""
+    shown = [
+        {"value": secret.value, "expires_at": secret.expires_at and secret.expires_at.isoformat()}
+        for secret in secrets
+    ]
+    return box.seal(json.dumps(shown).encode())
+
+
+def _unseal(box: SecretBox, sealed: bytes) -> tuple[Secret, ...]:
+    if not sealed:
+        return ()
+    return tuple(
+        Secret(
+            cast(str, shown["value"]),
+            datetime.fromisoformat(shown["expires_at"]) if shown["expires_at"] else None,
+        )
+        for shown in json.loads(box.open(sealed))
+    )
+
+
+def _check_workflow(connection: Connection, workflow_id: str | None) -> None:
+    if workflow_id is None:
+        return
+    # Locked against a deletion that would leave the endpoint pointing at nothing.
+    query = select(workflows.c.id).where(workflows.c.id == workflow_id).with_for_update()
+    if connection.scalar(query) is None:
+        raise WorkflowNotFound(f"There is no workflow {workflow_id}")
+
+
+def _check_slug(connection: Connection, slug: str | None) -> None:
+    if slug is None:
+        return
+    taken_by = connection.scalar(
+        select(endpoints.c.webhook_id).where(endpoints.c.slug == slug, endpoints.c.deleted_at.is_(None))
+    )
+    if taken_by is not None:
+        raise SlugTaken(f"The slug {slug} is taken by {taken_by}")

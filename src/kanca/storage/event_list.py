@@ -1,0 +1,109 @@
+"""Listing and searching events, with what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.ids import id_at
+from kanca.domain.status import EventStatus
+from kanca.domain.task import Attempt, Outcome
+from kanca.errors import InvalidInput
+from kanca.storage.claimed_work import read_events
+from kanca.storage.events import attempts_of, outcomes_of, status_of, statuses_of
+from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
+from kanca.storage.scanning import IN_DATABASE, ROW_BY_ROW, Scan, look
+from kanca.storage.tables import events
+
+MAX_OFFSET = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events; what is None does not matter."""
+
+    endpoint: int | None = None
+    tenant: str | None = None
+    type: str | None = None
+    correlation_id: str | None = None
+    status: EventStatus | None = None
+    since: datetime | None = None
+    """Received at or after."""
+    until: datetime | None = None
+    """Received before."""
+
+
+ALL = EventFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class EventWithOutcomes:
+    """An event and what became of it."""
+
+    event: StoredEvent
+    status: EventStatus
+    outcomes: tuple[Outcome, ...]
+    attempts: tuple[Attempt, ...]
+    """Those that failed, the oldest first."""
+
+
+def page(
+    connection: Connection,
+    wanted: EventFilter = ALL,
+    limit: int = 50,
+    cursor: str | None = None,
+    offset: int = 0,
+) -> Page[EventWithOutcomes]:
+    """List events, newest first. Raises InvalidInput for a wrong limit, cursor or offset.
+
+    A page may hold fewer events than ``limit`` although there are more, even none: looking for what is rare goes back
+    only so far at once. ``next_cursor`` is None only at the end.
+    """
+    if not 0 <= offset <= MAX_OFFSET:
+        raise InvalidInput(f"offset must be from 0 to {MAX_OFFSET}; follow next_cursor to go further")
+    in_rows = {
+        name: value
+        for name in ("tenant", "type", "correlation_id")
+        if (value := getattr(wanted, name)) is not None
+    }
+    effort = ROW_BY_ROW if wanted.status else IN_DATABASE if in_rows else None
+    scan = Scan(check_limit(limit), read_id_cursor(cursor) if cursor else None, effort, offset)
+    while scan.is_on:
+        fitting, last = look(connection, events, scan, _bounds(wanted), in_rows)
+        if wanted.status is not None:
+            statuses = statuses_of(connection, fitting)
+            fitting = [event_id for event_id in fitting if statuses[event_id] is wanted.status]
+        scan.saw(fitting, last)
+    cursor_of_next = cursor_after(scan.goes_on_before) if scan.goes_on_before else None
+    return Page(_with_outcomes(connection, scan.found), cursor_of_next)
+
+
+def get(connection: Connection, event_id: UUID) -> EventWithOutcomes | None:
+    """Give one event and what became of it."""
+    return next(iter(_with_outcomes(connection, [event_id])), None)
+
+
+def _bounds(wanted: EventFilter) -> list[ColumnElement[bool]]:
+    bounds = []
+    if wanted.endpoint is not None:
+        bounds.append(events.c.endpoint == wanted.endpoint)
+    if wanted.since is not None:
+        bounds.append(events.c.id >= id_at(wanted.since))
+    if wanted.until is not None:
+        bounds.append(events.c.id < id_at(wanted.until))
+    return bounds
+
+
+def _with_outcomes(connection: Connection, event_ids: list[UUID]) -> tuple[EventWithOutcomes, ...]:
+    found = read_events(connection, event_ids)
+    ended = outcomes_of(connection, event_ids)
+    failed = attempts_of(connection, event_ids)
+    return tuple(
+        EventWithOutcomes(found[event_id], status_of(ended[event_id]), ended[event_id], failed[event_id])
+        for event_id in event_ids
+        if event_id in found
+    )

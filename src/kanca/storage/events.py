@@ -1,0 +1,151 @@
+"""Stored events: one, many, and what a sender of a duplicate is told."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, select
+
+from kanca.domain.event import NewEvent, StoredEvent
+from kanca.domain.ids import id_at, time_of
+from kanca.domain.status import EventStatus, OutcomeStatus, event_status
+from kanca.domain.task import Attempt, Outcome
+from kanca.storage.tables import attempts, events, outcomes
+
+_EVENT = [events.c[field.name] for field in fields(StoredEvent)]
+_OUTCOME = [outcomes.c[field.name] for field in fields(Outcome)]
+_ATTEMPT = [attempts.c[field.name] for field in fields(Attempt)]
+
+_CLOCKS_DIFFER_BY = timedelta(hours=1)
+"""The most that the clock of a worker may be behind that of a gateway: an attempt's id is newer than its event's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What the sender of a duplicate is told of the event that came first."""
+
+    id: UUID
+    status: EventStatus
+    processed_at: datetime | None
+    """When the last of its work ended; None while some is open."""
+    result: bytes | None
+    """JSON: what its only piece of work returned, or an object of all results by the name of the work."""
+
+
+def get(connection: Connection, event_id: UUID) -> StoredEvent | None:
+    """Give the event with that id."""
+    row = connection.execute(select(*_EVENT).where(events.c.id == event_id)).one_or_none()
+    return None if row is None else _event(row)
+
+
+def outcomes_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
+    """Give the outcomes of each event, by the name of the work; empty for one that has none yet."""
+    rows = _rows_of(connection, _OUTCOME, select(*_OUTCOME).order_by(outcomes.c.work), event_ids)
+    return {event_id: tuple(map(_outcome, rows.get(event_id, ()))) for event_id in event_ids}
+
+
+def attempts_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, tuple[Attempt, ...]]:
+    """Give the failed attempts of each event, the oldest first."""
+    query = select(*_ATTEMPT).order_by(attempts.c.id)
+    if event_ids:
+        query = query.where(attempts.c.id >= id_at(time_of(min(event_ids)) - _CLOCKS_DIFFER_BY))
+    rows = _rows_of(connection, _ATTEMPT, query, event_ids)
+    return {
+        event_id: tuple(Attempt(**row._asdict()) for row in rows.get(event_id, ())) for event_id in event_ids
+    }
+
+
+def statuses_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, EventStatus]:
+    """Give the status of each event."""
+    columns = [outcomes.c.event_id, outcomes.c.status, outcomes.c.works]
+    rows = _rows_of(connection, columns, select(*columns), event_ids)
+    return {
+        event_id: event_status((OutcomeStatus(row.status), row.works) for row in rows.get(event_id, ()))
+        for event_id in event_ids
+    }
+
+
+def originals(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Original]:
+    """Give what to answer duplicates of these events with, by id."""
+    return {
+        event_id: _original(event_id, ended) for event_id, ended in outcomes_of(connection, event_ids).items()
+    }
+
+
+def status_of(ended: Iterable[Outcome]) -> EventStatus:
+    """Say what became of an event with these outcomes."""
+    return event_status((outcome.status, outcome.works) for outcome in ended)
+
+
+def as_replay(event: StoredEvent, new_id: UUID, now: datetime) -> NewEvent:
+    """Make a new event of a stored one, to be accepted: the same bytes, no dedupe key, ``replay_of`` says whose.
+
+    A replay of a replay is one of the original.
+    """
+    return NewEvent(
+        id=new_id,
+        endpoint=event.endpoint,
+        tenant=event.tenant,
+        type=event.type,
+        received_at=now,
+        source_event_id=event.source_event_id,
+        correlation_id=event.correlation_id,
+        request=event.request,
+        body=event.body,
+        dedupe_key=None,
+        dedupe_until=None,
+        replay_of=event.replay_of or event.id,
+    )
+
+
+def padded(ids: Collection[UUID]) -> list[UUID]:
+    """Give the ids with the last one repeated up to a power of two: a dozen different statements instead of hundreds."""
+    found = list(ids)
+    size = 1 << (len(found) - 1).bit_length()
+    return found + found[-1:] * (size - len(found))
+
+
+def _rows_of(
+    connection: Connection, columns: Sequence[Any], query: Select[Any], event_ids: Collection[UUID]
+) -> dict[UUID, list[Row[Any]]]:
+    """The rows of ``query`` by event, for tables that have an ``event_id``."""
+    found: dict[UUID, list[Row[Any]]] = defaultdict(list)
+    if not event_ids:
+        return found
+    event_id = columns[0].table.c.event_id
+    query = query.where(event_id.in_(padded(event_ids)))
+    if columns[0].table is outcomes:
+        query = query.where(event_id.between(min(event_ids), max(event_ids)))
+    for row in connection.execute(query):
+        found[row.event_id].append(row)
+    return found
+
+
+def _original(event_id: UUID, all_outcomes: Sequence[Outcome]) -> Original:
+    status = status_of(all_outcomes)
+    if status is EventStatus.PENDING:
+        return Original(event_id, status, None, None)
+    ended = [outcome for outcome in all_outcomes if outcome.status is not OutcomeStatus.EXPANDED]
+    results = {outcome.work: outcome.result for outcome in ended if outcome.result is not None}
+    if len(ended) > 1 and results:
+        members = (json.dumps(work).encode() + b":" + result for work, result in results.items())
+        result: bytes | None = b"{" + b",".join(members) + b"}"
+    else:
+        result = next(iter(results.values()), None)
+    processed_at = max((outcome.finished_at for outcome in ended if outcome.finished_at), default=None)
+    return Original(event_id, status, processed_at, result)
+
+
+def _event(row: Row[Any]) -> StoredEvent:
+    values: Iterable[Any] = row
+    return StoredEvent(*values)
+
+
+def _outcome(row: Row[Any]) -> Outcome:
+    return Outcome(**row._asdict() | {"status": OutcomeStatus(row.status)})

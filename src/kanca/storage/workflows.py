@@ -1,0 +1,165 @@
+"""Workflows and their versions. A version never changes; runs keep the one they started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from kanca.errors import WorkflowExists, WorkflowInUse, WorkflowNotFound
+from kanca.storage.pages import Page, check_limit, cursor_after, read_cursor
+from kanca.storage.tables import endpoints, workflow_versions, workflows
+from kanca.storage.versions import bump_version, read_versions
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow, without its definition."""
+
+    id: str
+    number: int
+    """What the queue calls it."""
+    tenant: str
+    name: str
+    version: int
+    """The newest."""
+    published_version: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowVersion:
+    """A definition as it was saved."""
+
+    workflow_id: str
+    version: int
+    definition: str
+    """JSON."""
+    created_at: datetime
+
+
+def create(
+    connection: Connection, workflow_id: str, tenant: str, name: str, definition: str, now: datetime
+) -> Workflow:
+    """Store a new workflow, unpublished. Raises WorkflowExists when there is one with that id."""
+    bump_version(connection, "workflows")
+    if get(connection, workflow_id) is not None:
+        raise WorkflowExists(f"There is a workflow {workflow_id} already")
+    # A deleted workflow's versions stay for its runs; one that comes after it with the same id counts on.
+    version = 1 + (
+        connection.scalar(
+            select(func.max(workflow_versions.c.version)).where(
+                workflow_versions.c.workflow_id == workflow_id
+            )
+        )
+        or 0
+    )
+    workflow = Workflow(workflow_id, _next_number(connection), tenant, name, version, None, now, now)
+    connection.execute(
+        insert(workflows).values({field.name: getattr(workflow, field.name) for field in fields(workflow)})
+    )
+    _add_version(connection, workflow_id, version, definition, now)
+    return workflow
+
+
+def save(connection: Connection, workflow_id: str, name: str, definition: str, now: datetime) -> Workflow:
+    """Store a new version, which is published only by ``publish``. Raises WorkflowNotFound."""
+    bump_version(connection, "workflows")
+    version = _existing(connection, workflow_id).version + 1
+    _add_version(connection, workflow_id, version, definition, now)
+    return _set(connection, workflow_id, name=name, version=version, updated_at=now)
+
+
+def publish(connection: Connection, workflow_id: str, now: datetime, version: int | None = None) -> Workflow:
+    """Make a version, by default the newest, the one that new runs start with. Raises WorkflowNotFound."""
+    bump_version(connection, "workflows")
+    newest = _existing(connection, workflow_id).version
+    if version is not None and definition_of(connection, workflow_id, version) is None:
+        raise WorkflowNotFound(f"Workflow {workflow_id} has no version {version}")
+    return _set(connection, workflow_id, published_version=version or newest, updated_at=now)
+
+
+def unpublish(connection: Connection, workflow_id: str, now: datetime) -> Workflow:
+    """Let no new run start. Raises WorkflowNotFound."""
+    bump_version(connection, "workflows")
+    _existing(connection, workflow_id)
+    return _set(connection, workflow_id, published_version=None, updated_at=now)
+
+
+def remove(connection: Connection, workflow_id: str) -> None:
+    """Delete a workflow; its versions and runs stay. Raises WorkflowNotFound, and WorkflowInUse when endpoints use it."""
+    bump_version(connection, "workflows")
+    # Locked before looking: an endpoint that is being created for it locks it too.
+    row = connection.scalar(select(workflows.c.id).where(workflows.c.id == workflow_id).with_for_update())
+    if row is None:
+        raise WorkflowNotFound(f"There is no workflow {workflow_id}")
+    users = connection.scalars(
+        select(endpoints.c.webhook_id)
+        .where(endpoints.c.workflow_id == workflow_id, endpoints.c.deleted_at.is_(None))
+        .limit(10)
+    ).all()
+    if users:
+        raise WorkflowInUse(
+            f"Endpoints use workflow {workflow_id}: {', '.join(users)}", webhook_ids=list(users)
+        )
+    connection.execute(delete(workflows).where(workflows.c.id == workflow_id))
+
+
+def get(connection: Connection, workflow_id: str) -> Workflow | None:
+    """Give the workflow with that id."""
+    row = connection.execute(select(workflows).where(workflows.c.id == workflow_id)).one_or_none()
+    return None if row is None else Workflow(**row._asdict())
+
+
+def definition_of(connection: Connection, workflow_id: str, version: int) -> WorkflowVersion | None:
+    """Give a version, also one of a workflow that was deleted."""
+    row = connection.execute(
+        select(workflow_versions).where(
+            workflow_versions.c.workflow_id == workflow_id, workflow_versions.c.version == version
+        )
+    ).one_or_none()
+    return None if row is None else WorkflowVersion(**row._asdict())
+
+
+def page(
+    connection: Connection, limit: int = 50, cursor: str | None = None, tenant: str | None = None
+) -> Page[Workflow]:
+    """List workflows by id. Raises InvalidInput for a wrong limit or cursor."""
+    query = select(workflows).order_by(workflows.c.id).limit(check_limit(limit) + 1)
+    if cursor is not None:
+        query = query.where(workflows.c.id > read_cursor(cursor))
+    if tenant is not None:
+        query = query.where(workflows.c.tenant == tenant)
+    rows = [Workflow(**row._asdict()) for row in connection.execute(query)]
+    items = tuple(rows[:limit])
+    return Page(items, cursor_after(items[-1].id) if len(rows) > limit else None)
+
+
+def _existing(connection: Connection, workflow_id: str) -> Workflow:
+    workflow = get(connection, workflow_id)
+    if workflow is None:
+        raise WorkflowNotFound(f"There is no workflow {workflow_id}")
+    return workflow
+
+
+def _add_version(
+    connection: Connection, workflow_id: str, version: int, definition: str, now: datetime
+) -> None:
+    connection.execute(
+        insert(workflow_versions).values(
+            workflow_id=workflow_id, version=version, definition=definition, created_at=now
+        )
+    )
+
+
+def _set(connection: Connection, workflow_id: str, **values: object) -> Workflow:
+    connection.execute(update(workflows).where(workflows.c.id == workflow_id).values(values))
+    return _existing(connection, workflow_id)
+
+
+def _next_number(connection: Connection) -> int:
+    """A number that no workflow ever had, deleted ones included: unfinished tasks may still name one of those."""
+    bump_version(connection, "workflow_numbers")
+    return read_versions(connection)["workflow_numbers"]

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Connection, select
+
+from kanca.domain.endpoint import Dedupe, Endpoint, EndpointConfig, NodeBehavior, Secret
+from kanca.errors import EndpointNotFound, InvalidInput, InvalidSetting, SlugTaken, WorkflowNotFound
+from kanca.storage import endpoints, workflows
+from kanca.storage.ports import Database
+from kanca.storage.secret_box import SecretBox
+from kanca.storage.tables import endpoints as endpoints_table
+from kanca.storage.versions import read_versions
+from tests.factories import new_endpoint
+
+BOX = SecretBox(["a key of the tests"])
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
+
+
+async def test_an_endpoint_comes_back_as_it_was_stored(database: Database) -> None:
+    await database.write(workflows.create, "flow", "default", "Flow", "{}", NOW)
+    endpoint = new_endpoint(
+        slug="orders",
+        workflow_id="flow",
+        node_id="start",
+        config=EndpointConfig(
+            allowed_event_types=("order.*",),
+            allowed_ips=("10.0.0.0/8",),
+            rate_limit_per_minute=0,
+            node_behavior=NodeBehavior.START_ONLY,
+            dedupe=Dedupe.CONTENT,
+            hmac={"header": "X-Sig"},
+        ),
+        secrets=(Secret("new"), Secret("öld", NOW + timedelta(days=1))),
+        is_paused=True,
+        created_at=NOW,
+        updated_at=NOW,
+    )
+    stored = await database.write(endpoints.create, BOX, endpoint)
+    assert stored == replace(endpoint, number=stored.number)
+    assert stored.number >= 100
+    assert await database.read(endpoints.by_webhook_id, BOX, endpoint.webhook_id) == stored
+    assert await database.read(endpoints.by_slug, BOX, "orders") == stored
+    assert await database.read(endpoints.by_number, BOX, stored.number) == stored
+
+
+async def test_secrets_are_not_stored_in_clear_and_need_their_key(database: Database) -> None:
+    endpoint = await database.write(endpoints.create, BOX, new_endpoint(secrets=(Secret("hush-hush"),)))
+
+    def stored(connection: Connection) -> bytes:
+        query = select(endpoints_table.c.secrets).where(endpoints_table.c.number == endpoint.number)
+        return connection.execute(query).scalar_one()
+
+    assert b"hush" not in await database.read(stored)
+    with pytest.raises(InvalidSetting, match="KANCA_SECRET_KEY"):
+        await database.read(endpoints.by_number, SecretBox(["another key of them"]), endpoint.number)
+
+
+async def test_after_resealing_the_old_key_is_not_needed(database: Database) -> None:
+    endpoint = await database.write(endpoints.create, BOX, new_endpoint(secrets=(Secret("s"),)))
+    await database.write(endpoints.create, BOX, new_endpoint())
+    new = SecretBox(["the new key of tests"])
+    assert (
+        await database.write(endpoints.reseal, SecretBox(["the new key of tests", "a key of the tests"])) == 1
+    )
+    assert await database.read(endpoints.by_number, new, endpoint.number) == endpoint
+
+
+async def test_every_change_moves_the_version(database: Database) -> None:
+    async def version() -> int:
+        return (await database.read(read_versions)).get("endpoints", 0)
+
+    seen = [await version()]
+    endpoint = await database.write(endpoints.create, BOX, new_endpoint())
+    seen.append(await version())
+    await database.write(endpoints.change, BOX, endpoint.webhook_id, lambda before: replace(before, name="x"))
+    seen.append(await version())
+    await database.write(endpoints.delete, endpoint.webhook_id, NOW)
+    seen.append(await version())
+    assert seen == sorted(set(seen))
+
+
+async def test_a_slug_belongs_to_one_endpoint_until_it_is_deleted(database: Database) -> None:
+    first = await database.write(endpoints.create, BOX, new_endpoint(slug="orders"))
+    with pytest.raises(SlugTaken):
+        await database.write(endpoints.create, BOX, new_endpoint(slug="orders"))
+    second = await database.write(endpoints.create, BOX, new_endpoint(slug="other"))
+    with pytest.raises(SlugTaken):
+        await database.write(
+            endpoints.change, BOX, second.webhook_id, lambda before: replace(before, slug="orders")
+        )
+    await database.write(endpoints.delete, first.webhook_id, NOW)
+    third = await database.write(endpoints.create, BOX, new_endpoint(slug="orders"))
+    assert (await database.read(endpoints.by_slug, BOX, "orders")) == third
+
+
+async def test_of_many_who_want_a_slug_at_once_one_gets_it(database: Database) -> None:
+    wishes = (database.write(endpoints.create, BOX, new_endpoint(slug="one")) for _ in range(5))
+    answers = await asyncio.gather(*wishes, return_exceptions=True)
+    assert sorted(type(answer).__name__ for answer in answers) == ["Endpoint"] + ["SlugTaken"] * 4
+
+
+async def test_an_endpoint_of_an_unknown_workflow_is_refused(database: Database) -> None:
+    with pytest.raises(WorkflowNotFound):
+        await database.write(endpoints.create, BOX, new_endpoint(workflow_id="nowhere"))
+    endpoint = await database.write(endpoints.create, BOX, new_endpoint())
+    with pytest.raises(WorkflowNotFound):
+        await database.write(
+            endpoints.change, BOX, endpoint.webhook_id, lambda before: replace(before, workflow_id="nowhere")
+        )
+
+
+async def test_changes_at_the_same_time_do_not_lose_each_other(database: Database) -> None:
+    endpoint = await database.write(endpoints.create, BOX, new_endpoint())
+
+    def longer(before: Endpoint) -> Endpoint:
+        return replace(before, name=before.name + "x")
+
+    await asyncio.gather(
+        *(database.write(endpoints.change, BOX, endpoint.webhook_id, longer) for _ in range(8))
+    )
+    changed = await database.read(endpoints.by_number, BOX, endpoint.number)
+    assert changed is not None
+    assert changed.name == "Orders" + "x" * 8
+
+
+async def test_a_change_keeps_number_id_and_age(database: Database) -> None:
+    endpoint = await database.write(endpoints.create, BOX, new_endpoint())
+    changed = await database.write(
+        endpoints.change, BOX, endpoint.webhook_id, lambda _: new_endpoint(name="All new", created_at=NOW)
+    )
+    assert (changed.number, changed.webhook_id, changed.created_at, changed.name) == (
+        endpoint.number,
+        endpoint.webhook_id,
+        endpoint.created_at,
+        "All new",
+    )
+    assert await database.read(endpoints.by_webhook_id, BOX, endpoint.webhook_id) == changed
+
+
+async def test_a_deleted_endpoint_is_found_only_by_its_number(database: Database) -> None:
+    endpoint = await database.write(endpoints.create, BOX, new_endpoint(slug="gone"))
+    await database.write(endpoints.delete, endpoint.webhook_id, NOW)
+    assert await database.read(endpoints.by_webhook_id, BOX, endpoint.webhook_id) is None
+    assert await database.read(endpoints.by_slug, BOX, "gone") is None
+    found = await database.read(endpoints.by_number, BOX, endpoint.number)
+    assert found is not None
+    assert not found.is_active
+    assert endpoint.number in await database.read(endpoints.names, [endpoint.number])
+    for late in (endpoints.delete, endpoints.change):
+        with pytest.raises(EndpointNotFound):
+            arguments = (
+                (endpoint.webhook_id, NOW)
+                if late is endpoints.delete
+                else (BOX, endpoint.webhook_id, replace)
+            )
+            await database.write(late, *arguments)  # type: ignore[arg-type]  # each gets its own
+
+
+async def test_pages_go_from_the_newest_to_the_end_without_repeating(database: Database) -> None:
+    await database.write(workflows.create, "flow", "default", "Flow", "{}", NOW)
+    made = [
+        await database.write(
+            endpoints.create, BOX, new_endpoint(tenant="t", workflow_id="flow" if n % 2 else None)
+        )
+        for n in range(5)
+    ]
+    await database.write(endpoints.delete, made[2].webhook_id, NOW)
+    wanted = [made[n] for n in (4, 3, 1, 0)]
+
+    first = await database.read(endpoints.page, BOX, limit=3, tenant="t")
+    second = await database.read(endpoints.page, BOX, limit=3, tenant="t", cursor=first.next_cursor)
+    assert [*first.items, *second.items] == wanted
+    assert second.next_cursor is None
+    of_flow = await database.read(endpoints.page, BOX, workflow_id="flow")
+    assert list(of_flow.items) == [made[3], made[1]]
+    assert (await database.read(endpoints.page, BOX, tenant="other")).items == ()
+
+
+@pytest.mark.parametrize("cursor", ["", "!", "bm90LWEtbnVtYmVy", "//8="])
+async def test_a_cursor_of_another_list_is_refused(database: Database, cursor: str) -> None:
+    with pytest.raises(InvalidInput, match="cursor"):
+        await database.read(endpoints.page, BOX, cursor=cursor)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 501])
+async def test_a_limit_outside_its_range_is_refused(database: Database, limit: int) -> None:
+    with pytest.raises(InvalidInput, match="limit"):
+        await database.read(endpoints.page, BOX, limit=limit)
