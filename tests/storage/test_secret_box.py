@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kanca.errors import InvalidSetting
+from kanca.settings import Settings, load_settings
+from kanca.storage.secret_box import SecretBox, load_secret_box
+
+
+def _settings(path: Path, **values: str) -> Settings:
+    return load_settings({}, database_url=f"sqlite:///{path / 'kanca.db'}", **values)
+
+
+@given(st.binary(max_size=200))
+def test_what_is_sealed_can_be_opened_and_not_be_seen(value: bytes) -> None:
+    box = SecretBox(["0123456789abcdef"])
+    sealed = box.seal(value)
+    assert box.open(sealed) == value
+    assert len(value) < 4 or value not in sealed
+
+
+def test_the_first_key_encrypts_and_all_decrypt() -> None:
+    old, new = SecretBox(["old-old-old-old-old"]), SecretBox(["new-new-new-new-new"])
+    both = SecretBox(["new-new-new-new-new", "old-old-old-old-old"])
+    assert both.open(old.seal(b"x")) == b"x"
+    assert new.open(both.seal(b"x")) == b"x"
+    with pytest.raises(InvalidSetting, match="KANCA_SECRET_KEY"):
+        old.open(both.seal(b"x"))
+
+
+def test_a_changed_byte_is_refused() -> None:
+    box = SecretBox(["0123456789abcdef"])
+    sealed = bytearray(box.seal(b"secret"))
+    sealed[20] ^= 1
+    with pytest.raises(InvalidSetting):
+        box.open(bytes(sealed))
+
+
+def test_keys_come_from_the_setting(tmp_path: Path) -> None:
+    box = load_secret_box(_settings(tmp_path, secret_key="new-new-new-new-new, old-old-old-old-old"))
+    assert SecretBox(["new-new-new-new-new"]).open(box.seal(b"x")) == b"x"
+    assert box.open(SecretBox(["old-old-old-old-old"]).seal(b"x")) == b"x"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("keys", ["", " , ", "short", "long-enough-to-be-a-key,short"])
+def test_a_key_that_can_be_guessed_is_refused(tmp_path: Path, keys: str) -> None:
+    with pytest.raises(InvalidSetting, match="16 characters"):
+        load_secret_box(_settings(tmp_path, secret_key=keys))
+
+
+def test_without_a_setting_a_file_beside_the_database_holds_the_key(tmp_path: Path) -> None:
+    sealed = load_secret_box(_settings(tmp_path)).seal(b"x")
+    [file] = tmp_path.iterdir()
+    assert file.name == "kanca.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert load_secret_box(_settings(tmp_path)).open(sealed) == b"x"
+
+
+def test_processes_that_start_at_once_get_the_same_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        boxes = list(threads.map(load_secret_box, [_settings(tmp_path)] * 16))
+    sealed = boxes[0].seal(b"x")
+    assert all(box.open(sealed) == b"x" for box in boxes)
+    assert [path.name for path in tmp_path.iterdir()] == ["kanca.key"]
+
+
+def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kanca.key").write_text("\n")
+    with pytest.raises(InvalidSetting, match="no key"):
+        load_secret_box(_settings(tmp_path))
+
+
+def test_a_folder_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="No such file"):
+        load_secret_box(_settings(tmp_path / "nowhere"))
+
+
+def test_a_database_on_a_server_needs_the_setting() -> None:
+    with pytest.raises(InvalidSetting, match="must be set"):
+        load_secret_box(load_settings({}, database_url="postgresql://localhost/kanca"))
