@@ -1,8 +1,8 @@
 """Who may use the management API.
 
-With a key configured, every management request carries it. Without one, management is served to this machine alone: Kanca
-itself bound a loopback address, the peer and the ``Host`` are loopback, nothing forwarded the request, and no page of
-another origin made a browser send it. A tunnel or a rebinding DNS name fails at least one of these.
+With a key configured, every management request carries it. Without one, management is served to this machine only:
+Kanca itself bound a loopback address, the peer and the ``Host`` are loopback, nothing forwarded the request, and no
+page of another origin made a browser send it. A tunnel or a rebinding DNS name fails at least one of these.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ PUBLIC_PATHS = ("/health",)
 """Served without a key (besides ingest, which does not come here)."""
 
 FORWARDING_HEADERS = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via", b"cf-connecting-ip"}
+    {
+        b"forwarded",
+        b"x-forwarded-for",
+        b"x-forwarded-host",
+        b"x-forwarded-proto",
+        b"x-real-ip",
+        b"via",
+        b"cf-connecting-ip",
+    }
 )
 
 
@@ -62,7 +70,9 @@ def refusal(rule: AccessRule, peer: str | None, headers: Iterable[tuple[bytes, b
     if FORWARDING_HEADERS & found.keys():
         return Forbidden("Without a key, management is not served to forwarded requests.")
     origin = found.get(b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != found.get(b"host"):
+    if origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != found.get(
+        b"host"
+    ):
         return Forbidden("Without a key, management is not served to pages of another origin.")
     return None
 
@@ -89,6 +99,7 @@ class ManagementGuard:
         self._rule = rule
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
         if scope["type"] == "http" and not _is_public(scope):
             client = scope.get("client")
             error = refusal(self._rule, client[0] if client else None, scope["headers"])

@@ -20,10 +20,25 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+_BAD_REQUEST = ("bad_request", "Bad request", "The request cannot be read.")
+_PROTOCOL = {
+    404: ("not_found", "Not found", "There is nothing at this address."),
+    405: ("method_not_allowed", "Method not allowed", "This address does not take this method."),
+    413: ("payload_too_large", "Body too large", "The body is larger than 1 MB."),
+}
+"""What the framework refuses by itself. Its own sentences change with versions."""
+
 
 def problem(status: int, code: str, title: str, detail: str, **facts: Any) -> dict[str, Any]:
     """A problem body. ``facts`` are further members."""
-    return {"type": f"urn:kanca:problem:{code}", "title": title, "status": status, "detail": detail, "code": code, **facts}
+    return {
+        "type": f"urn:kanca:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **facts,
+    }
 
 
 def problem_response(error: KancaError, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -32,44 +47,52 @@ def problem_response(error: KancaError, headers: Mapping[str, str] | None = None
     return JSONResponse(body, error.status, dict(headers or {}), MEDIA_TYPE)
 
 
-async def _on_kanca_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, KancaError)
-    return problem_response(error, {"Retry-After": "5"} if error.status == http.HTTPStatus.SERVICE_UNAVAILABLE else None)
+async def _on_kanca_error(_request: Request, error: KancaError) -> JSONResponse:
+    return problem_response(
+        error, {"Retry-After": "5"} if error.status == http.HTTPStatus.SERVICE_UNAVAILABLE else None
+    )
 
 
-async def _on_validation_error(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+async def _on_validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:
     # "input" is left out: it may be a secret, and it may be something JSON cannot say.
     problems = [
-        {"location": [str(part) for part in found["loc"]], "message": found["msg"], "kind": found["type"]}
+        {"location": [str(part) for part in found["loc"]], "message": _message(found), "kind": found["type"]}
         for found in error.errors()
     ]
     detail = "; ".join(f"{'.'.join(found['location'])}: {found['message']}" for found in problems)
     return JSONResponse(
-        problem(422, "invalid_request", "Invalid request", detail, errors=problems), 422, media_type=MEDIA_TYPE
+        problem(422, "invalid_request", "Invalid request", detail, errors=problems),
+        422,
+        media_type=MEDIA_TYPE,
     )
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    phrase = http.HTTPStatus(error.status_code).phrase
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
-    body = problem(error.status_code, code, phrase, str(error.detail or phrase))
+def _message(found: Mapping[str, Any]) -> str:
+    return str(found["ctx"]["error"] if found["type"] == "json_invalid" else found["msg"])
+
+
+async def _on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
+    code, title, detail = _PROTOCOL.get(error.status_code, _BAD_REQUEST)
+    body = problem(error.status_code, code, title, detail)
     return JSONResponse(body, error.status_code, dict(error.headers or {}), MEDIA_TYPE)
 
 
 async def _on_unknown_error(request: Request, error: Exception) -> JSONResponse:
     reference = uuid.uuid4().hex
-    log.error("internal_error", reference=reference, method=request.method, path=request.url.path, exc_info=error)
+    log.error(
+        "internal_error", reference=reference, method=request.method, path=request.url.path, exc_info=error
+    )
     detail = f"Something went wrong inside Kanca. The log has it under {reference}."
     return JSONResponse(
-        problem(500, "internal_error", "Internal error", detail, reference=reference), 500, media_type=MEDIA_TYPE
+        problem(500, "internal_error", "Internal error", detail, reference=reference),
+        500,
+        media_type=MEDIA_TYPE,
     )
 
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every error response of ``app`` a problem body."""
-    app.add_exception_handler(KancaError, _on_kanca_error)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_unknown_error)
+    app.exception_handler(KancaError)(_on_kanca_error)
+    app.exception_handler(RequestValidationError)(_on_validation_error)
+    app.exception_handler(HTTPException)(_on_http_exception)
+    app.exception_handler(Exception)(_on_unknown_error)

@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 MAX_PAYLOAD_KB = 100 * 1024
+DEFAULT_RATE_LIMIT = 60
+"""Requests a minute from one client, where nothing signs what is sent."""
 RESERVED_SLUGS = frozenset({"receive", "receive-content-hash", "subscriptions"})
 
 RECEIVE_WEBHOOK_ID = "wh_000000000000000000000001"
@@ -118,6 +120,13 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
     shown = {entry.name: getattr(config, entry.name) for entry in fields(config)}
     shown |= {"allowed_event_types": list(config.allowed_event_types), "allowed_ips": list(config.allowed_ips)}
     return {key: value for key, value in shown.items() if not (key == "hmac" and value is None)}
+
+
+def effective_rate_limit(config: EndpointConfig, *, provider_signs: bool) -> int:
+    """Requests a minute that one client may send; 0 is any number."""
+    if config.rate_limit_per_minute is not None:
+        return config.rate_limit_per_minute
+    return 0 if provider_signs and config.authentication_required else DEFAULT_RATE_LIMIT
 
 
 def _boolean(value: object) -> bool:

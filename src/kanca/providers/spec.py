@@ -38,6 +38,7 @@ from kanca.domain.event import DEFAULT_TYPE
 from kanca.errors import InvalidProvider
 from kanca.providers.locations import HeaderName, parse_path
 from kanca.providers.schemes import Scheme
+from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Part, Slot, parse_template, slots_of
 
@@ -103,6 +104,11 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         for template in (*self.event_type, *self.delivery_id):
             for slot in slots_of(parse_value_template(template)):
                 self._check_slot(slot)
+
+    @property
+    def signs(self) -> bool:
+        """Whether what is sent is signed, not only its sender named by a token (or by nothing)."""
+        return all(isinstance(signature, SignedContent) for signature in self.signatures)
 
     @property
     def delivery_id_signed(self) -> bool:

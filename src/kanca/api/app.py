@@ -1,0 +1,39 @@
+"""The management API as one FastAPI app."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from kanca.api import endpoints
+from kanca.api.openapi import describe
+from kanca.api.problems import install_problem_handlers
+from kanca.api.services import Services
+
+ROUTERS = (endpoints.router,)
+
+
+def create_api(services: Services) -> FastAPI:
+    """The app that serves management, health and metrics. It guards nothing: see ``access.ManagementGuard``."""
+    app = _Api(
+        title="Kanca",
+        description="Receive webhooks, run handlers and workflows with them, and see what became of each.",
+        version=version("kanca"),
+        redirect_slashes=False,
+        # Their pages load scripts from elsewhere, which would have the power of whoever opens them.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    for router in ROUTERS:
+        app.include_router(router)
+    install_problem_handlers(app)
+    return app
+
+
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return describe(self)

@@ -1,0 +1,133 @@
+"""Creating and changing endpoints, each in one transaction with what it depends on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from kanca.api import endpoint_rules as rules
+from kanca.api.endpoint_models import EndpointChange, EndpointRequest
+from kanca.api.services import Services
+from kanca.domain.endpoint import Endpoint
+from kanca.domain.ids import new_webhook_id
+from kanca.domain.workflow import Definition, read_definition
+from kanca.errors import InvalidEndpoint, WorkflowNotFound
+from kanca.providers import get_provider
+from kanca.storage import endpoints, workflows
+from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER
+
+
+def create_endpoint(connection: Connection, services: Services, request: EndpointRequest) -> Endpoint:
+    """Store the endpoint that is asked for.
+
+    Raises UnknownProvider, InvalidEndpoint, InvalidProvider, InvalidSecret, WorkflowNotFound, SlugTaken.
+    """
+    spec = get_provider(request.provider)
+    config = rules.read_endpoint_config(request.config, spec, services.retention_days)
+    rules.check_slug(request.slug)
+    given = request.secret.get_secret_value() if request.secret else None
+    secrets = rules.first_secrets(spec, config, given)
+    slug = request.slug
+    if "slug" not in request.model_fields_set:
+        slug = _free(connection, services, rules.default_slug(request.provider))
+    now = services.now()
+    endpoint = Endpoint(
+        number=0,
+        webhook_id=new_webhook_id(),
+        name=request.name or slug or request.workflow_id or request.provider,
+        slug=slug,
+        provider=request.provider,
+        tenant=request.tenant,
+        workflow_id=request.workflow_id,
+        node_id=_trigger(connection, request.workflow_id, request.node_id),
+        config=config,
+        secrets=secrets,
+        is_active=rules.may_be_active(config, secrets),
+        is_paused=False,
+        created_at=now,
+        updated_at=now,
+    )
+    return endpoints.create(connection, services.secret_box, endpoint)
+
+
+def change_endpoint(
+    connection: Connection, services: Services, webhook_id: str, request: EndpointChange
+) -> Endpoint:
+    """Change what the request has of the endpoint.
+
+    Raises EndpointNotFound, InvalidEndpoint, InvalidProvider, SecretRequired, WorkflowNotFound, SlugTaken.
+    """
+
+    def changed(before: Endpoint) -> Endpoint:
+        spec = get_provider(before.provider)
+        after = replace(
+            before,
+            **request.model_dump(include={"slug", "name", "is_active"}, exclude_unset=True),
+            config=rules.read_endpoint_config(request.config, spec, services.retention_days, before.config),
+            updated_at=services.now(),
+        )
+        if request.model_fields_set & {"workflow_id", "node_id"}:
+            workflow_id = (
+                request.workflow_id if "workflow_id" in request.model_fields_set else before.workflow_id
+            )
+            node_id = _trigger(connection, workflow_id, request.node_id)
+            after = replace(after, workflow_id=workflow_id, node_id=node_id)
+        rules.check_activity(after)
+        return after
+
+    _check_not_null(request)
+    rules.check_slug(request.slug)
+    return endpoints.change(connection, services.secret_box, webhook_id, changed)
+
+
+def _check_not_null(request: EndpointChange) -> None:
+    for key in ("name", "is_active"):
+        if key in request.model_fields_set and getattr(request, key) is None:
+            raise InvalidEndpoint(
+                f"{key} cannot be null", problems=[{"key": key, "message": "cannot be null"}]
+            )
+
+
+def _free(connection: Connection, services: Services, slug: str | None) -> str | None:
+    """The slug, unless it is taken."""
+    if slug is None or endpoints.by_slug(connection, services.secret_box, slug) is not None:
+        return None
+    return slug
+
+
+def _trigger(connection: Connection, workflow_id: str | None, node_id: str | None) -> str | None:
+    """The node at which the endpoint's events enter the workflow: the one that is asked for, or the only one there is.
+
+    Raises WorkflowNotFound, and InvalidEndpoint when the node is none or must be named.
+    """
+    if workflow_id is None:
+        if node_id is not None:
+            raise _bad_node("needs a workflow_id beside it")
+        return None
+    definition = _newest_definition(connection, workflow_id)
+    triggers = [node.id for node in definition.nodes if node.type == TRIGGER]
+    if node_id in triggers:
+        return node_id
+    if node_id is None and len(triggers) == 1:
+        return triggers[0]
+    choice = (
+        f"the WebhookTrigger nodes of the workflow {workflow_id} are: {', '.join(triggers[:20]) or 'none'}"
+    )
+    if node_id is None:
+        raise _bad_node(f"must be given; {choice}")
+    raise _bad_node(f"is no WebhookTrigger node; {choice}")
+
+
+def _newest_definition(connection: Connection, workflow_id: str) -> Definition:
+    workflow = workflows.get(connection, workflow_id)
+    if workflow is not None:
+        stored = workflows.definition_of(connection, workflow_id, workflow.version)
+        if stored is not None:
+            return read_definition(json.loads(stored.definition))
+    raise WorkflowNotFound(f"There is no workflow {workflow_id}.", workflow_id=workflow_id)
+
+
+def _bad_node(message: str) -> InvalidEndpoint:
+    return InvalidEndpoint(f"node_id {message}", problems=[{"key": "node_id", "message": message}])

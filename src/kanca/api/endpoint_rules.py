@@ -1,0 +1,136 @@
+"""What an endpoint may be, decided purely: whether it is active, with which secret, under which slug."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from kanca.domain.endpoint import (
+    RESERVED_SLUGS,
+    Endpoint,
+    EndpointConfig,
+    InvalidConfig,
+    Secret,
+    read_config,
+    show_config,
+)
+from kanca.domain.ids import new_endpoint_token
+from kanca.errors import InvalidEndpoint, InvalidSecret, SecretRequired
+from kanca.providers import ProviderSpec, check_secret, configure, generate_secret, get_provider
+
+GENERIC = "generic"
+MOST_SECRETS = 5
+"""Secrets of an endpoint that are live at once: each is tried with every request."""
+
+
+def read_endpoint_config(
+    values: Mapping[str, Any],
+    spec: ProviderSpec,
+    retention_days: int,
+    before: EndpointConfig | None = None,
+) -> EndpointConfig:
+    """The config that the JSON object says, for an endpoint of this provider; the rest as ``before``.
+
+    Raises InvalidEndpoint with every ``{"key", "message"}`` in ``problems``, and InvalidProvider for options of the
+    provider that cannot be.
+    """
+    try:
+        config = read_config((show_config(before) if before else {}) | dict(values))
+    except InvalidConfig as error:
+        problems = [{"key": f"config.{key[:64]}", "message": message} for key, message in error.problems]
+        raise _refused(problems) from None
+    if config.dedupe_window_days > retention_days:
+        if "dedupe_window_days" in values:
+            message = f"must be at most {retention_days}: older events are deleted (KANCA_RETENTION_DAYS)"
+            raise _refused([{"key": "config.dedupe_window_days", "message": message}])
+        config = replace(config, dedupe_window_days=retention_days)
+    if config.hmac is not None and spec.options is None:
+        message = f"is for the provider `hmac` only, not for `{spec.name}`"
+        raise _refused([{"key": "config.hmac", "message": message}])
+    configure(spec, config.hmac)
+    return config
+
+
+def check_slug(slug: str | None) -> None:
+    """Raise InvalidEndpoint for a slug that names something else."""
+    if slug in RESERVED_SLUGS:
+        raise _refused([{"key": "slug", "message": f"`{slug}` is reserved"}])
+
+
+def default_slug(provider: str) -> str | None:
+    """The slug that an endpoint gets when none is asked for, if it is free."""
+    return None if provider == GENERIC else provider
+
+
+def first_secrets(spec: ProviderSpec, config: EndpointConfig, given: str | None) -> tuple[Secret, ...]:
+    """The secrets of a new endpoint: the one that was given, else a new one, where it is ours to choose.
+
+    Empty when only the provider can make one. Raises InvalidSecret when the given one cannot be right.
+    """
+    if given is None and spec.secret.is_issued:
+        return ()
+    return (Secret(_checked(spec, config, given)),)
+
+
+def rotated(endpoint: Endpoint, given: str | None, grace: timedelta, now: datetime) -> Endpoint:
+    """The endpoint with a new secret in front; those before it end after the grace.
+
+    An endpoint that could not be active for want of a secret is active from now on.
+    Raises InvalidSecret, also when only the provider can make a secret and none is given.
+    """
+    spec = get_provider(endpoint.provider)
+    if given is None and spec.secret.is_issued:
+        raise InvalidSecret(
+            f"Only {spec.title} makes such secrets: give the new one. It is found at: {spec.secret.where}."
+        )
+    secret = Secret(_checked(spec, endpoint.config, given))
+    ends_at = now + grace
+    before = [
+        Secret(old.value, min(ends_at, old.expires_at or ends_at))
+        for old in live_secrets(endpoint, now)
+        if old.value != secret.value and grace
+    ]
+    return replace(
+        endpoint,
+        secrets=(secret, *before)[:MOST_SECRETS],
+        is_active=endpoint.is_active or not endpoint.secrets,
+        updated_at=now,
+    )
+
+
+def live_secrets(endpoint: Endpoint, now: datetime) -> tuple[Secret, ...]:
+    """The secrets that are valid at ``now``, the newest first."""
+    return tuple(each for each in endpoint.secrets if each.expires_at is None or each.expires_at > now)
+
+
+def may_be_active(config: EndpointConfig, secrets: tuple[Secret, ...]) -> bool:
+    """Whether an endpoint can be active: one that must verify needs something to verify with."""
+    return bool(secrets) or not config.authentication_required
+
+
+def check_activity(endpoint: Endpoint) -> None:
+    """Raise SecretRequired for an active endpoint that may not be."""
+    if endpoint.is_active and not may_be_active(endpoint.config, endpoint.secrets):
+        where = get_provider(endpoint.provider).secret.where
+        raise SecretRequired(
+            f"The endpoint must verify what it receives, and has no secret: set one first. It is found at: {where}."
+        )
+
+
+def masked(secret: str) -> str:
+    """Enough of a secret to tell it from another."""
+    return f"…{secret[-4:]}" if len(secret) >= 24 else "…"
+
+
+def _checked(spec: ProviderSpec, config: EndpointConfig, given: str | None) -> str:
+    if given is not None:
+        check_secret(spec, given, config.hmac)
+        return given
+    return new_endpoint_token() if spec.name == GENERIC else generate_secret(spec, config.hmac)
+
+
+def _refused(problems: list[dict[str, str]]) -> InvalidEndpoint:
+    sentence = "; ".join(f"{problem['key']} {problem['message']}" for problem in problems)
+    return InvalidEndpoint(sentence, problems=problems)

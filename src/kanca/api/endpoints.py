@@ -1,0 +1,225 @@
+"""``/api/webhooks/endpoints``: the addresses that senders call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Body, Query, Response
+
+from kanca.api import endpoint_rules as rules
+from kanca.api.audit import audit
+from kanca.api.endpoint_changes import change_endpoint, create_endpoint
+from kanca.api.endpoint_models import (
+    EndpointChange,
+    EndpointPage,
+    EndpointRequest,
+    EndpointView,
+    Message,
+    OldSecret,
+    RevealedSecret,
+    Rotation,
+    view,
+)
+from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WebhookIdPath
+from kanca.api.openapi import refused_with
+from kanca.api.routing import resource
+from kanca.api.services import Given, Services
+from kanca.domain.endpoint import Endpoint
+from kanca.domain.task import TaskKind
+from kanca.errors import (
+    EndpointNotFound,
+    InvalidEndpoint,
+    InvalidProvider,
+    InvalidSecret,
+    SecretRequired,
+    SlugTaken,
+    UnknownProvider,
+    WorkflowNotFound,
+)
+from kanca.storage import endpoints, statistics
+from kanca.storage.statistics import EndpointStatistics
+
+router = resource("Endpoints", "/api/webhooks/endpoints")
+
+_INVALID = (InvalidEndpoint, InvalidProvider)
+_NEVER_STORED = {"Cache-Control": "no-store"}
+
+
+@router.post(
+    "",
+    summary="Create an endpoint",
+    operation_id="create_endpoint",
+    responses=refused_with(*_INVALID, UnknownProvider, InvalidSecret, WorkflowNotFound, SlugTaken),
+)
+async def create(services: Given, response: Response, request: EndpointRequest) -> EndpointView:
+    """Make an address for a sender. `secret_token` is shown in full here, and later only by `reveal-secret`.
+
+    An endpoint whose provider alone can make its secret is inactive until it has it; `hint` says how.
+    """
+    endpoint = await services.database.write(create_endpoint, services, request)
+    audit("endpoint.created", endpoint.webhook_id, provider=endpoint.provider, is_active=endpoint.is_active)
+    response.headers.update(_NEVER_STORED)
+    return view(endpoint, EndpointStatistics(), services.now(), services.public_url, shows_secret=True)
+
+
+@router.get("", summary="List endpoints", operation_id="list_endpoints")
+async def list_all(
+    services: Given,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    tenant: Tenant = None,
+    workflow_id: Annotated[ChosenId | None, Query(description="Only those of this workflow.")] = None,
+) -> EndpointPage:
+    """List endpoints, the newest first."""
+    page = await services.database.read(
+        endpoints.page, services.secret_box, limit, cursor, tenant=tenant, workflow_id=workflow_id
+    )
+    now = services.now()
+    counted = await services.database.read(
+        statistics.of_endpoints, [endpoint.number for endpoint in page.items], now
+    )
+    items = [view(endpoint, counted[endpoint.number], now, services.public_url) for endpoint in page.items]
+    return EndpointPage(items=items, next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/{webhook_id}",
+    summary="Read an endpoint",
+    operation_id="get_endpoint",
+    responses=refused_with(EndpointNotFound),
+)
+async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
+    """Read one endpoint."""
+    return await _shown(services, await find(services, webhook_id))
+
+
+@router.put(
+    "/{webhook_id}",
+    summary="Change an endpoint",
+    operation_id="change_endpoint",
+    responses=refused_with(*_INVALID, EndpointNotFound, WorkflowNotFound, SlugTaken, SecretRequired),
+)
+async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointChange) -> EndpointView:
+    """Change what is given, key by key within `config`; the rest stays. Takes effect within a second."""
+    endpoint = await services.database.write(change_endpoint, services, webhook_id, request)
+    audit("endpoint.changed", webhook_id, fields=sorted(request.model_fields_set))
+    return await _shown(services, endpoint)
+
+
+@router.delete(
+    "/{webhook_id}",
+    summary="Delete an endpoint",
+    operation_id="delete_endpoint",
+    responses=refused_with(EndpointNotFound),
+)
+async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
+    """Let the address end. Its events stay as long as others, and what they caused is still done."""
+    await services.database.write(endpoints.delete, webhook_id, services.now())
+    audit("endpoint.deleted", webhook_id)
+    return Message(message=f"Endpoint {webhook_id} was deleted")
+
+
+@router.post(
+    "/{webhook_id}/rotate-secret",
+    summary="Replace an endpoint's secret",
+    operation_id="rotate_endpoint_secret",
+    responses=refused_with(EndpointNotFound, InvalidSecret),
+)
+async def rotate_secret(
+    services: Given,
+    response: Response,
+    webhook_id: WebhookIdPath,
+    rotation: Annotated[Rotation | None, Body()] = None,
+) -> EndpointView:
+    """Set a new secret; the old one stays valid for the grace. An endpoint that had none is active from then on."""
+    wanted = rotation or Rotation()
+    given = wanted.secret.get_secret_value() if wanted.secret else None
+    grace, now = timedelta(seconds=wanted.grace_seconds), services.now()
+
+    def rotate(endpoint: Endpoint) -> Endpoint:
+        return rules.rotated(endpoint, given, grace, now)
+
+    endpoint = await services.database.write(endpoints.change, services.secret_box, webhook_id, rotate)
+    audit(
+        "endpoint.secret_rotated", webhook_id, grace_seconds=wanted.grace_seconds, is_given=given is not None
+    )
+    response.headers.update(_NEVER_STORED)
+    return await _shown(services, endpoint, shows_secret=True)
+
+
+@router.post(
+    "/{webhook_id}/reveal-secret",
+    summary="Show an endpoint's secret",
+    operation_id="reveal_endpoint_secret",
+    responses=refused_with(EndpointNotFound, SecretRequired),
+)
+async def reveal_secret(services: Given, response: Response, webhook_id: WebhookIdPath) -> RevealedSecret:
+    """Show the secret in full, with those before it that are still valid. Every look is written down."""
+    endpoint = await find(services, webhook_id)
+    secrets = rules.live_secrets(endpoint, services.now())
+    if not secrets:
+        raise SecretRequired
+    audit("endpoint.secret_revealed", webhook_id)
+    response.headers.update(_NEVER_STORED)
+    return RevealedSecret(
+        webhook_id=webhook_id,
+        secret_token=secrets[0].value,
+        old_secrets=[
+            OldSecret(secret_token=old.value, expires_at=old.expires_at)
+            for old in secrets[1:]
+            if old.expires_at is not None
+        ],
+    )
+
+
+@router.post(
+    "/{webhook_id}/pause",
+    summary="Pause an endpoint's work",
+    operation_id="pause_endpoint",
+    responses=refused_with(EndpointNotFound),
+)
+async def pause(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
+    """Let events be accepted and stored as before, and their work wait until `resume`."""
+    return await _set_paused(services, webhook_id, is_paused=True)
+
+
+@router.post(
+    "/{webhook_id}/resume",
+    summary="Resume an endpoint's work",
+    operation_id="resume_endpoint",
+    responses=refused_with(EndpointNotFound),
+)
+async def resume(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
+    """Let the work go on, beginning with what has waited."""
+    shown = await _set_paused(services, webhook_id, is_paused=False)
+    endpoint = await find(services, webhook_id)
+    await services.database.queue.unpark(TaskKind.DISPATCH, endpoint.number)
+    services.wake()
+    return shown
+
+
+async def find(services: Services, webhook_id: str) -> Endpoint:
+    """The endpoint with that id. Raises EndpointNotFound."""
+    endpoint = await services.database.read(endpoints.by_webhook_id, services.secret_box, webhook_id)
+    if endpoint is None:
+        raise EndpointNotFound(f"There is no endpoint {webhook_id}.")
+    return endpoint
+
+
+async def _set_paused(services: Services, webhook_id: str, *, is_paused: bool) -> EndpointView:
+    now = services.now()
+
+    def set_paused(endpoint: Endpoint) -> Endpoint:
+        return replace(endpoint, is_paused=is_paused, updated_at=now)
+
+    endpoint = await services.database.write(endpoints.change, services.secret_box, webhook_id, set_paused)
+    audit("endpoint.paused" if is_paused else "endpoint.resumed", webhook_id)
+    return await _shown(services, endpoint)
+
+
+async def _shown(services: Services, endpoint: Endpoint, *, shows_secret: bool = False) -> EndpointView:
+    now = services.now()
+    counted = await services.database.read(statistics.of_endpoints, [endpoint.number], now)
+    return view(endpoint, counted[endpoint.number], now, services.public_url, shows_secret=shows_secret)

@@ -1,0 +1,106 @@
+"""Routers as every resource has them: strict about JSON that comes in, documented about what may go wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.routing import APIRoute
+
+from kanca.api.openapi import refused_with
+from kanca.errors import DatabaseUnavailable, Forbidden, Unauthenticated
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_NESTING = 64
+"""Levels of nesting that a request's body may have: what is stored is later read by recursion."""
+
+_TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep"
+
+
+class StrictRequest(Request):
+    """A request whose body is bounded, and whose JSON is JSON.
+
+    That is: UTF-8, no NaN, no lone surrogates, no numbers out of range, not nested too deeply.
+    """
+
+    async def body(self) -> bytes:
+        """The body. Raises HTTPException (413) when it is too large, counted as it comes."""
+        if not hasattr(self, "_body"):
+            pieces, size = [], 0
+            async for piece in self.stream():
+                size += len(piece)
+                if size > MAX_BODY_BYTES:
+                    raise HTTPException(413)
+                pieces.append(piece)
+            self._body = b"".join(pieces)
+        return self._body
+
+    async def json(self) -> Any:
+        """The document. Raises JSONDecodeError, which FastAPI answers with 422."""
+        body = await self.body()
+        try:
+            document = msgspec.json.decode(body)
+        except (ValueError, RecursionError):  # all that msgspec raises
+            raise _why_not(body) from None
+        if _is_deeper(document, MAX_NESTING):
+            raise _refused(_TOO_DEEP)
+        return document
+
+
+def _why_not(body: bytes) -> json.JSONDecodeError:
+    """Why a body is no such JSON; the standard library says it better."""
+    try:
+        json.loads(body.decode())
+    except UnicodeDecodeError:
+        return _refused("The body is not UTF-8")
+    except json.JSONDecodeError as error:
+        return error
+    except RecursionError:
+        return _refused(_TOO_DEEP)
+    except ValueError:
+        return _refused("The body has a number that is too long")
+    return _refused("The body has a lone surrogate, NaN, Infinity or a number out of range")
+
+
+def _refused(why: str) -> json.JSONDecodeError:
+    return json.JSONDecodeError(why, "", 0)
+
+
+class StrictRoute(APIRoute):
+    """A route that reads its request as a StrictRequest."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler, with the stricter request."""
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def resource(tag: str, prefix: str = "") -> APIRouter:
+    """The router of a resource that management guards."""
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        route_class=StrictRoute,
+        responses=refused_with(Unauthenticated, Forbidden, DatabaseUnavailable),
+    )
+
+
+def _is_deeper(document: object, levels: int) -> bool:
+    level = [document]
+    for _ in range(levels + 1):
+        level = [
+            child
+            for parent in level
+            if isinstance(parent, dict | list)
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,67 @@
+"""What the management API is given by the process that serves it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, NamedTuple, Protocol
+
+from fastapi import Depends, Request
+
+from kanca.domain.ids import IdFactory
+from kanca.storage.ports import Database
+from kanca.storage.secret_box import SecretBox
+from kanca.workflows.registry import NodeRegistry
+
+
+class Answered(NamedTuple):
+    """What ingest answered."""
+
+    status: int
+    body: bytes
+
+
+class SendTest(Protocol):
+    """Ingest's door for tests of an endpoint: the real path, without rate limit, IP list and dedupe."""
+
+    def __call__(
+        self, webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> Awaitable[Answered]:
+        """Answer a webhook as if it had come from outside."""
+        ...
+
+
+def _nothing() -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """All that the routes need."""
+
+    database: Database
+    secret_box: SecretBox
+    nodes: NodeRegistry
+    """The node types that workflows may use."""
+    ids: IdFactory = field(default_factory=IdFactory)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    wake: Callable[[], None] = _nothing
+    """Tells workers that there is work."""
+    send_test: SendTest | None = None
+    """None where this process has no ingest: then no endpoint can be tested from here."""
+    closed_for: Callable[[], str | None] = _nothing
+    """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
+    public_url: str | None = None
+    """The address that senders see, without a slash at the end."""
+    retention_days: int = 30
+    queue_max_tasks: int = 1_000_000
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that a request came to."""
+    services: Services = request.app.state.services
+    return services
+
+
+Given = Annotated[Services, Depends(services_of)]
+"""The parameter of a route that needs the services."""
