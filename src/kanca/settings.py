@@ -1,13 +1,14 @@
 """Every setting of Kanca, each declared once: name, type, default, sentence.
 
-Settings come from ``KANCA_*`` environment variables, else from ``kanca.toml`` in the working directory (or the file named
-by ``KANCA_CONFIG``), else from the defaults here. The reference page, the sample file and ``kanca config show`` are made
-from these declarations.
+Settings come from ``KANCA_*`` environment variables, else from ``kanca.toml`` in the working directory (or the file
+that ``KANCA_CONFIG`` names), else from the defaults here. The reference page, the sample file and ``kanca config show``
+are made from these declarations.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from kanca.errors import InvalidSetting
 
 PREFIX = "KANCA_"
+
+_LOGIN = re.compile(r"(://[^:/?#@]*):.*@")
+_PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*password=)[^&#]*", re.IGNORECASE)
 
 
 def _split(value: object) -> object:
@@ -37,37 +41,106 @@ class Settings(BaseModel):
 
     database_url: str = Field(
         "sqlite:///kanca.db",
-        description="Where everything is stored: `sqlite:///path` or `postgresql://user@host/db` (unix socket: `postgresql://user@/db?host=/path`).",
+        description=(
+            "Where everything is stored: `sqlite:///path` or `postgresql://user@host/db` (unix socket: "
+            "`postgresql://user@/db?host=/path`)."
+        ),
     )
-    redis_url: str | None = Field(None, description="Redis or Valkey for what several machines share. Not needed on one machine.")
+    redis_url: str | None = Field(
+        None, description=("Redis or Valkey for what several machines share. Not needed on one machine.")
+    )
     secret_key: SecretStr | None = Field(
         None,
-        description="Encrypts stored secrets. A comma-separated list rotates: the first encrypts, all decrypt. Unset, SQLite makes `kanca.key` beside the database; PostgreSQL refuses to start.",
+        description=(
+            "Encrypts stored secrets. A comma-separated list rotates: the first encrypts, all decrypt. "
+            "Unset, SQLite makes `kanca.key` beside the database; PostgreSQL refuses to start."
+        ),
     )
-    admin_key: SecretStr | None = Field(None, description="The bearer key of the management API. Required unless Kanca is bound to a loopback address.")
-    webhook_secret: SecretStr | None = Field(None, description="The secret of the built-in endpoint `/webhooks/receive`; unset, the route is 404.")
-    public_url: str | None = Field(None, description="The address senders see, for example `https://hooks.example.com`.")
-    trusted_proxies: Words = Field((), description="CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.")
-    require_https: bool = Field(False, description="Refuse webhooks that did not come over HTTPS (as a trusted proxy says).")
-    egress_allow: Words = Field((), description="CIDR ranges and host names that outgoing requests may reach although they are private.")
+    admin_key: SecretStr | None = Field(
+        None,
+        description=(
+            "The bearer key of the management API. Required unless Kanca is bound to a loopback address."
+        ),
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description=("The secret of the built-in endpoint `/webhooks/receive`; unset, the route is 404."),
+    )
+    public_url: str | None = Field(
+        None, description=("The address senders see, for example `https://hooks.example.com`.")
+    )
+    trusted_proxies: Words = Field(
+        (),
+        description=("CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."),
+    )
+    require_https: bool = Field(
+        False, description=("Refuse webhooks that did not come over HTTPS (as a trusted proxy says).")
+    )
+    egress_allow: Words = Field(
+        (),
+        description=(
+            "CIDR ranges and host names that outgoing requests may reach although they are private."
+        ),
+    )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
     gateways: int = Field(1, ge=0, le=64, description="Gateway processes; more than one needs PostgreSQL.")
     workers: int = Field(1, ge=0, le=64, description="Worker processes.")
     app: str | None = Field(None, description="Where your handlers are: `module:object`.")
-    auto_migrate: bool = Field(True, description="Bring the database's schema up to date when `serve` starts.")
-    worker_concurrency: int = Field(10, ge=1, le=10_000, description="Pieces of work that one worker process has in hand at once.")
-    worker_lease_seconds: float = Field(10.0, ge=1, le=300, description="A worker that gave no sign for this long is taken for dead, and its work is given to others.")
-    worker_poll_seconds: float = Field(1.0, gt=0, le=60, description="How often an idle worker looks for work although nobody woke it.")
-    queue_max_tasks: int = Field(1_000_000, ge=1, description="Due inbound tasks above which ingest answers 503 (from 95 % of it).")
-    commit_queue_max: int = Field(2_000, ge=1, description="Requests that may wait for a commit in one gateway; more are answered 429.")
-    commit_timeout_seconds: float = Field(10.0, gt=0, le=300, description="The longest that a request waits for its commit before it is answered 503.")
-    body_timeout_seconds: float = Field(30.0, gt=0, le=600, description="The longest that a sender may take to send a body.")
+    auto_migrate: bool = Field(
+        True, description="Bring the database's schema up to date when `serve` starts."
+    )
+    worker_concurrency: int = Field(
+        10, ge=1, le=10_000, description=("Pieces of work that one worker process has in hand at once.")
+    )
+    worker_lease_seconds: float = Field(
+        10.0,
+        ge=1,
+        le=300,
+        description=(
+            "A worker that gave no sign for this long is taken for dead, and its work is given to others."
+        ),
+    )
+    worker_poll_seconds: float = Field(
+        1.0, gt=0, le=60, description=("How often an idle worker looks for work although nobody woke it.")
+    )
+    queue_max_tasks: int = Field(
+        1_000_000, ge=1, description=("Due inbound tasks above which ingest answers 503 (from 95 % of it).")
+    )
+    commit_queue_max: int = Field(
+        2_000,
+        ge=1,
+        description=("Requests that may wait for a commit in one gateway; more are answered 429."),
+    )
+    commit_timeout_seconds: float = Field(
+        10.0,
+        gt=0,
+        le=300,
+        description=("The longest that a request waits for its commit before it is answered 503."),
+    )
+    body_timeout_seconds: float = Field(
+        30.0, gt=0, le=600, description=("The longest that a sender may take to send a body.")
+    )
     min_free_disk_mb: int = Field(256, ge=0, description="Free disk below which ingest answers 503 (SQLite).")
-    retention_days: int = Field(30, ge=1, le=3650, description="How long events and what became of them are kept.")
-    shutdown_seconds: float = Field(20.0, ge=0, le=600, description="How long a stopping process finishes what it has in hand before it hands the rest back.")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="`debug`, `info`, `warning` or `error`.")
-    log_format: str = Field("auto", pattern="^(auto|json|text)$", description="`json`, `text`, or `auto`: text on a terminal, JSON elsewhere.")
+    retention_days: int = Field(
+        30, ge=1, le=3650, description="How long events and what became of them are kept."
+    )
+    shutdown_seconds: float = Field(
+        20.0,
+        ge=0,
+        le=600,
+        description=(
+            "How long a stopping process finishes what it has in hand before it hands the rest back."
+        ),
+    )
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description=("`debug`, `info`, `warning` or `error`.")
+    )
+    log_format: str = Field(
+        "auto",
+        pattern="^(auto|json|text)$",
+        description=("`json`, `text`, or `auto`: text on a terminal, JSON elsewhere."),
+    )
 
 
 def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
@@ -75,21 +148,80 @@ def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
 
     Raises InvalidSetting, naming every setting that cannot be.
     """
-    path = Path(environ.get(PREFIX + "CONFIG", "kanca.toml"))
-    values: dict[str, Any] = {}
-    if path.is_file():
-        try:
-            values |= tomllib.loads(path.read_text())
-        except tomllib.TOMLDecodeError as error:
-            raise InvalidSetting(f"{path} is not valid TOML: {error}") from None
-    elif PREFIX + "CONFIG" in environ:
-        raise InvalidSetting(f"{PREFIX}CONFIG names {path}, which is not there")
-    values |= {name: environ[PREFIX + name.upper()] for name in Settings.model_fields if PREFIX + name.upper() in environ}
+    values = _read_file(environ)
+    values |= {
+        name: environ[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if PREFIX + name.upper() in environ
+    }
     values |= {name: value for name, value in overrides.items() if value is not None}
     try:
         return Settings(**values)
     except ValidationError as error:
         raise InvalidSetting("; ".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def setting_sources(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Where each setting's value comes from: ``environment``, the path of the configuration file, or ``default``.
+
+    Raises InvalidSetting when the file cannot be read.
+    """
+    in_file = _read_file(environ)
+    return {
+        name: "environment"
+        if PREFIX + name.upper() in environ
+        else str(_file_path(environ))
+        if name in in_file
+        else "default"
+        for name in Settings.model_fields
+    }
+
+
+def redacted(settings: Settings) -> dict[str, Any]:
+    """The settings as they may be shown: secrets, and passwords in addresses, are ``***``."""
+    return {name: _redacted(name, value) for name, value in settings}
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The environment in which ``load_settings`` gives these settings again: what a process hands to its children."""
+    return {PREFIX + name.upper(): _text(value) for name, value in settings if value is not None}
+
+
+def _file_path(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get(PREFIX + "CONFIG", "kanca.toml"))
+
+
+def _read_file(environ: Mapping[str, str]) -> dict[str, Any]:
+    path = _file_path(environ)
+    try:
+        if path.is_file():
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not TOML, or not UTF-8
+        raise InvalidSetting(f"{path} is not valid TOML: {error}") from None
+    except OSError as error:
+        raise InvalidSetting(f"{path} cannot be read: {error.strerror}") from None
+    if PREFIX + "CONFIG" in environ:
+        raise InvalidSetting(f"{PREFIX}CONFIG names {path}, which is not there")
+    return {}
+
+
+def _redacted(name: str, value: object) -> object:
+    if isinstance(value, SecretStr):
+        return "***"
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, str) and name.endswith("_url"):
+        without_login = _LOGIN.sub(r"\1:***@", value)
+        return _PASSWORD_PARAMETER.sub(r"\1***", without_login)
+    return value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -12,7 +12,14 @@ from kanca.domain.event import data_of, is_envelope
     [
         {"event_type": "a.b", "data": {}},
         {"event_type": "a.b"},
-        {"event_type": "a.b", "data": {"x": 1}, "event_id": "1", "timestamp": "t", "source": "s", "correlation_id": "c"},
+        {
+            "event_type": "a.b",
+            "data": {"x": 1},
+            "event_id": "1",
+            "timestamp": "t",
+            "source": "s",
+            "correlation_id": "c",
+        },
     ],
 )
 def test_these_are_envelopes(body: object) -> None:

@@ -22,7 +22,9 @@ from kanca.domain.ids import (
     time_of,
 )
 
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+moments = st.integers(1_577_836_800_000, 7_258_118_400_000).map(
+    lambda ms: datetime.fromtimestamp(ms / 1000, UTC)
+)
 
 
 @given(moments)

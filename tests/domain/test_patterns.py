@@ -27,7 +27,9 @@ def test_a_pattern_fits_what_it_says(pattern: str, event_type: str, fits: bool) 
     assert matches(pattern, event_type) is fits
 
 
-@pytest.mark.parametrize("text", ["order.created", "order.*", "*.created", "*", "orders/create", "pull_request.opened"])
+@pytest.mark.parametrize(
+    "text", ["order.created", "order.*", "*.created", "*", "orders/create", "pull_request.opened"]
+)
 def test_these_are_patterns(text: str) -> None:
     assert is_pattern(text)
 

@@ -18,11 +18,15 @@ def test_delays_double_from_one_second_and_the_fifth_failure_is_the_last() -> No
 
 
 def test_delays_stop_growing_at_the_cap() -> None:
-    assert after_failure(50, RetryPolicy(max_attempts=100, jitter=0), 0.0) == RetryAfter(timedelta(seconds=300))
+    assert after_failure(50, RetryPolicy(max_attempts=100, jitter=0), 0.0) == RetryAfter(
+        timedelta(seconds=300)
+    )
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1), st.floats(1, 10), st.floats(0, 1))
-def test_a_delay_is_never_above_the_cap_nor_negative(number: int, chance: float, factor: float, jitter: float) -> None:
+def test_a_delay_is_never_above_the_cap_nor_negative(
+    number: int, chance: float, factor: float, jitter: float
+) -> None:
     policy = RetryPolicy(max_attempts=20_000, backoff_factor=factor, jitter=jitter)
     decision = after_failure(number, policy, chance)
     assert isinstance(decision, RetryAfter)

@@ -26,11 +26,13 @@ S, D, K, X = OutcomeStatus.SUCCEEDED, OutcomeStatus.DEAD, OutcomeStatus.SKIPPED,
         ([(S, None)], "pending"),
     ],
 )
-def test_the_status_follows_from_the_outcomes(outcomes: list[tuple[OutcomeStatus, int | None]], status: str) -> None:
+def test_the_status_follows_from_the_outcomes(
+    outcomes: list[tuple[OutcomeStatus, int | None]], status: str
+) -> None:
     assert event_status(outcomes) == status
 
 
-@given(st.lists(st.sampled_from([S, D, K]), min_size=2, max_size=6).flatmap(lambda drawn: st.permutations(drawn)))
+@given(st.lists(st.sampled_from([S, D, K]), min_size=2, max_size=6).flatmap(st.permutations))
 def test_the_order_of_outcomes_does_not_matter(statuses: list[OutcomeStatus]) -> None:
     rows: list[tuple[OutcomeStatus, int | None]] = [(status, None) for status in statuses]
     expanded: tuple[OutcomeStatus, int | None] = (X, len(statuses))

@@ -26,7 +26,7 @@ WAKE_READ_FD = "KANCA_WAKE_READ_FD"
 WAKE_WRITE_FD = "KANCA_WAKE_WRITE_FD"
 
 CONFIGURATION_EXIT = 78
-"""A child that ends with this (EX_CONFIG of sysexits.h) would end so again: the supervisor stops instead of restarting it."""
+"""A child that ends with this (EX_CONFIG of sysexits.h) would end so again: the supervisor stops too."""
 
 
 class Stop:

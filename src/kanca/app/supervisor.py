@@ -51,7 +51,9 @@ async def bind(host: str, port: int, patience: timedelta = BIND_PATIENCE) -> soc
     give_up_at = time.monotonic() + patience.total_seconds()
     while True:
         try:
-            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+            family, *_, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
             listener = socket.create_server(address, family=family, backlog=1024)
         except OSError as error:
             if time.monotonic() >= give_up_at:
@@ -85,7 +87,9 @@ class Supervisor:
     """Called once, when every child said for the first time that it works."""
 
     def __post_init__(self) -> None:
-        self._children = [Child(f"gateway-{n + 1}", "kanca.app.gateway_process") for n in range(self.gateways)]
+        self._children = [
+            Child(f"gateway-{n + 1}", "kanca.app.gateway_process") for n in range(self.gateways)
+        ]
         self._children += [Child(f"worker-{n + 1}", "kanca.app.worker_process") for n in range(self.workers)]
         self._stopping = asyncio.Event()
         self._exit_code = 0

@@ -32,7 +32,7 @@ class Dedupe(StrEnum):
     """What makes two arrivals the same event."""
 
     AUTO = "auto"
-    """The provider's delivery id, else the envelope's ``event_id``, else an ``Idempotency-Key`` header, else nothing."""
+    """The provider's delivery id, else the envelope's ``event_id``, else an ``Idempotency-Key``, else nothing."""
     CONTENT = "content"
     """The SHA-256 of the body."""
     OFF = "off"
@@ -118,7 +118,10 @@ def read_config(values: Mapping[str, Any]) -> EndpointConfig:
 def show_config(config: EndpointConfig) -> dict[str, Any]:
     """The config as JSON gives it back; ``hmac`` only where it is set."""
     shown = {entry.name: getattr(config, entry.name) for entry in fields(config)}
-    shown |= {"allowed_event_types": list(config.allowed_event_types), "allowed_ips": list(config.allowed_ips)}
+    shown |= {
+        "allowed_event_types": list(config.allowed_event_types),
+        "allowed_ips": list(config.allowed_ips),
+    }
     return {key: value for key, value in shown.items() if not (key == "hmac" and value is None)}
 
 
@@ -131,7 +134,7 @@ def effective_rate_limit(config: EndpointConfig, *, provider_signs: bool) -> int
 
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("must be true or false")
+        raise ValueError("must be true or false")  # noqa: TRY004 - one kind of error for all that a value can be
     return value
 
 

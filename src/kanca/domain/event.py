@@ -28,7 +28,7 @@ class NewEvent:
     source_event_id: str | None
     correlation_id: str
     request: bytes
-    """How it came, as JSON: ``{"method","path","ip","user_agent","headers":[[name,value]…],"authenticated","test"}``."""
+    """How it came, as JSON: ``{"method", "path", "ip", "user_agent", "headers", "authenticated", "test"}``."""
     body: bytes
     """The exact bytes (after HTTP content decoding there may be none other; the signature was checked on these)."""
     dedupe_key: UUID | None
@@ -69,8 +69,10 @@ Appended = Accepted | Duplicate
 
 
 def is_envelope(body: object) -> bool:
-    """Whether a parsed body is an envelope: a JSON object with a string ``event_type``, ``data`` absent or an object,
-    and no other top-level keys than the envelope's."""
+    """Whether a parsed body is an envelope.
+
+    That is a JSON object with a string ``event_type``, ``data`` absent or an object, and no other top-level keys.
+    """
     return (
         isinstance(body, Mapping)
         and isinstance(body.get("event_type"), str)

@@ -55,8 +55,10 @@ class IdFactory:
 
 
 def derived_id(parent: UUID, *names: str) -> UUID:
-    """The id that follows from ``parent`` and ``names``: the same time in front, a hash behind, so that doing work
-    again after a crash gives the work the id it had."""
+    """The id that follows from ``parent`` and ``names``: the same time in front, a hash behind.
+
+    So work that is done again after a crash has the id it had.
+    """
     digest = hashlib.sha256(b"\x00".join([parent.bytes, *(name.encode() for name in names)])).digest()
     return UUID(int=uuid7_int(parent.int >> 80, int.from_bytes(digest[:8])))
 

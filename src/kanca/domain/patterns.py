@@ -14,7 +14,7 @@ def is_pattern(text: str) -> bool:
 
 
 def matches(pattern: str, event_type: str) -> bool:
-    """Whether an event type fits. ``*`` stands for one or more parts: ``order.*`` fits ``order.item.added``, not ``order``."""
+    """Whether an event type fits. ``*`` is one or more parts: ``order.*`` fits ``order.item.added``, not ``order``."""
     return pattern == event_type or ("*" in pattern and bool(_compiled(pattern).fullmatch(event_type)))
 
 

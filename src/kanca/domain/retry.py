@@ -36,8 +36,8 @@ def after_failure(
 ) -> RetryAfter | GiveUp:
     """Say what follows the failure of attempt ``attempt_number`` (1 is the first).
 
-    ``chance`` is a number from 0 to 1 for the jitter. ``asked_delay`` is what the work itself asked for; it replaces the
-    schedule, not the limit of attempts.
+    ``chance`` is a number from 0 to 1 for the jitter. ``asked_delay`` is what the work itself asked for; it replaces
+    the schedule, not the limit of attempts.
     """
     if attempt_number >= policy.max_attempts:
         return GiveUp()

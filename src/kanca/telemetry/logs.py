@@ -18,7 +18,9 @@ def configure_logs(level: str, form: str, process: str, stream: TextIO = sys.std
     ``process`` stands on every line (``gateway-1``, ``worker-1``).
     """
     as_text = form == "text" or (form == "auto" and stream.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer(default=str)
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer(default=str)
+    )
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

@@ -17,7 +17,9 @@ from prometheus_client.multiprocess import MultiProcessCollector
 OTHER: Final = "other"
 MAX_EVENT_TYPES: Final = 200
 
-RECEIVED = Counter("webhook_received", "Requests to ingest routes, by answer", ["event_type", "status"], registry=None)
+RECEIVED = Counter(
+    "webhook_received", "Requests to ingest routes, by answer", ["event_type", "status"], registry=None
+)
 PROCESSING = Histogram(
     "webhook_processing_duration_seconds",
     "From the receipt of an event until a piece of its work ended",

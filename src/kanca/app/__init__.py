@@ -1,0 +1,1 @@
+"""The composition root: settings in, processes out. Nothing else knows everyone."""

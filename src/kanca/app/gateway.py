@@ -1,0 +1,122 @@
+"""A gateway: ingest and the management API over one database, as one ASGI app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.app import create_api
+from kanca.api.services import Answered, Services
+from kanca.app.clock import ClockCorrection
+from kanca.domain.ids import IdFactory
+from kanca.ingest.asgi import IngestASGI
+from kanca.ingest.gates import DiskGate, Gate
+from kanca.ingest.gateway import Ingest
+from kanca.ingest.request import Request, whole
+from kanca.ingest.settings import ingest_settings
+from kanca.ingest.store import DatabaseStore
+from kanca.queue.backlog import BacklogGauge
+from kanca.queue.duties import Duties, Duty
+from kanca.settings import Settings
+from kanca.storage.dialects import key_file_of
+from kanca.storage.ports import Database
+from kanca.storage.secret_box import load_secret_box
+from kanca.workflows.registry import NodeRegistry
+
+_API = "/api/webhooks/wh_"
+_ENDPOINT_PATH_LENGTH = len(_API) + 24
+_SHORT = "/webhooks/"
+_SUBSCRIPTIONS = "/webhooks/subscriptions"
+
+
+class Root:
+    """Sends webhooks straight to ingest, and everything else to management."""
+
+    def __init__(self, ingest: ASGIApp, management: ASGIApp) -> None:
+        self._ingest = ingest
+        self._management = management
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and is_ingest(scope["path"].removeprefix(scope.get("root_path", ""))):
+            await self._ingest(scope, receive, send)
+        else:
+            await self._management(scope, receive, send)
+
+
+def is_ingest(path: str) -> bool:
+    """Whether a path is one that senders call; ingest itself decides whether there is something."""
+    if path.startswith(_SHORT):
+        return not path.startswith(_SUBSCRIPTIONS)
+    return path.startswith(_API) and len(path) == _ENDPOINT_PATH_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """An open gateway."""
+
+    asgi: ASGIApp
+    ingest: Ingest
+
+    async def drain(self, limit: timedelta) -> None:
+        """Refuse what comes from now on, and finish what is at hand."""
+        await self.ingest.stop(limit)
+
+
+@asynccontextmanager
+async def open_gateway(
+    settings: Settings, database: Database, nodes: NodeRegistry, access: AccessRule, name: str
+) -> AsyncIterator[Gateway]:
+    """Open a gateway called ``name`` on ``database``; leaving stores what it counted. Raises InvalidSetting."""
+    box = load_secret_box(settings)
+    ids = IdFactory()
+    gauge = BacklogGauge(database.queue, settings.queue_max_tasks)
+    duties: dict[str, Duty] = {"backlog": gauge, "clock": ClockCorrection(database, ids)}
+    gates: list[Gate] = [lambda: "backlog_full" if gauge.is_closed else None]
+    key_file = key_file_of(settings.database_url)
+    if key_file is not None and settings.min_free_disk_mb:
+        disk = DiskGate(Path(key_file).parent, settings.min_free_disk_mb * 1024 * 1024)
+        gates.append(disk)
+        duties["disk"] = disk
+    waker = database.waker()
+    store = DatabaseStore(database, box, settings.webhook_secret, name)
+    ingest = Ingest(ingest_settings(settings), database.accepting, store, waker, ids, gates)
+    services = Services(
+        database=database,
+        secret_box=box,
+        nodes=nodes,
+        ids=ids,
+        wake=waker.wake,
+        send_test=_test_door(ingest),
+        closed_for=lambda: next((code for gate in gates if (code := gate())), None),
+        public_url=settings.public_url and settings.public_url.rstrip("/"),
+        retention_days=settings.retention_days,
+        queue_max_tasks=settings.queue_max_tasks,
+    )
+    regular = Duties(duties, limit=timedelta(seconds=30))
+    await ingest.start()
+    regular.start()
+    try:
+        management = ManagementGuard(create_api(services), access)
+        yield Gateway(Root(IngestASGI(ingest), management), ingest)
+    finally:
+        await regular.stop()
+        await ingest.stop(timedelta(seconds=settings.shutdown_seconds))
+        await waker.close()
+
+
+def _test_door(ingest: Ingest) -> Any:
+    async def send_test(webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answered:
+        path = f"/api/webhooks/{webhook_id}"
+        request = Request("POST", path, path, "https", "", headers, whole(body))
+        answer = await ingest.accept(request, is_test=True)
+        return Answered(answer.status, answer.body)
+
+    return send_test

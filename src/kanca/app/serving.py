@@ -1,0 +1,62 @@
+"""``kanca serve``: check, migrate, listen, supervise."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from datetime import timedelta
+
+from kanca.api.access import is_loopback
+from kanca.app.supervisor import Supervisor, bind
+from kanca.errors import InvalidSetting
+from kanca.settings import Settings, to_environment
+from kanca.storage.dialects import open_database, serves_many_gateways
+from kanca.storage.secret_box import load_secret_box
+
+
+def check(settings: Settings) -> None:
+    """Raise InvalidSetting for what would start but not be right."""
+    if settings.gateways and settings.admin_key is None and not is_loopback(settings.host):
+        raise InvalidSetting(
+            f"KANCA_ADMIN_KEY must be set to listen on {settings.host}:"
+            " without a key, management would be open to whoever can connect."
+        )
+    if settings.gateways > 1 and not serves_many_gateways(settings.database_url):
+        raise InvalidSetting("KANCA_GATEWAYS: several gateways need PostgreSQL.")
+    if not settings.gateways and not settings.workers:
+        raise InvalidSetting("KANCA_GATEWAYS and KANCA_WORKERS are both 0: there would be nothing to run.")
+    load_secret_box(settings)
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the schema up to date, and make the room that the coming days need."""
+    database = await open_database(settings.database_url)
+    try:
+        await database.migrate()
+        await database.prepare_storage()
+    finally:
+        await database.close()
+
+
+async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _address: None) -> int:
+    """Run gateways and workers until a signal ends them; gives the exit code.
+
+    ``on_ready`` is called with the address once everything works. Raises InvalidSetting, DatabaseUnavailable.
+    """
+    check(settings)
+    if settings.auto_migrate:
+        await migrate(settings)
+    listener = await bind(settings.host, settings.port) if settings.gateways else None
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{listener.getsockname()[1]}" if listener else ""
+    with tempfile.TemporaryDirectory(prefix="kanca-metrics-") as metrics:
+        supervisor = Supervisor(
+            gateways=settings.gateways,
+            workers=settings.workers,
+            listener=listener,
+            shutdown=timedelta(seconds=settings.shutdown_seconds),
+            environ={**os.environ, **to_environment(settings), "PROMETHEUS_MULTIPROC_DIR": metrics},
+            on_ready=lambda: on_ready(address),
+        )
+        return await supervisor.run()

@@ -1,0 +1,66 @@
+"""Settings are declared once, read from everywhere, and refused with their names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kanca.errors import InvalidSetting
+from kanca.settings import Settings, load_settings, to_environment
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    settings = load_settings({})
+    assert settings.database_url == "sqlite:///kanca.db"
+    assert settings.port == 8000
+
+
+def test_the_environment_wins_over_the_file_and_an_argument_over_both(tmp_path: Path) -> None:
+    file = tmp_path / "kanca.toml"
+    file.write_text('port = 9000\nhost = "::1"\nworkers = 3\negress_allow = ["10.0.0.0/8"]\n')
+    environ = {"KANCA_CONFIG": str(file), "KANCA_PORT": "9001", "KANCA_WORKERS": "4"}
+    settings = load_settings(environ, workers=5, gateways=None)
+    assert (settings.host, settings.port, settings.workers) == ("::1", 9001, 5)
+    assert settings.egress_allow == ("10.0.0.0/8",)
+
+
+def test_lists_are_separated_by_commas_in_the_environment() -> None:
+    settings = load_settings({"KANCA_TRUSTED_PROXIES": "10.0.0.0/8, ::1 ,"})
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KANCA_PORT", "99999"), ("KANCA_LOG_LEVEL", "loud"), ("KANCA_RETENTION_DAYS", "soon")],
+)
+def test_an_impossible_value_is_refused_with_the_settings_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match=name):
+        load_settings({name: value})
+
+
+def test_an_unknown_name_in_the_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "kanca.toml"
+    file.write_text("prot = 9000\n")
+    with pytest.raises(InvalidSetting, match="prot: there is no such setting"):
+        load_settings({"KANCA_CONFIG": str(file)})
+
+
+def test_a_file_that_is_named_must_be_there_and_be_toml(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="not there"):
+        load_settings({"KANCA_CONFIG": str(tmp_path / "absent.toml")})
+    file = tmp_path / "kanca.toml"
+    file.write_text("port: 9000")
+    with pytest.raises(InvalidSetting, match="not valid TOML"):
+        load_settings({"KANCA_CONFIG": str(file)})
+
+
+def test_a_child_reads_the_very_same_settings() -> None:
+    settings = Settings(
+        secret_key="k" * 32, egress_allow=("10.0.0.0/8", "example.com"), require_https=True, port=0
+    )  # type: ignore[arg-type]  # pydantic wraps it
+    assert load_settings(to_environment(settings)) == settings
+
+
+def test_secrets_do_not_show() -> None:
+    assert "topsecret" not in repr(load_settings({"KANCA_ADMIN_KEY": "topsecret"}))
