@@ -1,0 +1,40 @@
+"""A request on its way, and what is known of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from kanca.ingest.prepared import Prepared
+from kanca.ingest.request import Request
+from kanca.ingest.routes import Face
+
+
+class Arrival(Struct):
+    """One request to an endpoint that is there."""
+
+    request: Request
+    endpoint: Prepared
+    face: Face
+    headers: dict[bytes, bytes]
+    """By lower-case name."""
+    client: str
+    is_test: bool
+    body: bytes = b""
+    is_authenticated: bool = False
+    signed_id: bytes | None = None
+    """The delivery id that the signature covers."""
+    began: float = 0.0
+    """When the body was complete (``time.perf_counter``); 0 until it is."""
+
+
+def fold_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by name; the values of one that comes several times are joined with ``, `` (RFC 9110, section 5.3)."""
+    headers = dict(pairs)
+    if len(headers) == len(pairs):
+        return headers
+    headers.clear()
+    for name, value in pairs:
+        headers[name] = headers[name] + b", " + value if name in headers else value
+    return headers

@@ -1,0 +1,98 @@
+"""What is remembered of every answer: statistics, recent rejections, metrics, and a line in the log for debugging."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+import structlog
+
+from kanca.domain.event import NewEvent
+from kanca.domain.ids import EVENT, IdFactory, show_id
+from kanca.ingest.arrival import Arrival
+from kanca.ingest.describe import describe_rejected
+from kanca.ingest.ports import Store
+from kanca.ingest.receipts import Receipts
+from kanca.ingest.refusal import Refusal
+from kanca.ingest.rejections import Rejections
+from kanca.ingest.statistics import Statistics
+from kanca.storage.rejections import Rejection
+
+log = structlog.get_logger(__name__)
+
+
+class Books:
+    """Keeps count in memory; ``flush`` stores it."""
+
+    def __init__(self, ids: IdFactory) -> None:
+        self._ids = ids
+        self._statistics = Statistics()
+        self._rejections = Rejections()
+        self._receipts = Receipts()
+        # Asked once: a lazy logger costs more than an answer's body.
+        self._logs_requests = log.is_enabled_for(logging.DEBUG)
+
+    def accepted(self, arrival: Arrival, event: NewEvent, response_us: int) -> None:
+        """Remember a new event."""
+        self._statistics.accepted(event.endpoint, event.received_at, response_us)
+        self._taken(arrival, event, "accepted", response_us)
+
+    def repeated(self, arrival: Arrival, event: NewEvent, response_us: int) -> None:
+        """Remember a duplicate."""
+        self._statistics.repeated(event.endpoint, event.received_at, response_us)
+        self._taken(arrival, event, "duplicate", response_us)
+
+    def unrouted(self, refusal: Refusal) -> None:
+        """Remember a request for which there is no endpoint."""
+        self._receipts.refused(refusal.code)
+
+    def refused(self, arrival: Arrival, refusal: Refusal, now: datetime) -> None:
+        """Remember a refusal, for the endpoint's operator."""
+        endpoint, request, rule = arrival.endpoint, arrival.request, refusal.rule
+        detail = refusal.note or refusal.detail or rule.detail
+        self._receipts.refused(refusal.code)
+        self._statistics.rejected(endpoint.number, now)
+        if self._rejections.has_room(endpoint.number):
+            described = describe_rejected(
+                request.method, request.path, request.headers, endpoint.proof_headers, arrival.body
+            )
+            self._rejections.add(
+                Rejection(
+                    id=self._ids.new(),
+                    endpoint=endpoint.number,
+                    occurred_at=now,
+                    status=rule.status,
+                    code=refusal.code,
+                    detail=detail,
+                    client=arrival.client,
+                    request=described,
+                )
+            )
+        if self._logs_requests:
+            log.debug(
+                "webhook",
+                status=refusal.code,
+                webhook_id=endpoint.webhook_id,
+                client=arrival.client,
+                detail=detail,
+            )
+
+    async def flush(self, store: Store) -> None:
+        """Store what there is to store. Raises DatabaseUnavailable; only what there is no room for is lost then."""
+        self._receipts.flush()
+        await self._statistics.flush(store)
+        await self._rejections.flush(store)
+
+    def _taken(self, arrival: Arrival, event: NewEvent, status: str, response_us: int) -> None:
+        self._receipts.taken(event.type, status, is_authenticated=arrival.is_authenticated)
+        if self._logs_requests:
+            log.debug(
+                "webhook",
+                status=status,
+                webhook_id=arrival.endpoint.webhook_id,
+                event_id=show_id(EVENT, event.id),
+                event_type=event.type,
+                client=arrival.client,
+                body_bytes=len(event.body),
+                response_us=response_us,
+            )

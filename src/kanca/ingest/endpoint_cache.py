@@ -1,0 +1,109 @@
+"""Endpoints in memory, prepared for the hot path, each loaded when it is first asked for.
+
+Whoever changes an endpoint moves the version of all endpoints on in the same transaction. Every process looks at it
+twice a second, and drops what it holds when it has moved. While the database is away nothing moves, and what is known
+is used on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+import structlog
+
+from kanca.domain.endpoint import Endpoint
+from kanca.errors import CommitQueueFull, DatabaseUnavailable, KancaError
+from kanca.ingest.ports import Store
+from kanca.ingest.prepared import Prepared, prepare
+from kanca.ingest.refusal import Refusal
+from kanca.queue.group_commit import GroupCommit
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+MAX_KNOWN = 10_000
+MAX_UNKNOWN = 10_000
+"""Addresses without an endpoint that are remembered, so that asking for them again costs no query."""
+
+_NOT_FOUND = Refusal("endpoint_not_found")
+_UNUSABLE = Refusal("endpoint_unusable")
+
+
+class EndpointCache:
+    """Finds endpoints by their keys (``wh_…``, or ``/`` and a slug)."""
+
+    def __init__(
+        self,
+        store: Store,
+        timeout: timedelta,
+        max_known: int = MAX_KNOWN,
+        max_unknown: int = MAX_UNKNOWN,
+    ) -> None:
+        """``timeout`` is the longest that a request waits for its endpoint."""
+        self._store = store
+        self._max_known = max_known
+        self._max_unknown = max_unknown
+        self._known: dict[str, Prepared] = {}
+        self._unknown: dict[str, Refusal] = {}
+        self._version: int | None = None
+        self._generation = 0
+        # All who look for endpoints at once share a query: a flood of wrong addresses makes one at a time.
+        self._loads = GroupCommit[str, Prepared | Refusal](self._load, timeout=timeout, max_batch=100)
+
+    def known(self, key: str) -> Prepared | None:
+        """The endpoint, if it is in memory."""
+        return self._known.get(key)
+
+    async def find(self, key: str) -> Prepared | Refusal:
+        """The endpoint, loaded if need be; or that there is none. Raises DatabaseUnavailable, CommitTimeout."""
+        found = self._known.get(key) or self._unknown.get(key)
+        if found is not None:
+            return found
+        try:
+            return await self._loads.submit(key)
+        except CommitQueueFull:
+            raise DatabaseUnavailable from None
+
+    async def refresh(self) -> None:
+        """Drop everything if any endpoint has changed since the last call. Raises DatabaseUnavailable."""
+        version = await self._store.endpoints_version()
+        if version != self._version:
+            self._version = version
+            self._generation += 1
+            self._known.clear()
+            self._unknown.clear()
+
+    async def close(self) -> None:
+        """End the loading that is under way."""
+        await self._loads.close(timedelta(0))
+
+    async def _load(self, keys: Sequence[str]) -> Sequence[Prepared | Refusal | Exception]:
+        generation = self._generation
+        endpoints = await self._store.find_endpoints(sorted(set(keys)))
+        loaded = {key: _prepared(endpoints.get(key)) for key in set(keys)}
+        if generation == self._generation:  # else this may be older than the change that moved the version on
+            for key, found in loaded.items():
+                if isinstance(found, Prepared):
+                    _put(self._known, key, found, self._max_known)
+                else:
+                    _put(self._unknown, key, found, self._max_unknown)
+        return [loaded[key] for key in keys]
+
+
+def _prepared(endpoint: Endpoint | None) -> Prepared | Refusal:
+    if endpoint is None or not endpoint.is_active:
+        return _NOT_FOUND
+    try:
+        return prepare(endpoint)
+    except (KancaError, ValueError):
+        log.exception("endpoint_unusable", webhook_id=endpoint.webhook_id)
+        return _UNUSABLE
+
+
+def _put(entries: dict[str, T], key: str, value: T, most: int) -> None:
+    while len(entries) >= most:
+        del entries[next(iter(entries))]
+    entries[key] = value

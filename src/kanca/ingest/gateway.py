@@ -1,0 +1,280 @@
+"""Accepting a webhook, from the request to the answer, whatever protocol it came by.
+
+    endpoint · method · https · address · rate limit · size · signature · parse · type · key · gates · commit · answer
+
+Nothing reads the body before its signature is verified, and nothing is answered 2xx before the event and its work are
+on disk. A refusal is a value, and ends the way at any of these steps.
+
+This is the hot path, and its shape is copied nowhere else; ``bench ingest`` is what it is measured by.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from kanca.domain.event import Accepted, Appended, NewEvent
+from kanca.domain.ids import EVENT, IdFactory, show_id
+from kanca.errors import InvalidInput, KancaError
+from kanca.ingest import responses
+from kanca.ingest.admission import Admission
+from kanca.ingest.arrival import Arrival, fold_headers
+from kanca.ingest.body import BodyReader
+from kanca.ingest.books import Books
+from kanca.ingest.client import Proxies
+from kanca.ingest.dedupe import dedupe_key
+from kanca.ingest.describe import describe_request
+from kanca.ingest.endpoint_cache import EndpointCache
+from kanca.ingest.gates import Gate
+from kanca.ingest.ports import Store
+from kanca.ingest.rate_limit import RateLimiter
+from kanca.ingest.reading import Reading
+from kanca.ingest.refusal import RULES, Refusal
+from kanca.ingest.request import Answer, Request, whole
+from kanca.ingest.routes import find_route, path_of
+from kanca.ingest.settings import IngestSettings
+from kanca.ingest.upkeep import Upkeep
+from kanca.providers import SignedRequest, Verified
+from kanca.queue.group_commit import GroupCommit
+from kanca.storage.ports import Accepting, Waker
+from kanca.telemetry.metrics import ENDPOINT_COMMITS
+
+log = structlog.get_logger(__name__)
+
+MAX_DESCRIBED_BYTES = 64 * 1024
+"""The most that path and headers of an event may take."""
+CACHE_REFRESH = timedelta(milliseconds=400)
+FLUSH = timedelta(seconds=1)
+
+_NO_ROUTE = Refusal("endpoint_not_found")
+_NOT_STORABLE = Refusal("not_storable")
+_LARGE_HEADERS = Refusal("headers_too_large")
+_NO_ANSWER = Refusal("commit_timeout")
+
+
+class Ingest:
+    """Takes webhooks. One for each process, for the event loop that it is started on."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        accepting: Accepting,
+        store: Store,
+        waker: Waker,
+        ids: IdFactory,
+        gates: Sequence[Gate] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Open nothing yet.
+
+        ``gates`` are asked before every commit whether the door is closed. ``clock`` gives Unix seconds, and
+        ``ids.correction_s`` moves it to the database's time.
+        """
+        self._settings = settings
+        self._accepting = accepting
+        self._store = store
+        self._waker = waker
+        self._ids = ids
+        self._gates = gates
+        self._clock = clock
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._admission = Admission(
+            self._proxies, RateLimiter(now=clock), requires_https=settings.require_https
+        )
+        self._bodies = BodyReader(settings.body_timeout)
+        self._endpoints = EndpointCache(store, settings.commit_timeout)
+        self._books = Books(ids)
+        self._upkeep = Upkeep(settings.commit_timeout)
+        self._commits = GroupCommit[NewEvent, Appended](
+            self._append,
+            timeout=settings.commit_timeout,
+            max_waiting=settings.commit_queue_max,
+            parallel=settings.parallel_commits,
+        )
+
+    async def start(self) -> None:
+        """Begin to watch for changed endpoints, and to store statistics and rejections."""
+        await self._upkeep.once(self._endpoints.refresh)
+        self._upkeep.every(CACHE_REFRESH, self._endpoints.refresh)
+        self._upkeep.every(FLUSH, self._flush)
+
+    async def stop(self, limit: timedelta) -> None:
+        """Take no more webhooks, finish those at hand for up to ``limit``, and store what was counted."""
+        await self._commits.close(limit)
+        await self._upkeep.stop()
+        await self._endpoints.close()
+        await self._upkeep.once(self._flush)
+
+    async def accept(self, request: Request, *, is_test: bool = False) -> Answer:
+        """Answer a request. Never raises, but for cancellation.
+
+        ``is_test`` is for a management route's own test of an endpoint: no rate limit, list of addresses, demand for
+        HTTPS or dedupe applies to it, and the event is marked.
+        """
+        try:
+            return await self._answer(request, is_test)
+        except Exception:
+            reference = uuid.uuid4().hex
+            log.exception("internal_error", reference=reference, path=request.path)
+            detail = f"Something went wrong inside Kanca. The log has it under {reference}."
+            return responses.problem(Refusal("internal_error", detail), None, {})
+
+    async def test(self, webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
+        """Answer a management route's test of an endpoint; ``headers`` prove it as the sender's would."""
+        path = path_of(webhook_id)
+        request = Request("POST", path, path, "https", "127.0.0.1", headers, whole(body))
+        return await self.accept(request, is_test=True)
+
+    def closed_for(self) -> str | None:
+        """Why nothing can be accepted now, as the code of the refusals; None when it can."""
+        for gate in self._gates:
+            closed = gate()
+            if closed is not None:
+                return closed
+        return None
+
+    async def _answer(self, request: Request, is_test: bool) -> Answer:
+        headers = fold_headers(request.headers)
+        route = find_route(request.path)
+        if route is None:
+            return self._unrouted(_NO_ROUTE)
+        try:
+            endpoint = self._endpoints.known(route.key) or await self._endpoints.find(route.key)
+        except KancaError as error:
+            return self._unrouted(_refusal_of(error))
+        if isinstance(endpoint, Refusal):
+            return self._unrouted(endpoint)
+        if request.method == "OPTIONS" and endpoint.has_cors:
+            return responses.preflight(endpoint, headers)
+        client = self._proxies.client_of(request.peer, headers)
+        arrival = Arrival(request, endpoint, route.face, headers, client, is_test)
+        body = await self._take(arrival)
+        if isinstance(body, Refusal):
+            now = datetime.fromtimestamp(self._now(), UTC)
+            self._books.refused(arrival, body, now)
+            return responses.problem(body, endpoint, headers, ends_connection=not arrival.began)
+        return responses.success(body, endpoint, headers)
+
+    async def _take(self, arrival: Arrival) -> bytes | Refusal:
+        """Go the whole way; gives the body of the answer."""
+        refusal = await self._admission.refuse(arrival)
+        if refusal is not None:
+            return refusal
+        body = await self._bodies.read(arrival.request.chunks, arrival.endpoint.limit_bytes)
+        if isinstance(body, Refusal):
+            return body
+        arrival.body = body
+        arrival.began = time.perf_counter()
+        now = self._now()
+        refusal = self._verify(arrival, now)
+        if refusal is not None:
+            return refusal
+        reading = arrival.face.read(arrival.endpoint, arrival.headers, body, arrival.signed_id)
+        if isinstance(reading, Refusal):
+            return reading
+        event = self._event(arrival, reading, now)
+        if isinstance(event, Refusal):
+            return event
+        closed = self.closed_for()
+        if closed is not None:
+            return Refusal(closed)
+        return await self._commit(arrival, event, reading)
+
+    def _verify(self, arrival: Arrival, now: float) -> Refusal | None:
+        request, endpoint = arrival.request, arrival.endpoint
+        if not endpoint.is_verified:
+            return None
+        origin = self._settings.public_url
+        if origin is None:
+            host = arrival.headers.get(b"host", b"").decode("latin-1")
+            origin = f"{request.scheme}://{host}{request.mount}"
+        signed = SignedRequest(request.method, origin + request.target, arrival.headers, arrival.body)
+        verdict = endpoint.verifier.verify(signed, endpoint.secrets(now), now)
+        if not isinstance(verdict, Verified):
+            return Refusal(verdict.code.value, note=verdict.detail)
+        arrival.is_authenticated = verdict.secret_index is not None
+        arrival.signed_id = verdict.signed_id
+        return None
+
+    def _event(self, arrival: Arrival, reading: Reading, now: float) -> NewEvent | Refusal:
+        request, endpoint = arrival.request, arrival.endpoint
+        described = describe_request(
+            request.method,
+            request.path,
+            arrival.client,
+            request.headers,
+            endpoint.token_headers,
+            arrival.headers.get(b"user-agent", b""),
+            is_authenticated=arrival.is_authenticated,
+            is_test=arrival.is_test,
+        )
+        if len(described) > MAX_DESCRIBED_BYTES:
+            return _LARGE_HEADERS
+        identifier = self._ids.new()
+        received_at = datetime.fromtimestamp(now, UTC)
+        key = None if arrival.is_test else reading.key
+        return NewEvent(
+            id=identifier,
+            endpoint=endpoint.number,
+            tenant=endpoint.tenant,
+            type=reading.event_type,
+            received_at=received_at,
+            source_event_id=reading.source_event_id,
+            correlation_id=reading.correlation_id or show_id(EVENT, identifier),
+            request=described,
+            body=arrival.body,
+            dedupe_key=None if key is None else dedupe_key(endpoint.number, key),
+            dedupe_until=None if key is None else received_at + endpoint.dedupe_window,
+        )
+
+    async def _commit(self, arrival: Arrival, event: NewEvent, reading: Reading) -> bytes | Refusal:
+        try:
+            appended = await self._commits.submit(event)
+            if isinstance(appended, Accepted):
+                body = arrival.face.accepted(arrival.endpoint, event, reading)
+                self._books.accepted(arrival, event, _microseconds_since(arrival.began))
+                return body
+            async with asyncio.timeout(self._settings.commit_timeout.total_seconds()):
+                original = await self._store.original(appended.original)
+        except KancaError as error:
+            return _refusal_of(error)
+        except TimeoutError:
+            return _NO_ANSWER
+        if original.is_retried:
+            self._waker.wake()
+        self._books.repeated(arrival, event, _microseconds_since(arrival.began))
+        return arrival.face.repeated(arrival.endpoint, original, reading)
+
+    async def _append(self, batch: Sequence[NewEvent]) -> Sequence[Appended | Exception]:
+        ENDPOINT_COMMITS.observe(len(batch))
+        answers = await self._accepting.append(batch)
+        if any(isinstance(answer, Accepted) for answer in answers):
+            self._waker.wake()
+        return answers
+
+    async def _flush(self) -> None:
+        await self._books.flush(self._store)
+
+    def _unrouted(self, refusal: Refusal) -> Answer:
+        self._books.unrouted(refusal)
+        return responses.problem(refusal, None, {}, ends_connection=True)
+
+    def _now(self) -> float:
+        return self._clock() + self._ids.correction_s
+
+
+def _microseconds_since(moment: float) -> int:
+    return int((time.perf_counter() - moment) * 1_000_000)
+
+
+def _refusal_of(error: KancaError) -> Refusal:
+    if isinstance(error, InvalidInput):
+        return _NOT_STORABLE
+    if error.code not in RULES:
+        raise error
+    return Refusal(error.code)

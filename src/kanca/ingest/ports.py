@@ -1,0 +1,36 @@
+"""What ingest asks of storage besides accepting: endpoints, what became of originals, and where to put its books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
+
+from kanca.domain.endpoint import Endpoint
+from kanca.ingest.answers import Original
+from kanca.storage.rejections import Rejection
+from kanca.storage.statistics import Counted
+
+
+class Store(Protocol):
+    """The part of storage that ingest uses. All raise DatabaseUnavailable."""
+
+    async def find_endpoints(self, keys: Sequence[str]) -> Mapping[str, Endpoint]:
+        """Those that are there of the endpoints with these keys: ``wh_…``, or ``/`` and a slug."""
+        ...
+
+    async def endpoints_version(self) -> int:
+        """A number that grows with every change of any endpoint."""
+        ...
+
+    async def original(self, event_id: UUID) -> Original:
+        """What became of an event; where its work is dead, it is begun again first."""
+        ...
+
+    async def add_statistics(self, counted: Sequence[Counted]) -> None:
+        """Add to the endpoints' statistics."""
+        ...
+
+    async def add_rejections(self, rejections: Sequence[Rejection]) -> None:
+        """Keep rejections, the most recent ones of each endpoint."""
+        ...

@@ -1,0 +1,102 @@
+"""An endpoint with everything worked out that does not depend on the request."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from limits import RateLimitItem
+from msgspec import Struct
+
+from kanca.domain.endpoint import Dedupe, Endpoint, effective_rate_limit
+from kanca.ingest.client import Network, parse_networks
+from kanca.ingest.rate_limit import per_minute
+from kanca.providers import (
+    Extractor,
+    ProviderSpec,
+    Verifier,
+    compile_extractor,
+    compile_verifier,
+    configure,
+    get_provider,
+)
+from kanca.providers.schemes.signed_content import SignedContent
+
+ALWAYS_REDACTED = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
+
+
+class Prepared(Struct, frozen=True):
+    """What the hot path needs of an endpoint."""
+
+    number: int
+    webhook_id: str
+    tenant: str
+    verifier: Verifier
+    extractor: Extractor
+    default_type: str
+    is_verified: bool
+    """False: anybody may send, and nothing proves who did."""
+    lasting_secrets: tuple[str, ...]
+    """Those without an end."""
+    ending_secrets: tuple[tuple[str, float], ...]
+    """Those that are valid until a moment (Unix seconds)."""
+    challenge: bytes
+    """What a refusal for want of proof asks for (``WWW-Authenticate``)."""
+    limit_bytes: int
+    rate_limit: RateLimitItem | None
+    allowed_networks: tuple[Network, ...]
+    allowed_types: tuple[str, ...]
+    has_cors: bool
+    dedupe: Dedupe
+    dedupe_window: timedelta
+    signs_body_only: bool
+    """The provider signs the body, but not the delivery id beside it (see ``kanca.ingest.dedupe``)."""
+    token_headers: frozenset[bytes]
+    """Headers that carry a shared secret: they are not stored."""
+    proof_headers: frozenset[bytes]
+    """Headers that carry a secret or a signature: they are not shown with a rejection."""
+
+    def secrets(self, now: float) -> tuple[str, ...]:
+        """The secrets that are valid at ``now`` (Unix seconds)."""
+        if not self.ending_secrets:
+            return self.lasting_secrets
+        return self.lasting_secrets + tuple(secret for secret, end in self.ending_secrets if end > now)
+
+
+def prepare(endpoint: Endpoint) -> Prepared:
+    """Work out what can be. Raises UnknownProvider or InvalidProvider for what could not have been saved."""
+    config = endpoint.config
+    options = config.hmac if endpoint.provider == "hmac" else None
+    spec = configure(get_provider(endpoint.provider), options)
+    signs = any(isinstance(scheme, SignedContent) for scheme in spec.signatures)
+    proof_headers = _proof_headers(spec)
+    return Prepared(
+        number=endpoint.number,
+        webhook_id=endpoint.webhook_id,
+        tenant=endpoint.tenant,
+        verifier=compile_verifier(get_provider(endpoint.provider), options),
+        extractor=compile_extractor(get_provider(endpoint.provider), options),
+        default_type=spec.default_event_type,
+        is_verified=config.authentication_required,
+        lasting_secrets=tuple(secret.value for secret in endpoint.secrets if secret.expires_at is None),
+        ending_secrets=tuple(
+            (secret.value, secret.expires_at.timestamp())
+            for secret in endpoint.secrets
+            if secret.expires_at is not None
+        ),
+        challenge=b'Signature realm="kanca"' if signs else b'Bearer realm="kanca"',
+        limit_bytes=config.max_payload_size * 1024,
+        rate_limit=per_minute(effective_rate_limit(config, provider_signs=signs)),
+        allowed_networks=parse_networks(config.allowed_ips),
+        allowed_types=config.allowed_event_types,
+        has_cors=config.enable_cors,
+        dedupe=config.dedupe,
+        dedupe_window=timedelta(days=config.dedupe_window_days),
+        signs_body_only=signs and bool(spec.delivery_id) and not spec.delivery_id_signed,
+        token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
+        proof_headers=ALWAYS_REDACTED | proof_headers,
+    )
+
+
+def _proof_headers(spec: ProviderSpec) -> frozenset[bytes]:
+    names = (getattr(scheme, "header", None) for scheme in spec.signatures)
+    return frozenset(name.lower().encode() for name in names if name)

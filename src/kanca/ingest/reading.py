@@ -1,0 +1,183 @@
+"""What a verified request says: event type, the sender's id, and what makes it the same event as another one.
+
+Pure: bytes and headers in, a ``Reading`` or a refusal out. One function for each kind of address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from kanca.domain.endpoint import Dedupe
+from kanca.domain.event import ENVELOPE_KEYS, MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH, is_envelope
+from kanca.domain.patterns import matches
+from kanca.ingest.dedupe import (
+    Key,
+    content_key,
+    delivery_key,
+    event_id_key,
+    idempotency_key,
+    signed_content_key,
+)
+from kanca.ingest.parsing import OPAQUE, parse, parse_json
+from kanca.ingest.prepared import Prepared
+from kanca.ingest.refusal import Refusal
+
+Headers = Mapping[bytes, bytes]
+
+_NOTHING: Mapping[str, Any] = {}
+_BAD_TYPE = Refusal("invalid_event_type")
+_BAD_ID = Refusal("invalid_event_id")
+_BAD_CORRELATION = Refusal("invalid_correlation_id")
+_BAD_IDEMPOTENCY = Refusal("invalid_idempotency_key")
+_NOT_ALLOWED = Refusal("event_type_not_allowed")
+
+
+class Reading(NamedTuple):
+    """What was found in a request."""
+
+    event_type: str
+    source_event_id: str | None
+    correlation_id: str | None
+    key: Key | None
+    content_hash: str = ""
+    """On the address for bodies without an id: what they are recognised by."""
+
+
+def read_event(
+    endpoint: Prepared, headers: Headers, body: bytes, signed_id: bytes | None
+) -> Reading | Refusal:
+    """Read an event of an endpoint. ``signed_id`` is the delivery id that the signature covers."""
+    document = parse(body, headers.get(b"content-type"))
+    if isinstance(document, Refusal):
+        return document
+    found = endpoint.extractor.extract(headers, None if document is OPAQUE else document, signed_id)
+    envelope = document if is_envelope(document) else _NOTHING
+    event_type = found.event_type or envelope.get("event_type", endpoint.default_type)
+    envelope_id = envelope.get("event_id")
+    if envelope_id is not None:
+        # Some senders number their events.
+        envelope_id = str(envelope_id) if type(envelope_id) is int else envelope_id
+        if not _is_name(envelope_id, MAX_SOURCE_ID_LENGTH):
+            return _BAD_ID
+    if not _is_name(event_type, MAX_TYPE_LENGTH):
+        return _BAD_TYPE
+    key = _key(endpoint, headers, body, event_type, found.delivery_id, envelope_id)
+    if isinstance(key, Refusal):
+        return key
+    return _checked(
+        endpoint, headers, envelope, Reading(event_type, found.delivery_id or envelope_id, None, key)
+    )
+
+
+def read_received(
+    endpoint: Prepared, headers: Headers, body: bytes, _signed_id: bytes | None
+) -> Reading | Refusal:
+    """Read an event of ``/webhooks/receive``: an envelope with an ``event_id``, and nothing else."""
+    document = parse_json(body)
+    if isinstance(document, Refusal):
+        return document
+    misfit = _misfit(document)
+    if misfit is not None:
+        return misfit
+    event_type, event_id = document["event_type"], document["event_id"]
+    return _checked(endpoint, headers, document, Reading(event_type, event_id, None, event_id_key(event_id)))
+
+
+def read_hashed(
+    endpoint: Prepared, headers: Headers, body: bytes, _signed_id: bytes | None
+) -> Reading | Refusal:
+    """Read an event of ``/webhooks/receive-content-hash``: any JSON object."""
+    document = parse_json(body)
+    if isinstance(document, Refusal):
+        return document
+    if not isinstance(document, dict):
+        return Refusal("invalid_envelope", "The body must be a JSON object.")
+    event_type = document.get("event_type", endpoint.default_type)
+    if not _is_name(event_type, MAX_TYPE_LENGTH):
+        return _BAD_TYPE
+    digest = content_hash(document)
+    return _checked(
+        endpoint, headers, document, Reading(event_type, None, None, content_key(digest.encode()), digest)
+    )
+
+
+def content_hash(document: Mapping[str, Any]) -> str:
+    """The hex SHA-256 of a JSON object without its top-level ``timestamp``, as Python's ``json`` writes it.
+
+    That is ``json.dumps(document, sort_keys=True)``: keys sorted at every level, ``", "`` and ``": "`` between, all
+    but ASCII escaped.
+    """
+    counted = {key: value for key, value in document.items() if key != "timestamp"}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+
+def _misfit(document: object) -> Refusal | None:
+    """Why a body is not what ``/webhooks/receive`` takes."""
+    if not isinstance(document, dict):
+        return Refusal("invalid_envelope", "The body must be a JSON object.")
+    if not document.keys() <= ENVELOPE_KEYS:
+        allowed = ", ".join(f"`{key}`" for key in sorted(ENVELOPE_KEYS))
+        return Refusal("invalid_envelope", f"The body may have {allowed}, and no other keys.")
+    if not _is_name(document.get("event_type"), MAX_TYPE_LENGTH):
+        return _BAD_TYPE
+    if not _is_name(document.get("event_id"), MAX_SOURCE_ID_LENGTH):
+        return Refusal("invalid_event_id", "`event_id` must be text of 1 to 512 printable characters.")
+    if not isinstance(document.get("data", {}), dict):
+        return Refusal("invalid_envelope", "`data` must be a JSON object.")
+    if not isinstance(document.get("timestamp"), str | int | float | None):
+        return Refusal("invalid_envelope", "`timestamp` must be text or a number.")
+    return None
+
+
+def _checked(
+    endpoint: Prepared, headers: Headers, envelope: Mapping[str, Any], reading: Reading
+) -> Reading | Refusal:
+    """The reading with its correlation id, if the endpoint takes such events."""
+    patterns = endpoint.allowed_types
+    if patterns and not any(matches(pattern, reading.event_type) for pattern in patterns):
+        return _NOT_ALLOWED
+    correlation_id = envelope.get("correlation_id")
+    if correlation_id is None:
+        header = headers.get(b"x-correlation-id")
+        if header is None:
+            return reading
+        # A header that nobody can use is left out: it is often set by what stands between, not by the sender.
+        text = header.decode("latin-1")
+        return reading._replace(correlation_id=text) if _is_name(text, MAX_SOURCE_ID_LENGTH) else reading
+    if type(correlation_id) is int:
+        correlation_id = str(correlation_id)
+    if not _is_name(correlation_id, MAX_SOURCE_ID_LENGTH):
+        return _BAD_CORRELATION
+    return reading._replace(correlation_id=correlation_id)
+
+
+def _key(
+    endpoint: Prepared,
+    headers: Headers,
+    body: bytes,
+    event_type: str,
+    delivery_id: str | None,
+    envelope_id: str | None,
+) -> Key | Refusal | None:
+    if endpoint.dedupe is Dedupe.OFF:
+        return None
+    if endpoint.dedupe is Dedupe.CONTENT:
+        return content_key(body)
+    if endpoint.signs_body_only:
+        return signed_content_key(event_type, body)
+    if delivery_id is not None:
+        return delivery_key(delivery_id)
+    if envelope_id is not None:
+        return event_id_key(envelope_id)
+    header = headers.get(b"idempotency-key")
+    if not header:
+        return None
+    return idempotency_key(header) if len(header) <= MAX_SOURCE_ID_LENGTH else _BAD_IDEMPOTENCY
+
+
+def _is_name(value: object, longest: int) -> bool:
+    """Whether a value can be a type or an id: text, neither empty nor too long, without NUL, surrogates or the like."""
+    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()

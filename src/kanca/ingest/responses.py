@@ -1,0 +1,70 @@
+"""Answers with their status and headers, around bodies made elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kanca.ingest.prepared import Prepared
+from kanca.ingest.refusal import Refusal
+from kanca.ingest.request import Answer
+
+Pair = tuple[bytes, bytes]
+
+_JSON: Pair = (b"content-type", b"application/json")
+_PROBLEM: Pair = (b"content-type", b"application/problem+json")
+_ANY_ORIGIN: Pair = (b"access-control-allow-origin", b"*")
+_EXPOSED: Pair = (
+    b"access-control-expose-headers",
+    b"retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset",
+)
+_MOST_ECHOED = 1024
+
+
+def success(body: bytes, endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
+    """The answer to what was accepted, or had been before."""
+    pairs = [_JSON, (b"content-length", b"%d" % len(body))]
+    if b"origin" in headers and endpoint.has_cors:
+        pairs.append(_ANY_ORIGIN)
+    return Answer(200, pairs, body)
+
+
+def problem(
+    refusal: Refusal,
+    endpoint: Prepared | None,
+    headers: Mapping[bytes, bytes],
+    *,
+    ends_connection: bool = False,
+) -> Answer:
+    """The answer to what was refused; ``endpoint`` is None where there is none."""
+    body = refusal.problem()
+    status, _, _, retry_after_s = refusal.rule
+    pairs = [_PROBLEM, (b"content-length", b"%d" % len(body)), *refusal.headers]
+    if retry_after_s is not None:
+        pairs.append((b"retry-after", b"%d" % retry_after_s))
+    if endpoint is not None:
+        if status == 401:
+            pairs.append((b"www-authenticate", endpoint.challenge))
+        if status == 405:
+            pairs.append((b"allow", allowed_methods(endpoint)))
+        if b"origin" in headers and endpoint.has_cors:
+            pairs += [_ANY_ORIGIN, _EXPOSED]
+    return Answer(status, pairs, body, ends_connection)
+
+
+def preflight(endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
+    """The answer to a browser that asks whether a page may send (Fetch standard, CORS protocol)."""
+    asked = headers.get(b"access-control-request-headers", b"")[:_MOST_ECHOED]
+    pairs = [
+        _ANY_ORIGIN,
+        (b"access-control-allow-methods", b"POST, OPTIONS"),
+        (b"access-control-allow-headers", asked or b"*"),
+        (b"access-control-max-age", b"600"),
+        (b"allow", allowed_methods(endpoint)),
+        (b"content-length", b"0"),
+    ]
+    return Answer(204, pairs[:-1], b"")
+
+
+def allowed_methods(endpoint: Prepared) -> bytes:
+    """What ``Allow`` says."""
+    return b"POST, OPTIONS" if endpoint.has_cors else b"POST"

@@ -1,0 +1,149 @@
+"""The part of storage that ingest uses, on a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy import Connection, select
+
+from kanca.domain.endpoint import (
+    RECEIVE_CONTENT_HASH_WEBHOOK_ID,
+    RECEIVE_WEBHOOK_ID,
+    Endpoint,
+    EndpointConfig,
+    Secret,
+)
+from kanca.domain.ids import time_of
+from kanca.domain.status import EventStatus
+from kanca.ingest.answers import Original
+from kanca.storage import dead_letters, endpoints, events, rejections, statistics, versions
+from kanca.storage.dead_letters import DeadLetterFilter
+from kanca.storage.ports import Database
+from kanca.storage.rejections import Rejection
+from kanca.storage.secret_box import SecretBox
+from kanca.storage.statistics import Counted
+from kanca.storage.tables import endpoints as endpoint_table
+from kanca.storage.tables import events as event_table
+
+_BUILT_IN = {
+    RECEIVE_WEBHOOK_ID: "Webhooks with an id (/webhooks/receive)",
+    RECEIVE_CONTENT_HASH_WEBHOOK_ID: "Webhooks without an id (/webhooks/receive-content-hash)",
+}
+
+
+class DatabaseStore:
+    """Implements ``ports.Store``."""
+
+    def __init__(
+        self,
+        database: Database,
+        box: SecretBox,
+        webhook_secret: SecretStr | None,
+        writer: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``webhook_secret`` is what the built-in endpoint checks with; ``writer`` names this process in statistics."""
+        self._database = database
+        self._box = box
+        self._webhook_secret = webhook_secret
+        self._writer = writer
+        self._now = now
+
+    async def find_endpoints(self, keys: Sequence[str]) -> Mapping[str, Endpoint]:
+        """Those that are there. The built-in ones are made when they are first asked for, if there is a secret."""
+        wanted = [key for key in keys if key not in _BUILT_IN or self._webhook_secret is not None]
+        found = await self._database.read(_find, self._box, wanted) if wanted else {}
+        for key in _BUILT_IN.keys() & set(wanted):
+            if key not in found:
+                found |= await self._database.write(_make_built_in, self._box, key, self._now())
+            if key in found:
+                found[key] = self._with_secret(found[key])
+        return found
+
+    async def endpoints_version(self) -> int:
+        """A number that grows with every change of any endpoint."""
+        return (await self._database.read(versions.read_versions)).get("endpoints", 0)
+
+    async def original(self, event_id: UUID) -> Original:
+        """What became of an event; where its work is dead, it is begun again first."""
+        original = await self._database.read(_original, event_id)
+        if original.status is not EventStatus.DEAD:
+            return original
+        retried = await self._database.write(
+            dead_letters.retry_some, DeadLetterFilter(event_id=event_id), self._now()
+        )
+        return original.begun_again() if retried else original
+
+    async def add_statistics(self, counted: Sequence[Counted]) -> None:
+        """Add to the endpoints' statistics."""
+        await self._database.write(statistics.add, self._writer, counted)
+
+    async def add_rejections(self, refused: Sequence[Rejection]) -> None:
+        """Keep rejections, the most recent ones of each endpoint."""
+        await self._database.write(rejections.add, refused)
+
+    def _with_secret(self, endpoint: Endpoint) -> Endpoint:
+        secret = self._webhook_secret.get_secret_value() if self._webhook_secret else ""
+        return replace(endpoint, provider="kanca", secrets=(Secret(secret),))
+
+
+def _find(connection: Connection, box: SecretBox, keys: Sequence[str]) -> dict[str, Endpoint]:
+    found = {}
+    for key in keys:
+        if key.startswith("/"):
+            endpoint = endpoints.by_slug(connection, box, key[1:])
+        else:
+            endpoint = endpoints.by_webhook_id(connection, box, key)
+        if endpoint is not None:
+            found[key] = endpoint
+    return found
+
+
+def _make_built_in(
+    connection: Connection, box: SecretBox, webhook_id: str, now: datetime
+) -> dict[str, Endpoint]:
+    """Make a built-in endpoint, unless it was deleted; gives it by its key."""
+    # The version row is the lock: of several processes one makes it.
+    versions.bump_version(connection, "endpoints")
+    made = endpoints.by_webhook_id(connection, box, webhook_id)
+    if made is not None:
+        return {webhook_id: made}
+    if connection.scalar(select(endpoint_table.c.number).where(endpoint_table.c.webhook_id == webhook_id)):
+        return {}
+    endpoint = Endpoint(
+        number=0,
+        webhook_id=webhook_id,
+        name=_BUILT_IN[webhook_id],
+        slug=None,
+        provider="kanca",
+        tenant="default",
+        workflow_id=None,
+        node_id=None,
+        config=EndpointConfig(),
+        secrets=(),
+        is_active=True,
+        is_paused=False,
+        created_at=now,
+        updated_at=now,
+    )
+    return {webhook_id: endpoints.create(connection, box, endpoint)}
+
+
+def _original(connection: Connection, event_id: UUID) -> Original:
+    became = events.originals(connection, [event_id])[event_id]
+    row = connection.execute(
+        select(event_table.c.received_at, event_table.c.correlation_id).where(event_table.c.id == event_id)
+    ).one_or_none()
+    return Original(
+        id=event_id,
+        # Retention may have taken an event that is older than its dedupe key.
+        received_at=row.received_at if row else time_of(event_id),
+        correlation_id=row.correlation_id if row else "",
+        status=became.status,
+        processed_at=became.processed_at,
+        result=became.result or b"null",
+    )
