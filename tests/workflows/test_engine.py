@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,10 @@ import pytest
 from kanca.domain.ids import CALL, RUN, derived_id, show_id
 from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import Completion, Dead, Done, HandBack, Keep, Retry, TaskKind
-from kanca.errors import CommitTimeout
+from kanca.errors import CommitTimeout, InvalidInput, InvalidWorkflow
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.registry import NodeRegistry
-from kanca.workflows.runs import run_by_hand
+from kanca.workflows.runs import WorkflowVersion, run_by_hand, run_of_event
 from kanca.workflows.step import StepContext, StepFailed
 from kanca.workflows.values import read_json
 from tests.workflows.memory import NOW, Store, World
@@ -616,3 +617,58 @@ async def test_a_body_that_is_no_json_is_a_text(world: World) -> None:
     store = world.dispatched(event)
     await world.go_on(store, world.version(chain(node("a", "Transform", value="=input"))), event)
     assert read_json(store.step("a").output or b"") == "hello �"
+
+
+async def test_a_node_that_cancels_itself_has_failed(world: World) -> None:
+    @world.registry.node("Odd")
+    async def odd(step: StepContext, config: dict[str, Any]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await asyncio.sleep(0)
+
+    event = world.event()
+    store = world.dispatched(event)
+    completion = await world.go_on(store, world.version(chain(node("a", "Odd"))), event)
+    assert isinstance(completion.disposition, Retry)
+    assert store.attempts[0].code == "node_cancelled"
+
+
+async def test_a_workflow_that_this_process_cannot_run_is_a_dead_letter(world: World) -> None:
+    event = world.event()
+    store = world.dispatched(event)
+    problem = InvalidWorkflow("node 'a': there is no node type 'Gone'")
+    version = WorkflowVersion("w", 7, "default", 3, problem)
+    completion = await world.go_on(store, version, event)
+    assert isinstance(completion.disposition, Dead)
+    assert store.dead_letters[0].code == "invalid_workflow"
+    assert read_json(store.dead_letters[0].error)["message"] == problem.detail
+
+
+async def test_a_cancelled_run_is_skipped(world: World, effects: Effects) -> None:
+    version = world.version(chain(node("a", "Effect")))
+    event = world.event()
+    run, task = run_of_event(event, version, None, NOW)
+    store = Store(world.dispatched(event).task, replace(run, status=RunStatus.CANCELLED))
+    store.task = replace(store.task, kind=task.kind, ref=task.ref, target=task.target, detail=task.detail)
+    completion = await world.go_on(store, version, event)
+    assert isinstance(completion.disposition, Done)
+    (outcome,) = store.outcomes
+    assert (outcome.status, outcome.reason) == (OutcomeStatus.SKIPPED, "run_cancelled")
+    assert effects.calls == []
+
+
+def test_the_same_event_always_gives_the_same_run(world: World) -> None:
+    version = world.version(chain(node("a", "Log", message="x")))
+    event = world.event()
+    assert run_of_event(event, version, None, NOW) == run_of_event(event, version, None, NOW)
+
+
+def test_a_run_by_hand_names_its_trigger_when_there_are_several(world: World) -> None:
+    version = world.version(
+        {"id": "w", "nodes": [node("a", "WebhookTrigger"), node("b", "WebhookTrigger")], "edges": []}
+    )
+    with pytest.raises(InvalidInput, match="several triggers, so the node must be named: a, b"):
+        run_by_hand(world.ids.new(), version, None, b"1", NOW)
+    with pytest.raises(InvalidInput, match="cannot start at the node 'c'"):
+        run_by_hand(world.ids.new(), version, "c", b"1", NOW)

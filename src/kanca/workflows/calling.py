@@ -59,7 +59,7 @@ class Failed:
 CallResult = Succeeded | Failed
 
 
-async def call(node: PreparedNode, step: StepContext, timeout: timedelta, threads: Threads) -> CallResult:
+async def call(node: PreparedNode, step: StepContext, threads: Threads) -> CallResult:
     """Run the node once, and say what came of it. Raises CancelledError when the caller is cancelled, and nothing else.
 
     A sync function that takes too long cannot be stopped: the attempt ends when it has returned, so that no second one
@@ -69,9 +69,11 @@ async def call(node: PreparedNode, step: StepContext, timeout: timedelta, thread
         if node.type.gets_copies:
             step = copy.deepcopy(step, {id(step.http): step.http})
         if node.type.is_async:
-            returned = await _within(node.type.run(step, node.settings.config), timeout)
+            returned = await _within(node.type.run(step, node.settings.config), step.timeout)
         else:
-            returned = await _in_thread(lambda: node.type.run(step, node.settings.config), timeout, threads)
+            returned = await _in_thread(
+                lambda: node.type.run(step, node.settings.config), step.timeout, threads
+            )
         return _left(node, returned)
     except GeneratorExit:
         raise  # the event loop is gone

@@ -6,23 +6,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from kanca.domain.ids import CALL, show_id
 from kanca.domain.retry import GiveUp, after_failure
 from kanca.domain.status import OutcomeStatus
 from kanca.domain.task import Completion, HandBack, Keep, Retry, Task
-from kanca.errors import InvalidInput, Unavailable
+from kanca.egress import EgressClient
+from kanca.errors import InvalidInput, InvalidWorkflow, Unavailable
 from kanca.workflows.calling import CallResult, Failed, Threads, call, cause
 from kanca.workflows.progress import Fate, Progress
 from kanca.workflows.recording import Recorder, Times, call_id_of, shown
 from kanca.workflows.runs import NodeFailures, RunDetail, RunState, start_of
 from kanca.workflows.scope import event_scope, run_scope
 from kanca.workflows.step import StepContext
-
-if TYPE_CHECKING:
-    from kanca.egress import EgressClient
 
 Record = Callable[[Completion], Awaitable[bool]]
 """Stores a completion whose disposition is ``Keep``. False: the lease is lost, and nothing was stored."""
@@ -75,7 +73,6 @@ class Execution:
         self._around = surroundings
         self._task = task
         self._state = state
-        self._workflow = state.version.workflow
         self._start = detail.start
         self._record = record
         self._timeout = timeout
@@ -101,9 +98,11 @@ class Execution:
 
     async def _go_on(self) -> Completion:
         try:
+            self._workflow = self._state.version.ready()
             start = start_of(self._workflow, self._start)
         except InvalidInput as error:
-            failed = Failed("start_impossible", cause(self._start, "start_impossible", error.detail))
+            code = error.code if isinstance(error, InvalidWorkflow) else "start_impossible"
+            failed = Failed(code, cause(self._start, code, error.detail))
             return self._recorder.dead(self._around.new_id(), failed, 1, self._around.now())
         self._event = event_scope(self._state.event, self._state.run)
         self._run = run_scope(self._state.run)
@@ -155,11 +154,12 @@ class Execution:
             node_id=node_id,
             call_id=show_id(CALL, call_id_of(self._state.run.id, node_id)),
             attempt_number=before.count + 1 if before else 1,
+            timeout=node.settings.timeout or self._timeout,
             http=self._around.http,
         )
         started_at = self._around.now()
         try:
-            result = await call(node, step, node.settings.timeout or self._timeout, self._around.threads)
+            result = await call(node, step, self._around.threads)
         except asyncio.CancelledError:
             if self._is_stopping or not node.type.has_effects:
                 raise

@@ -209,6 +209,7 @@ def _is_model(value: object) -> TypeGuard[type[BaseModel]]:
 def _problem(error: ErrorDetails) -> tuple[str, str]:
     place = ".".join(str(part) for part in error["loc"])
     message = "there is no such key" if error["type"] == "extra_forbidden" else error["msg"]
+    message = message.removeprefix("Value error, ")
     return _CODES.get(error["type"], "bad_config"), f"{place}: {message}" if place else message
 
 

@@ -13,20 +13,27 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.ids import derived_id
 from kanca.domain.status import RunStatus
 from kanca.domain.task import NewTask, RunChange, Step, Task, TaskKind
-from kanca.errors import InvalidInput
+from kanca.errors import InvalidInput, InvalidWorkflow
 from kanca.workflows.validation import Workflow
 
 
 @dataclass(frozen=True, slots=True)
 class WorkflowVersion:
-    """A stored version of a workflow, ready to run."""
+    """A stored version of a workflow."""
 
     id: str
     number: int
     """The target of its tasks."""
     tenant: str
     version: int
-    workflow: Workflow
+    workflow: Workflow | InvalidWorkflow
+    """The error when this process cannot run it: a node type of an app may have gone, or be another app's."""
+
+    def ready(self) -> Workflow:
+        """The workflow. Raises InvalidWorkflow when this process cannot run it."""
+        if isinstance(self.workflow, InvalidWorkflow):
+            raise self.workflow.with_traceback(None)
+        return self.workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +101,9 @@ def run_by_hand(
 ) -> tuple[RunChange, NewTask]:
     """A run with ``data`` (JSON) and no event, and its task: both belong into one transaction.
 
-    Raises InvalidInput when the run cannot start at that node.
+    Raises InvalidInput when the run cannot start at that node, InvalidWorkflow when it cannot be run at all.
     """
-    start_of(version.workflow, node_id)
+    start_of(version.ready(), node_id)
     run = RunChange(run_id, version.id, version.version, None, RunStatus.PENDING, now, input=data)
     return run, _task(run, version, node_id)
 

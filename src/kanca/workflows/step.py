@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from kanca.egress import EgressClient
+from kanca.egress import EgressClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ class StepContext:
     """The same in every attempt, also after a crash: what others deduplicate by."""
     attempt_number: int
     """1 is the first."""
+    timeout: timedelta
+    """What this attempt may take."""
     http: EgressClient
     """The guarded HTTP client: it reaches no private address unless allowed."""
 

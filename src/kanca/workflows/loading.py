@@ -1,0 +1,126 @@
+"""From the database to the engine: versions of workflows, prepared once, and runs as they are stored."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.task import RunChange, Step, Task
+from kanca.errors import InvalidWorkflow
+from kanca.storage import runs, workflows
+from kanca.storage.claimed_work import read_events
+from kanca.storage.ports import Database
+from kanca.workflows.registry import NodeRegistry
+from kanca.workflows.runs import RunState, WorkflowVersion
+from kanca.workflows.validation import Workflow, read_workflow
+
+MOST_VERSIONS = 256
+"""Prepared versions that are kept; the one that was not used for longest goes first."""
+
+_Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A version as it is stored."""
+
+    definition: str
+    number: int
+    """0: the workflow was deleted."""
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    runs: dict[UUID, tuple[RunChange, tuple[Step, ...]]]
+    events: dict[UUID, StoredEvent]
+    versions: dict[_Key, _Stored]
+
+
+class WorkflowLoader:
+    """Gives workflows ready to run, and what is stored of runs. One for a process."""
+
+    def __init__(self, database: Database, registry: NodeRegistry) -> None:
+        self._database = database
+        self._registry = registry
+        self._kept: OrderedDict[_Key, WorkflowVersion] = OrderedDict()
+
+    async def version(self, workflow_id: str, version: int) -> WorkflowVersion | None:
+        """A version of a workflow; None when there is none. It never changes, so it is read and prepared once.
+
+        Raises DatabaseUnavailable.
+        """
+        key = (workflow_id, version)
+        if key not in self._kept:
+            self._keep(await self._database.read(_read_versions, {key}))
+        return self._used(key)
+
+    async def states(self, tasks: Sequence[Task]) -> dict[UUID, RunState]:
+        """What is stored of the runs of these tasks, by the run's id (``task.ref``), read in one transaction.
+
+        A run that is not there any more is left out. Raises DatabaseUnavailable.
+        """
+        found = await self._database.read(_read_runs, {task.ref for task in tasks}, self._kept.keys())
+        self._keep(found.versions)
+        states: dict[UUID, RunState] = {}
+        for task in tasks:
+            run, steps = found.runs.get(task.ref, (None, ()))
+            version = await self.version(run.workflow_id, run.version) if run else None
+            if run is None or version is None:
+                continue
+            if version.number != task.target:
+                version = replace(version, number=task.target)
+            states[run.id] = RunState(
+                run, version, steps, found.events.get(run.event_id) if run.event_id else None
+            )
+        return states
+
+    def _keep(self, versions: dict[_Key, _Stored]) -> None:
+        for key, stored in versions.items():
+            workflow_id, number = key
+            workflow = self._prepared(stored.definition)
+            self._kept[key] = WorkflowVersion(workflow_id, stored.number, stored.tenant, number, workflow)
+        while len(self._kept) > MOST_VERSIONS:
+            self._kept.popitem(last=False)
+
+    def _prepared(self, definition: str) -> Workflow | InvalidWorkflow:
+        try:
+            return read_workflow(json.loads(definition), self._registry)
+        except InvalidWorkflow as error:
+            return error
+
+    def _used(self, key: _Key) -> WorkflowVersion | None:
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+
+def _read_runs(connection: Connection, run_ids: Collection[UUID], known: AbstractSet[_Key]) -> _Found:
+    found = {run_id: run for run_id in run_ids if (run := runs.get(connection, run_id)) is not None}
+    wanted = {(run.workflow_id, run.version) for run in found.values()} - known
+    return _Found(
+        {run_id: (run, runs.steps_of(connection, run_id)) for run_id, run in found.items()},
+        read_events(connection, {run.event_id for run in found.values() if run.event_id is not None}),
+        _read_versions(connection, wanted),
+    )
+
+
+def _read_versions(connection: Connection, keys: Collection[_Key]) -> dict[_Key, _Stored]:
+    versions: dict[_Key, _Stored] = {}
+    for workflow_id, number in keys:
+        version = workflows.definition_of(connection, workflow_id, number)
+        workflow = workflows.get(connection, workflow_id)
+        if version is not None:
+            versions[workflow_id, number] = _Stored(
+                version.definition,
+                workflow.number if workflow else 0,
+                workflow.tenant if workflow else "default",
+            )
+    return versions
