@@ -8,9 +8,6 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kanca.domain.task import (
-    SUSPECT_CRASHES,
-    SUSPECT_LANE,
-    Becomes,
     Completion,
     Dead,
     Done,
@@ -29,21 +26,23 @@ from kanca.storage.halving import write_or_halve
 
 
 class Change(NamedTuple):
-    """A task's row as it is from now on."""
+    """What changes of a task's row. None: it stays as it is, whatever the worker believes it to be."""
 
     id: int
     fence: int
     """The row is changed only if it has this one."""
     state: TaskState
     delay: timedelta | None
-    """Until it is due."""
-    attempt: int
-    crashes: int
-    lane: int
-    kind: TaskKind
-    ref: UUID
-    target: int
+    """Until it is due; else it is not scheduled."""
+    attempt: int | None
+    has_progressed: bool
+    """It is no suspect any more: a stored step never runs again, so what killed its workers is over."""
+    lane: int | None
+    kind: TaskKind | None
+    ref: UUID | None
+    target: int | None
     detail: bytes | None
+    """Changes together with ``kind``."""
 
 
 def is_end(completion: Completion) -> bool:
@@ -52,29 +51,24 @@ def is_end(completion: Completion) -> bool:
 
 
 def change_of(completion: Completion) -> Change:
-    """The new row of a task that does not end."""
-    task, after = completion.task, completion.disposition
-    about = completion.becomes or Becomes(task.kind, task.ref, task.target, task.detail)
-    # A stored step never runs again, so whatever killed the workers before was another one.
-    crashes = 0 if completion.records.steps else task.crashes
+    """Say what changes of a task that does not end."""
+    task, after, becomes = completion.task, completion.disposition, completion.becomes
+    has_progressed = bool(completion.records.steps)
+    about = becomes or task
     return Change(
         task.id,
         task.fence,
         _STATES[type(after)],
         after.delay if isinstance(after, Retry) else None,
-        after.attempt if isinstance(after, Retry) else task.attempt,
-        crashes,
-        waiting_lane(about.kind, about.target, crashes),
-        about.kind,
-        about.ref,
-        about.target,
-        about.detail,
+        after.attempt if isinstance(after, Retry) else None,
+        has_progressed,
+        lane_of(about.kind, about.target) if becomes or has_progressed else None,
+        *(
+            (becomes.kind, becomes.ref, becomes.target, becomes.detail)
+            if becomes
+            else (None, None, None, None)
+        ),
     )
-
-
-def waiting_lane(kind: TaskKind, target: int, crashes: int) -> int:
-    """Where a task waits: in its target's lane, or with the suspects."""
-    return SUSPECT_LANE if crashes >= SUSPECT_CRASHES else lane_of(kind, target)
 
 
 _STATES = {

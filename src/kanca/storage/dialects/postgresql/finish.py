@@ -15,7 +15,7 @@ import asyncpg
 
 from kanca.domain.ids import time_of
 from kanca.domain.positions import PositionClock
-from kanca.domain.task import Completion
+from kanca.domain.task import SUSPECT_CRASHES, Completion
 from kanca.storage.appending import Refused
 from kanca.storage.completions import Change, change_of, is_end
 from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
@@ -45,23 +45,28 @@ _CHANGED = f"""
 changing AS MATERIALIZED (
     SELECT held.tid, g.* FROM worker, unnest(
         {{id}}::bigint[], {{fence}}::int[], {{state}}::smallint[], {{delay}}::interval[], {{attempt}}::smallint[],
-        {{crashes}}::smallint[], {{lane}}::smallint[], {{kind}}::smallint[], {{ref}}::uuid[], {{target}}::int[],
+        {{has_progressed}}::boolean[], {{lane}}::smallint[], {{kind}}::smallint[], {{ref}}::uuid[], {{target}}::int[],
         {{detail}}::bytea[]
-    ) AS g (id, fence, state, delay, attempt, crashes, lane, kind, ref, target, detail)
+    ) AS g (id, fence, state, delay, attempt, has_progressed, lane, kind, ref, target, detail)
     CROSS JOIN LATERAL (
         SELECT t.ctid AS tid FROM kanca.tasks AS t WHERE t.id = g.id AND t.fence = g.fence AND {_IS_MINE} OFFSET 0
     ) AS held
 ), changed AS (
     UPDATE kanca.tasks AS t
-    SET state = g.state, due_at = (SELECT kanca.now()) + g.delay, attempt = g.attempt, crashes = g.crashes,
-        lane = g.lane, kind = g.kind, ref = g.ref, target = g.target, detail = g.detail,
-        worker = CASE g.state WHEN 1 THEN t.worker END
+    SET state = g.state, due_at = (SELECT kanca.now()) + g.delay,
+        worker = CASE g.state WHEN 1 THEN t.worker END,
+        attempt = COALESCE(g.attempt, t.attempt),
+        crashes = CASE WHEN g.has_progressed THEN 0 ELSE t.crashes END,
+        lane = CASE WHEN t.crashes >= {SUSPECT_CRASHES} AND NOT g.has_progressed THEN t.lane
+                    ELSE COALESCE(g.lane, t.lane) END,
+        kind = COALESCE(g.kind, t.kind), ref = COALESCE(g.ref, t.ref), target = COALESCE(g.target, t.target),
+        detail = CASE WHEN g.kind IS NULL THEN t.detail ELSE g.detail END
     FROM worker, changing AS g WHERE t.ctid = g.tid AND {_IS_MINE}
     RETURNING t.id
 )"""  # noqa: S608 - made of this module's constants
 
-# Data that do not fit, constraints, limits.
-_REFUSALS = ("22", "23", "54")
+# Two rows for one place, data that do not fit, constraints, limits.
+_REFUSALS = ("21", "22", "23", "54")
 
 
 async def write(engine: PostgresEngine, worker: int, batch: Sequence[Completion]) -> set[int]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Column
 
 from kanca.domain.positions import PositionClock
-from kanca.domain.task import Completion, NewTask
+from kanca.domain.task import SUSPECT_CRASHES, Completion, NewTask
 from kanca.storage.appending import Refused
 from kanca.storage.completions import change_of, is_end
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
@@ -21,12 +21,17 @@ from kanca.storage.types import Id, Instant, to_microseconds
 
 _IS_MINE = "id = ? AND fence = ? AND state = 1 AND worker = ?"
 _END = f"DELETE FROM kanca_tasks WHERE {_IS_MINE}"  # noqa: S608 - a constant
-_CHANGE = """
+_CHANGE = f"""
 UPDATE kanca_tasks
-SET state = ?1, due_at = kanca_now() + ?2, attempt = ?3, crashes = ?4, lane = ?5, kind = ?6, ref = ?7, target = ?8,
-    detail = ?9, worker = CASE ?1 WHEN 1 THEN worker END
+SET state = ?1, due_at = kanca_now() + ?2,
+    worker = CASE ?1 WHEN 1 THEN worker END,
+    attempt = COALESCE(?3, attempt),
+    crashes = CASE WHEN ?4 THEN 0 ELSE crashes END,
+    lane = CASE WHEN crashes >= {SUSPECT_CRASHES} AND NOT ?4 THEN lane ELSE COALESCE(?5, lane) END,
+    kind = COALESCE(?6, kind), ref = COALESCE(?7, ref), target = COALESCE(?8, target),
+    detail = CASE WHEN ?6 IS NULL THEN detail ELSE ?9 END
 WHERE id = ?10 AND fence = ?11 AND state = 1 AND worker = ?12
-"""
+"""  # noqa: S608 - a constant
 
 
 async def write(engine: SqliteEngine, worker: int, batch: Sequence[Completion]) -> set[int]:
@@ -59,9 +64,12 @@ def _let_go(connection: sqlite3.Connection, worker: int, completion: Completion)
     if is_end(completion):
         cursor = connection.execute(_END, (completion.task.id, completion.task.fence, worker))
     else:
-        number, fence, state, delay, attempt, crashes, lane, kind, ref, target, detail = change_of(completion)
+        number, fence, state, delay, attempt, has_progressed, lane, kind, ref, target, detail = change_of(
+            completion
+        )
         delay_us = None if delay is None else round(delay.total_seconds() * 1_000_000)
-        change = (state, delay_us, attempt, crashes, lane, kind, ref.bytes, target, detail)
+        ref_bytes = None if ref is None else ref.bytes
+        change = (state, delay_us, attempt, has_progressed, lane, kind, ref_bytes, target, detail)
         cursor = connection.execute(_CHANGE, (*change, number, fence, worker))
     return cursor.rowcount == 1
 

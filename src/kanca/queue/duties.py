@@ -1,0 +1,76 @@
+"""What is done every now and then: one loop for all duties.
+
+Every worker does all duties. That several do one at once is harmless: each takes what the others have not taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from kanca.errors import KancaError
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+"""After failures the pause doubles up to this."""
+
+
+class Duty(Protocol):
+    """Something that has to be done again and again."""
+
+    async def run_once(self) -> timedelta:
+        """Do it, and say after which time it should be done again."""
+        ...
+
+
+class Duties:
+    """Does each duty in a task of its own, whatever becomes of one turn of it."""
+
+    def __init__(self, duties: Mapping[str, Duty], limit: timedelta = timedelta(minutes=10)) -> None:
+        """``limit`` is the longest that one turn may take."""
+        self._duties = duties
+        self._limit_s = limit.total_seconds()
+        self._hurried = {name: asyncio.Event() for name in duties}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin with all of them at once."""
+        self._tasks = [asyncio.create_task(self._repeat(name), name=name) for name in self._duties]
+
+    def hurry(self, name: str) -> None:
+        """Have a duty done as soon as may be; does not wait for it."""
+        self._hurried[name].set()
+
+    async def stop(self) -> None:
+        """End all of them; a turn under way is cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+
+    async def _repeat(self, name: str) -> None:
+        hurried = self._hurried[name]
+        pause_s = after_failure_s = FIRST_PAUSE_S
+        while True:
+            hurried.clear()
+            try:
+                async with asyncio.timeout(self._limit_s):
+                    pause_s = (await self._duties[name].run_once()).total_seconds()
+                after_failure_s = FIRST_PAUSE_S
+            except (KancaError, TimeoutError) as error:
+                log.warning("duty_failed", duty=name, error=str(error) or type(error).__name__)
+                pause_s, after_failure_s = after_failure_s, min(2 * after_failure_s, LONGEST_PAUSE_S)
+            except Exception:
+                log.exception("duty_failed", duty=name)
+                pause_s, after_failure_s = after_failure_s, min(2 * after_failure_s, LONGEST_PAUSE_S)
+            try:
+                async with asyncio.timeout(max(pause_s, 0)):
+                    await hurried.wait()
+            except TimeoutError:
+                pass

@@ -1,0 +1,57 @@
+"""Who revives the tasks of a worker that died."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+
+import structlog
+
+from kanca.domain.task import Completion, Task
+from kanca.storage.ports import QueueStore, Waker
+
+log = structlog.get_logger(__name__)
+
+MAX_CRASHES = 3
+"""A task that so many workers died of is dead."""
+
+Bury = Callable[[Sequence[Task]], Awaitable[Sequence[Completion]]]
+"""Says how tasks that are lost become dead letters (code ``worker_lost``)."""
+
+
+class Rescuer:
+    """Makes the tasks of dead workers ready again, and dead letters of those that they keep dying of."""
+
+    def __init__(
+        self,
+        queue: QueueStore,
+        waker: Waker,
+        worker: Callable[[], int | None],
+        bury: Bury,
+        every: timedelta,
+        max_crashes: int = MAX_CRASHES,
+    ) -> None:
+        """``worker``: the number of the worker that rescues; while it has none, it rescues nobody."""
+        self._queue = queue
+        self._waker = waker
+        self._worker = worker
+        self._bury = bury
+        self._every = every
+        self._max_crashes = max_crashes
+
+    async def run_once(self) -> timedelta:
+        """Rescue what there is to rescue. Raises DatabaseUnavailable.
+
+        A task that is lost is this worker's until it is buried: when that fails, it is lost again with this worker.
+        """
+        worker = self._worker()
+        if worker is None:
+            return self._every
+        rescued = await self._queue.rescue(worker, self._max_crashes)
+        if rescued.returned:
+            log.warning("tasks_rescued", count=rescued.returned)
+            self._waker.wake()
+        if rescued.lost:
+            log.error("tasks_lost", count=len(rescued.lost))
+            await self._queue.finish(worker, await self._bury(rescued.lost))
+        return self._every
