@@ -175,3 +175,11 @@ def test_a_panic_of_the_library_is_a_failure(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_durations_are_passed_in_and_out() -> None:
     assert value_of("event + duration('30s')", timedelta(minutes=1)) == "90s"
+
+
+def test_the_keys_that_a_source_names_are_known() -> None:
+    source = "steps.a.x + steps['b'] + steps.a.y + [1].map(steps, steps.c)[0] + steps[event.d]"
+    compiled = compile_expression(source, {"event", "steps", "run"}, allow_comprehensions=True)
+    assert compiled.keys_of("steps") == {"a", "b"}
+    assert compiled.keys_of("event") == {"d"}
+    assert compiled.keys_of("run") == frozenset()

@@ -43,7 +43,6 @@ class Checked:
     """The declared names that are referenced."""
     local_names: frozenset[str]
     """The variables of comprehensions."""
-    has_comprehensions: bool
 
 
 def check(source: str, tree: Node, names: AbstractSet[str], *, allow_comprehensions: bool) -> Checked:
@@ -54,7 +53,7 @@ def check(source: str, tree: Node, names: AbstractSet[str], *, allow_comprehensi
     """
     checker = _Checker(source, names, allow_comprehensions)
     checker.visit(tree, frozenset(), 0)
-    return Checked(frozenset(checker.used), frozenset(checker.local_names), checker.comprehensions > 0)
+    return Checked(frozenset(checker.used), frozenset(checker.local_names))
 
 
 class _Checker:
