@@ -35,6 +35,14 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def error_message(cause: bytes) -> str:
+    """The sentence in a stored cause, ``{"code", "message", …}``."""
+    try:
+        return readable(str(json.loads(cause)["message"]))
+    except (ValueError, TypeError, KeyError):
+        return "The cause cannot be read."
+
+
 def _is_json(text: bytes) -> bool:
     try:
         msgspec.json.decode(text)

@@ -7,12 +7,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from kanca.api import endpoints
+from kanca.api import endpoint_activity, endpoints, events, health_routes, replay
+from kanca.api.health import HealthCheck
 from kanca.api.openapi import describe
 from kanca.api.problems import install_problem_handlers
 from kanca.api.services import Services
 
-ROUTERS = (endpoints.router,)
+ROUTERS = (
+    endpoints.router,
+    endpoint_activity.router,
+    events.router,
+    replay.router,
+    health_routes.router,
+)
 
 
 def create_api(services: Services) -> FastAPI:
@@ -27,6 +34,7 @@ def create_api(services: Services) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
+    app.state.health = HealthCheck(services)
     for router in ROUTERS:
         app.include_router(router)
     install_problem_handlers(app)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from kanca.domain.ids import CHOSEN_ID, WEBHOOK_ID
-from kanca.errors import EndpointNotFound
+from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH
+from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, EVENT, RUN, WEBHOOK_ID, read_id
+from kanca.errors import (
+    DeadLetterNotFound,
+    EndpointNotFound,
+    EventNotFound,
+    NotFound,
+    RunNotFound,
+    WorkflowNotFound,
+)
+from kanca.storage.event_list import MAX_OFFSET
 from kanca.storage.pages import MAX_LIMIT
 
-_WEBHOOK_ID = "wh_3f0c2a9d84b1e7c65a20d9f4"
+_FIRST_ID = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 def _printable(text: str) -> str:
@@ -24,7 +35,10 @@ def _printable(text: str) -> str:
 def _in_utc(moment: datetime) -> datetime:
     """The moment in UTC (taken for UTC when it names no zone), and not before ids begin."""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(aware, datetime(1970, 1, 2, tzinfo=UTC)).astimezone(UTC)
+    try:
+        return max(aware, _FIRST_ID).astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a moment that there is in UTC") from None
 
 
 def _webhook_id(text: str) -> str:
@@ -35,20 +49,57 @@ def _webhook_id(text: str) -> str:
     return text
 
 
+def _workflow_id(text: str) -> str:
+    if not CHOSEN_ID.fullmatch(text):
+        raise WorkflowNotFound(f"There is no workflow {text[:64]!a}.")
+    return text
+
+
+def _id(kind: str, name: str, missing: type[NotFound]) -> Callable[[str], UUID]:
+    def read(text: str) -> UUID:
+        found = read_id(kind, text)
+        if found is None:
+            raise missing(f"There is no {name} {text[:64]!a}: an id is `{kind}_` and 32 hexadecimal digits.")
+        return found
+
+    return read
+
+
+def _shown_id(kind: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "examples": [f"{kind}_019503f0a1c27d3e8f00b4a6c8d2e1f0"]})
+
+
 Text = Annotated[str, AfterValidator(_printable)]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
+EventType = Annotated[Text, Field(min_length=1, max_length=MAX_TYPE_LENGTH)]
+CorrelationId = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE_ID_LENGTH)]
 ChosenId = Annotated[str, Field(pattern=f"^{CHOSEN_ID.pattern}$")]
+WebhookId = Annotated[str, Field(pattern=f"^{WEBHOOK_ID.pattern}$", examples=["wh_3f0c2a9d84b1e7c65a20d9f4"])]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""Without a zone it is in UTC."""
+EventId = Annotated[UUID, BeforeValidator(_id(EVENT, "event", EventNotFound)), _shown_id(EVENT)]
 
 WebhookIdPath = Annotated[
     str,
     AfterValidator(_webhook_id),
-    Path(description="`wh_` and 24 hexadecimal digits.", examples=[_WEBHOOK_ID]),
+    Path(description="`wh_` and 24 hexadecimal digits.", examples=["wh_3f0c2a9d84b1e7c65a20d9f4"]),
 ]
+WorkflowIdPath = Annotated[
+    str, AfterValidator(_workflow_id), Path(description="The id that the definition says.")
+]
+EventIdPath = Annotated[EventId, Path(description="`evt_` and 32 hexadecimal digits.")]
+RunIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(RUN, "run", RunNotFound)),
+    _shown_id(RUN),
+    Path(description="`run_` and 32 digits."),
+]
+read_dead_letter_id = _id(DEAD_LETTER, "dead letter", DeadLetterNotFound)
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The most items of a page.")]
-Cursor = Annotated[
-    Text | None, Query(max_length=200, description="`next_cursor` of the page before.", examples=["Y3Vyc29y"])
+Cursor = Annotated[Text | None, Query(max_length=200, description="`next_cursor` of the page before.")]
+Offset = Annotated[
+    int, Query(ge=0, le=MAX_OFFSET, description="Items to leave out; `cursor` goes further, and faster.")
 ]
 Tenant = Annotated[ChosenId | None, Query(description="Only what carries this label.")]

@@ -20,16 +20,16 @@ class Answered(NamedTuple):
 
     status: int
     body: bytes
+    """JSON."""
 
 
 class SendTest(Protocol):
-    """Ingest's door for tests of an endpoint: the real path, without rate limit, IP list and dedupe."""
+    """Ingest's door for tests of an endpoint: the real path, without rate limit, list of addresses and dedupe."""
 
     def __call__(
         self, webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
     ) -> Awaitable[Answered]:
         """Answer a webhook as if it had come from outside."""
-        ...
 
 
 def _nothing() -> None: ...
@@ -51,6 +51,8 @@ class Services:
     """None where this process has no ingest: then no endpoint can be tested from here."""
     closed_for: Callable[[], str | None] = _nothing
     """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
+    backlog: Callable[[], int] | None = None
+    """How much inbound work is due, as it was measured last; None: the database is asked."""
     public_url: str | None = None
     """The address that senders see, without a slash at the end."""
     retention_days: int = 30

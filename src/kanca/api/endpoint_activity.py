@@ -1,0 +1,239 @@
+"""``/api/webhooks/{webhook_id}/…``: what comes in at one endpoint, what does not, and whether it works at all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+from kanca.api.answers import Json, stored_json
+from kanca.api.endpoint_models import effective_config
+from kanca.api.endpoint_rules import live_secrets
+from kanca.api.endpoints import find
+from kanca.api.event_models import EventPage
+from kanca.api.events import page_of
+from kanca.api.fields import Cursor, Limit, Offset, WebhookIdPath
+from kanca.api.openapi import refused_with
+from kanca.api.routing import resource
+from kanca.api.services import Given, Services
+from kanca.domain.endpoint import Endpoint
+from kanca.errors import EndpointNotFound, Unavailable
+from kanca.providers import get_provider, new_delivery_id, sample, sign
+from kanca.storage import rejections, statistics
+from kanca.storage.event_list import EventFilter
+
+router = resource("Endpoints", "/api/webhooks/{webhook_id}")
+
+TEST_EVENT = "webhook.test"
+_WEBHOOK_ID = "wh_3f0c2a9d84b1e7c65a20d9f4"
+
+
+class EndpointStats(BaseModel):
+    """How an endpoint is doing. Times are in milliseconds, the rate in percent; an error is dead work."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "webhook_id": _WEBHOOK_ID,
+                    "total_events": 1284,
+                    "duplicates": 12,
+                    "rejected": 3,
+                    "avg_response_time": 3.2,
+                    "error_count": 2,
+                    "error_rate": 0.16,
+                    "events_per_hour": 42,
+                    "events_per_day": 611,
+                    "last_triggered": "2026-03-02T08:15:30Z",
+                    "is_active": True,
+                    "config": {"rate_limit_per_minute": 60},
+                }
+            ]
+        }
+    )
+
+    webhook_id: str
+    total_events: int
+    duplicates: int
+    rejected: int
+    avg_response_time: float
+    error_count: int
+    error_rate: float
+    events_per_hour: int = Field(description="In the last 60 minutes.")
+    events_per_day: int = Field(description="In the last 24 hours.")
+    last_triggered: datetime | None
+    is_active: bool
+    config: dict[str, Any]
+
+
+class Rejection(BaseModel):
+    """One refused request."""
+
+    occurred_at: datetime
+    status: int
+    code: str
+    detail: str
+    client: str = Field(description="The address that it came from.")
+    request: Any = Field(description="Method, path, headers without secrets, the beginning of the body.")
+
+
+class RejectionPage(BaseModel):
+    """The most recent refused requests, the newest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "occurred_at": "2026-03-01T12:00:00Z",
+                            "status": 401,
+                            "code": "token_mismatch",
+                            "detail": "The token is not valid.",
+                            "client": "203.0.113.9",
+                            "request": {"method": "POST", "path": f"/api/webhooks/{_WEBHOOK_ID}"},
+                        }
+                    ],
+                    "next_cursor": None,
+                }
+            ]
+        }
+    )
+
+    items: list[Rejection]
+    next_cursor: str | None
+
+
+class TestResult(BaseModel):
+    """What the endpoint answered to its test."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "test_successful": True,
+                    "response_status": 200,
+                    "response_body": {"success": True, "status": "accepted"},
+                }
+            ]
+        }
+    )
+
+    test_successful: bool
+    response_status: int
+    response_body: Any
+
+
+@router.get(
+    "/events",
+    summary="List an endpoint's events",
+    operation_id="list_endpoint_events",
+    response_model=EventPage,
+    responses=refused_with(EndpointNotFound),
+)
+async def list_events(
+    services: Given, webhook_id: WebhookIdPath, limit: Limit = 50, cursor: Cursor = None, offset: Offset = 0
+) -> Json:
+    """List the events of one endpoint, the newest first."""
+    endpoint = await find(services, webhook_id)
+    return await page_of(services, EventFilter(endpoint=endpoint.number), limit, cursor, offset)
+
+
+@router.get(
+    "/stats",
+    summary="Read an endpoint's statistics",
+    operation_id="get_endpoint_stats",
+    responses=refused_with(EndpointNotFound),
+)
+async def stats(services: Given, webhook_id: WebhookIdPath) -> EndpointStats:
+    """Say how an endpoint is doing. What happened in the last second may not be counted yet."""
+    endpoint = await find(services, webhook_id)
+    now = services.now()
+    counted = (await services.database.read(statistics.of_endpoints, [endpoint.number], now))[endpoint.number]
+    total = counted.total
+    return EndpointStats(
+        webhook_id=webhook_id,
+        total_events=total.accepted,
+        duplicates=total.duplicates,
+        rejected=total.rejected,
+        avg_response_time=round(total.average_response_ms, 3),
+        error_count=total.dead,
+        error_rate=round(100 * total.dead / total.accepted, 2) if total.accepted else 0.0,
+        events_per_hour=counted.last_hour.accepted,
+        events_per_day=counted.last_day.accepted,
+        last_triggered=counted.last_accepted_at,
+        is_active=endpoint.is_active,
+        config=effective_config(endpoint),
+    )
+
+
+@router.get(
+    "/rejections",
+    summary="List an endpoint's refused requests",
+    operation_id="list_endpoint_rejections",
+    response_model=RejectionPage,
+    responses=refused_with(EndpointNotFound),
+)
+async def list_rejections(
+    services: Given, webhook_id: WebhookIdPath, limit: Limit = 50, cursor: Cursor = None
+) -> Json:
+    """Say why webhooks do not arrive: the most recent requests that were refused, the newest first."""
+    endpoint = await find(services, webhook_id)
+    page = await services.database.read(rejections.page, endpoint.number, limit, cursor)
+    items = [
+        Rejection(
+            occurred_at=each.occurred_at,
+            status=each.status,
+            code=each.code,
+            detail=each.detail,
+            client=each.client,
+            request=stored_json(each.request),
+        )
+        for each in page.items
+    ]
+    return Json(RejectionPage(items=items, next_cursor=page.next_cursor))
+
+
+@router.post(
+    "/test",
+    summary="Test an endpoint",
+    operation_id="test_endpoint",
+    response_model=TestResult,
+    responses=refused_with(EndpointNotFound, Unavailable),
+)
+async def test(services: Given, webhook_id: WebhookIdPath) -> Json:
+    """Send a `webhook.test` event, signed as the provider would, through the real path, with the work that it causes.
+
+    Rate limit, list of addresses and dedupe do not apply to it, and the event is marked as a test.
+    """
+    if services.send_test is None:
+        raise Unavailable("No webhooks are taken by this process.")
+    endpoint = await find(services, webhook_id)
+    headers, body = _signed_test(services, endpoint)
+    answer = await services.send_test(webhook_id, headers, body)
+    return Json(
+        TestResult(
+            test_successful=200 <= answer.status < 300,
+            response_status=answer.status,
+            response_body=msgspec.Raw(answer.body),
+        )
+    )
+
+
+def _signed_test(services: Services, endpoint: Endpoint) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """What the provider would send; unsigned when there is no secret to sign with."""
+    spec = get_provider(endpoint.provider)
+    now = services.now()
+    delivery_id = new_delivery_id(spec)
+    made = sample(spec, now.timestamp(), delivery_id, TEST_EVENT)
+    secrets = live_secrets(endpoint, now)
+    headers = {"content-type": "application/json"}
+    if secrets:
+        options, secret = endpoint.config.hmac, secrets[0].value
+        url = (services.public_url or "") + f"/api/webhooks/{endpoint.webhook_id}"
+        headers |= sign(spec, options, secret, made.body, now.timestamp(), delivery_id, TEST_EVENT, url)
+    return [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()
+    ], made.body

@@ -1,0 +1,144 @@
+"""How this instance and what it stands on are doing: looked at no more than once a second, whoever asks how often."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from kanca.api.services import Services
+from kanca.errors import KancaError
+from kanca.storage import dead_letters, workers
+from kanca.storage.workers import Worker
+
+FRESH = timedelta(seconds=1)
+PATIENCE = timedelta(seconds=3)
+"""How long the database may take to answer before it counts as away."""
+WARNINGS_FRESH = timedelta(minutes=1)
+QUEUE_WARNING_PERCENT = 90
+
+Condition = Literal["healthy", "warning", "unhealthy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was found."""
+
+    looked_at: datetime
+    is_database_up: bool
+    queue_size: int
+    queue_maxsize: int
+    dead_letters: int
+    workers: tuple[Worker, ...]
+    """Those that are alive."""
+    unserved_handlers: int
+    closed_for: str | None
+    """Why no webhooks are accepted, as the code of the refusals."""
+    database_warnings: tuple[str, ...]
+
+    @property
+    def can_accept(self) -> bool:
+        """Whether webhooks are taken."""
+        return self.is_database_up and self.closed_for is None
+
+    @property
+    def queue_usage_percent(self) -> float:
+        """How full the queue is."""
+        return round(100 * self.queue_size / self.queue_maxsize, 2)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences about what is not as it should be."""
+        if not self.is_database_up:
+            return ["The database cannot be reached: webhooks are refused, and their senders try again."]
+        found = list(self.database_warnings)
+        if self.closed_for:
+            found.append(f"No webhooks are accepted: {self.closed_for}.")
+        elif self.queue_usage_percent >= QUEUE_WARNING_PERCENT:
+            found.append(f"The queue is {self.queue_usage_percent:.0f} % full.")
+        if not self.workers:
+            found.append("No worker is running: what is accepted waits.")
+        if self.unserved_handlers and self.workers:
+            found.append(f"{self.unserved_handlers} handlers have no running worker: their events wait.")
+        return found
+
+    @property
+    def condition(self) -> Condition:
+        """All of it in a word."""
+        if not self.can_accept:
+            return "unhealthy"
+        return "warning" if self.warnings else "healthy"
+
+
+class HealthCheck:
+    """Looks, and remembers for a second: health is public, and asking costs queries."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._lock = asyncio.Lock()
+        self._report: Report | None = None
+        self._warned_at: datetime | None = None
+        self._warnings: Sequence[str] = ()
+
+    async def report(self) -> Report:
+        """What was found within the last second."""
+        async with self._lock:
+            now = self._services.now()
+            if self._report is None or now - self._report.looked_at >= FRESH:
+                self._report = await self._look(now)
+            return self._report
+
+    async def _look(self, now: datetime) -> Report:
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                letters, running, unserved = await self._services.database.read(_counted)
+                size = await self._queue_size()
+                await self._look_for_warnings(now)
+        except (KancaError, TimeoutError):
+            return self._result(now, is_up=False)
+        alive = tuple(worker for worker in running if worker.is_alive)
+        return self._result(now, is_up=True, size=size, letters=letters, alive=alive, unserved=unserved)
+
+    def _result(
+        self,
+        now: datetime,
+        *,
+        is_up: bool,
+        size: int = 0,
+        letters: int = 0,
+        alive: tuple[Worker, ...] = (),
+        unserved: int = 0,
+    ) -> Report:
+        return Report(
+            looked_at=now,
+            is_database_up=is_up,
+            queue_size=size,
+            queue_maxsize=self._services.queue_max_tasks,
+            dead_letters=letters,
+            workers=alive,
+            unserved_handlers=unserved,
+            closed_for=self._services.closed_for(),
+            database_warnings=tuple(self._warnings),
+        )
+
+    async def _queue_size(self) -> int:
+        if self._services.backlog is not None:
+            return self._services.backlog()
+        return await self._services.database.queue.backlog(self._services.queue_max_tasks)
+
+    async def _look_for_warnings(self, now: datetime) -> None:
+        if self._warned_at is None or now - self._warned_at >= WARNINGS_FRESH:
+            self._warnings = await self._services.database.warnings()
+            self._warned_at = now
+
+
+def _counted(connection: Connection) -> tuple[int, tuple[Worker, ...], int]:
+    return (
+        dead_letters.count(connection),
+        workers.running(connection),
+        len(workers.unserved_handlers(connection)),
+    )
