@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import EVENT, IdFactory, show_id
+from kanca.errors import DatabaseUnavailable
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.describe import describe_rejected
 from kanca.ingest.ports import Store
@@ -19,6 +21,8 @@ from kanca.ingest.statistics import Statistics
 from kanca.storage.rejections import Rejection
 
 log = structlog.get_logger(__name__)
+
+FLUSH = timedelta(seconds=1)
 
 
 class Books:
@@ -96,3 +100,29 @@ class Books:
                 body_bytes=len(event.body),
                 response_us=response_us,
             )
+
+
+class BookKeeper:
+    """Stores the books about once a second."""
+
+    def __init__(self, books: Books, store: Store) -> None:
+        self._books = books
+        self._store = store
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def run_once(self) -> timedelta:
+        """Store them, and say when to do so again. Raises DatabaseUnavailable."""
+        # A flush that is cancelled may have been stored or not: it goes on to its end whatever becomes of this turn.
+        self._flushing = asyncio.create_task(self._books.flush(self._store))
+        await asyncio.shield(self._flushing)
+        return FLUSH
+
+    async def finish(self, limit: timedelta) -> None:
+        """Store what is left, within ``limit``; what cannot be stored is lost."""
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                if self._flushing is not None:
+                    await asyncio.wait({self._flushing})
+                await self._books.flush(self._store)
+        except (DatabaseUnavailable, TimeoutError) as error:
+            log.warning("statistics_lost", error=str(error) or type(error).__name__)

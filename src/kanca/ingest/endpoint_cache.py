@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
+REFRESH = timedelta(milliseconds=400)
 MAX_KNOWN = 10_000
 MAX_UNKNOWN = 10_000
 """Addresses without an endpoint that are remembered, so that asking for them again costs no query."""
@@ -67,14 +68,19 @@ class EndpointCache:
         except CommitQueueFull:
             raise DatabaseUnavailable from None
 
-    async def refresh(self) -> None:
-        """Drop everything if any endpoint has changed since the last call. Raises DatabaseUnavailable."""
-        version = await self._store.endpoints_version()
+    async def run_once(self) -> timedelta:
+        """Drop everything if any endpoint has changed since the last time; gives when to look again."""
+        try:
+            version = await self._store.endpoints_version()
+        except DatabaseUnavailable:
+            # Not a failed duty, after which the pauses would grow: the first change after an outage counts as well.
+            return REFRESH
         if version != self._version:
             self._version = version
             self._generation += 1
             self._known.clear()
             self._unknown.clear()
+        return REFRESH
 
     async def close(self) -> None:
         """End the loading that is under way."""

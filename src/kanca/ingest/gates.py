@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 Gate = Callable[[], str | None]
 """Says why nothing can be accepted now, as a refusal's code; None when it can. Asked for every request, so quick."""
+
+
+REFRESH = timedelta(seconds=2)
 
 
 class DiskGate:
@@ -24,10 +28,11 @@ class DiskGate:
         """Say so, by what was seen last."""
         return "disk_full" if self._is_closed else None
 
-    async def refresh(self) -> None:
-        """Look again. A disk that cannot be asked is left to those who write to it."""
+    async def run_once(self) -> timedelta:
+        """Look, and say when to look again. A disk that cannot be asked is left to those who write to it."""
         try:
             usage = await asyncio.to_thread(shutil.disk_usage, self._path)
         except OSError:
-            return
+            return REFRESH
         self._is_closed = usage.free < self._min_free_bytes
+        return REFRESH

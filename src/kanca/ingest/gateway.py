@@ -25,7 +25,7 @@ from kanca.ingest import responses
 from kanca.ingest.admission import Admission
 from kanca.ingest.arrival import Arrival, fold_headers
 from kanca.ingest.body import BodyReader
-from kanca.ingest.books import Books
+from kanca.ingest.books import BookKeeper, Books
 from kanca.ingest.client import Proxies
 from kanca.ingest.dedupe import dedupe_key
 from kanca.ingest.describe import describe_request
@@ -38,8 +38,8 @@ from kanca.ingest.refusal import RULES, Refusal
 from kanca.ingest.request import Answer, Request, whole
 from kanca.ingest.routes import find_route, path_of
 from kanca.ingest.settings import IngestSettings
-from kanca.ingest.upkeep import Upkeep
 from kanca.providers import SignedRequest, Verified
+from kanca.queue.duties import Duties
 from kanca.queue.group_commit import GroupCommit
 from kanca.storage.ports import Accepting, Waker
 from kanca.telemetry.metrics import ENDPOINT_COMMITS
@@ -48,8 +48,6 @@ log = structlog.get_logger(__name__)
 
 MAX_DESCRIBED_BYTES = 64 * 1024
 """The most that path and headers of an event may take."""
-CACHE_REFRESH = timedelta(milliseconds=400)
-FLUSH = timedelta(seconds=1)
 
 _NO_ROUTE = Refusal("endpoint_not_found")
 _NOT_STORABLE = Refusal("not_storable")
@@ -89,7 +87,10 @@ class Ingest:
         self._bodies = BodyReader(settings.body_timeout)
         self._endpoints = EndpointCache(store, settings.commit_timeout)
         self._books = Books(ids)
-        self._upkeep = Upkeep(settings.commit_timeout)
+        self._keeper = BookKeeper(self._books, store)
+        self._duties = Duties(
+            {"endpoints": self._endpoints, "books": self._keeper}, limit=settings.commit_timeout
+        )
         self._commits = GroupCommit[NewEvent, Appended](
             self._append,
             timeout=settings.commit_timeout,
@@ -99,16 +100,14 @@ class Ingest:
 
     async def start(self) -> None:
         """Begin to watch for changed endpoints, and to store statistics and rejections."""
-        await self._upkeep.once(self._endpoints.refresh)
-        self._upkeep.every(CACHE_REFRESH, self._endpoints.refresh)
-        self._upkeep.every(FLUSH, self._flush)
+        self._duties.start()
 
     async def stop(self, limit: timedelta) -> None:
         """Take no more webhooks, finish those at hand for up to ``limit``, and store what was counted."""
         await self._commits.close(limit)
-        await self._upkeep.stop()
+        await self._duties.stop()
         await self._endpoints.close()
-        await self._upkeep.once(self._flush)
+        await self._keeper.finish(self._settings.commit_timeout)
 
     async def accept(self, request: Request, *, is_test: bool = False) -> Answer:
         """Answer a request. Never raises, but for cancellation.
@@ -256,9 +255,6 @@ class Ingest:
         if any(isinstance(answer, Accepted) for answer in answers):
             self._waker.wake()
         return answers
-
-    async def _flush(self) -> None:
-        await self._books.flush(self._store)
 
     def _unrouted(self, refusal: Refusal) -> Answer:
         self._books.unrouted(refusal)
