@@ -78,7 +78,9 @@ class Rescued:
 class QueueStore(Protocol):
     """The durable queue. All due times and leases are compared with the database's clock."""
 
-    async def register(self, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta) -> int:
+    async def register(
+        self, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+    ) -> int:
         """Enter a worker and give its number."""
         ...
 
@@ -154,11 +156,15 @@ class Database(Protocol):
     accepting: Accepting
     queue: QueueStore
 
-    async def read(self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(
+        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Run a query function in a read-only transaction. Raises DatabaseUnavailable."""
         ...
 
-    async def write(self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def write(
+        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         """Run a changing function in one transaction, which is rolled back when it raises. Raises DatabaseUnavailable."""
         ...
 
@@ -168,6 +174,10 @@ class Database(Protocol):
 
     async def migrate(self) -> None:
         """Bring the schema up to date; several processes may call this at once."""
+        ...
+
+    async def migrating(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` (a migration) in one transaction while no other process migrates. Raises DatabaseUnavailable."""
         ...
 
     async def prepare_storage(self, days_ahead: int = 14) -> None:

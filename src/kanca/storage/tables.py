@@ -74,7 +74,12 @@ live_slug = Index(
 versions = Table(
     "versions",
     metadata,
-    Column("subject", Text, primary_key=True, comment="endpoints, workflows, handlers: what a process keeps in memory"),
+    Column(
+        "subject",
+        Text,
+        primary_key=True,
+        comment="endpoints, workflows, handlers: what a process keeps in memory",
+    ),
     Column("version", BigInteger, nullable=False),
 )
 
@@ -136,7 +141,11 @@ for _name, _columns, _where in (
     ("scheduled", ("due_at",), f"state = {TaskState.SCHEDULED:d}"),
     ("parked", ("target",), f"state = {TaskState.PARKED:d} AND order_key IS NULL"),
     # Ordered tasks: those that wait for their turn, and those that have it.
-    ("waiting", ("target", "order_key", "ref", "id"), f"state = {TaskState.PARKED:d} AND order_key IS NOT NULL"),
+    (
+        "waiting",
+        ("target", "order_key", "ref", "id"),
+        f"state = {TaskState.PARKED:d} AND order_key IS NOT NULL",
+    ),
     ("released", ("target", "order_key"), f"state <> {TaskState.PARKED:d} AND order_key IS NOT NULL"),
 ):
     Index(
@@ -156,7 +165,13 @@ workers = Table(
     Column("started_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
     Column("concurrency", Integer, nullable=False),
-    Column("active", Integer, nullable=False, server_default="0", comment="pieces of work in hand at the last heartbeat"),
+    Column(
+        "active",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="pieces of work in hand at the last heartbeat",
+    ),
     **NEVER_REUSED,
 )
 
@@ -167,6 +182,16 @@ handlers = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("app", Text, nullable=False),
     Column("spec", Text, nullable=False, comment="what it listens to and how it is retried, as JSON"),
+    Column("announced_at", Instant, nullable=False),
+    Column("retired_at", Instant),
+)
+
+node_types = Table(
+    "node_types",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("app", Text, nullable=False),
+    Column("spec", Text, nullable=False, comment="what GET /api/node-types shows of it, as JSON"),
     Column("announced_at", Instant, nullable=False),
     Column("retired_at", Instant),
 )
@@ -228,14 +253,26 @@ statistics = Table(
     "statistics",
     metadata,
     Column("endpoint", Integer, primary_key=True, autoincrement=False),
-    Column("span", Integer, primary_key=True, autoincrement=False, comment="seconds: 60, 3600, or 0 for the total"),
+    Column(
+        "span",
+        Integer,
+        primary_key=True,
+        autoincrement=False,
+        comment="seconds: 60, 3600, or 0 for the total",
+    ),
     Column("started_at", Instant, primary_key=True),
     Column("writer", Text, primary_key=True),
     Column("accepted", BigInteger, nullable=False, server_default="0"),
     Column("duplicates", BigInteger, nullable=False, server_default="0"),
     Column("rejected", BigInteger, nullable=False, server_default="0"),
     Column("dead", BigInteger, nullable=False, server_default="0"),
-    Column("response_us", BigInteger, nullable=False, server_default="0", comment="summed over accepted and duplicates"),
+    Column(
+        "response_us",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="summed over accepted and duplicates",
+    ),
     Column("last_accepted_at", Instant),
 )
 
@@ -249,7 +286,9 @@ rejections = Table(
     Column("code", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("client", Text, nullable=False),
-    Column("request", LargeBinary, nullable=False, comment="method, path, redacted headers, head of the body"),
+    Column(
+        "request", LargeBinary, nullable=False, comment="method, path, redacted headers, head of the body"
+    ),
     Index(None, "endpoint", "id"),
 )
 
@@ -312,4 +351,3 @@ steps = Table(
 
 PARTITIONED = (events, outcomes, attempts, steps)
 """Tables that PostgreSQL keeps a partition a day of."""
-

@@ -51,7 +51,9 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(DateTime(timezone=True) if dialect.supports_native_uuid else BigInteger())
+        return dialect.type_descriptor(
+            DateTime(timezone=True) if dialect.supports_native_uuid else BigInteger()
+        )
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
         return value if value is None or dialect.supports_native_uuid else to_microseconds(value)

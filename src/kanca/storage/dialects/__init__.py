@@ -10,20 +10,20 @@ from kanca.storage.ports import Database
 
 
 async def open_database(url: str, *, connections: int = 5) -> Database:
-    """Open the database at ``url``: ``sqlite:///path`` or ``postgresql://user@host/name`` (unix socket: ``?host=/path``).
+    """Open the database at ``url``: ``sqlite:///path``, or ``postgresql://user@host/name``.
 
+    A unix socket is ``postgresql://user@/name?host=/path``; behind a pooler (PgBouncer) add ``statement_cache_size=0``.
     ``connections`` is how many of each sort this process uses: for the hot statements, and for everything else.
     Opening does not connect to a server, so one that is away is only noticed by the first question.
     Raises InvalidSetting when the URL is neither, DatabaseUnavailable when the file cannot be opened.
     """
-    # Each driver is loaded only where it is used.
     match urlsplit(url).scheme:
         case "sqlite":
-            from kanca.storage.dialects.sqlite.database import SqliteDatabase
+            from kanca.storage.dialects.sqlite.database import SqliteDatabase  # noqa: PLC0415 - loads its driver
 
             return await SqliteDatabase.open(url, readers=connections)
         case "postgresql" | "postgres":
-            from kanca.storage.dialects.postgresql.database import PostgresDatabase
+            from kanca.storage.dialects.postgresql.database import PostgresDatabase  # noqa: PLC0415 - loads its driver
 
             return await PostgresDatabase.open(url, connections=connections)
         case scheme:
@@ -32,12 +32,18 @@ async def open_database(url: str, *, connections: int = 5) -> Database:
             )
 
 
+def file_of(url: str) -> Path | None:
+    """Where the file of a database is; None for a database on a server."""
+    prefix, _, path = url.partition(":///")
+    return Path(path) if prefix == "sqlite" else None
+
+
 def key_file_of(url: str) -> Path | None:
     """Where the key of a database that is a file may lie: ``kanca.key`` beside it. None for a database on a server."""
-    prefix, _, path = url.partition(":///")
-    return Path(path).parent / "kanca.key" if prefix == "sqlite" else None
+    file = file_of(url)
+    return None if file is None else file.parent / "kanca.key"
 
 
 def serves_many_gateways(url: str) -> bool:
     """Whether several gateway processes may accept into the database at ``url``: a file has one writer at a time."""
-    return key_file_of(url) is None
+    return file_of(url) is None

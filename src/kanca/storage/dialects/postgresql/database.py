@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from functools import cached_property, partial
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
@@ -13,8 +13,11 @@ from kanca.storage.appending import Appending
 from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.dialects.postgresql.queue import PostgresQueue
+from kanca.storage.dialects.schema import begin_migrating
+from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.ports import Accepting, QueueStore
-from kanca.storage.tables import metadata
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,17 +29,12 @@ class PostgresDatabase:
     def __init__(self, engine: PostgresEngine) -> None:
         self.engine = engine
         self.accepting: Accepting = Appending(partial(store, engine))
+        self.queue: QueueStore = PostgresQueue(engine)
 
     @classmethod
     async def open(cls, url: str, connections: int) -> PostgresDatabase:
         """Open ``postgresql://…``; nothing is connected yet. Raises InvalidSetting."""
         return cls(await PostgresEngine.open(read_address(url), connections))
-
-    @cached_property
-    def queue(self) -> QueueStore:
-        from kanca.storage.dialects.postgresql.queue import PostgresQueue
-
-        return PostgresQueue(self.engine)
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -52,15 +50,20 @@ class PostgresDatabase:
         return await self.engine.now()
 
     async def migrate(self) -> None:
-        def create(connection: Connection) -> None:
-            connection.exec_driver_sql("CREATE SCHEMA kanca")
-            connection.exec_driver_sql(
-                "CREATE FUNCTION kanca.now() RETURNS timestamptz LANGUAGE sql STABLE"
-                " AS $$ SELECT clock_timestamp() $$"
-            )
-            metadata.create_all(connection)
+        await self.migrating(upgrade)
+        await self.prepare_storage()
 
-        await self.engine.write(create)
+    async def migrating(self, work: Callable[[Connection], T]) -> T:
+        def alone(connection: Connection) -> T:
+            begin_migrating(connection)
+            return work(connection)
+
+        async with alone_in_this_process():
+            return await self.engine.migrate(alone)
+
+    async def prepare_storage(self, days_ahead: int = 14) -> None:
+        today = (await self.engine.now()).date()
+        await make_partitions(self.engine, [today + timedelta(days=ahead) for ahead in range(days_ahead + 1)])
 
     async def close(self) -> None:
         await self.engine.close()

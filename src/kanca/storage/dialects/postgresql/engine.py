@@ -14,7 +14,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 from uuid import uuid4
 
 import asyncpg
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, NullPool, event
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -69,7 +69,14 @@ class PostgresEngine:
             max_size=connections,
             max_queries=1_000_000_000,
         )
-        return cls(address, pool, _query_engine(address, connections))
+        queries = _query_engine(
+            address,
+            STATEMENT_TIMEOUT,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=ACQUIRE_TIMEOUT_S,
+        )
+        return cls(address, pool, queries)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -132,6 +139,17 @@ class PostgresEngine:
                 await connection.execution_options(postgresql_readonly=True)
                 return await connection.run_sync(query, *args, **kwargs)
 
+    async def migrate(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction whose statements may take as long as they need."""
+
+        engine = _query_engine(self.address, timedelta(0), poolclass=NullPool)
+        with translated():
+            try:
+                async with engine.begin() as connection:
+                    return await connection.run_sync(work)
+            finally:
+                await engine.dispose()
+
     async def now(self) -> datetime:
         """The database's clock."""
         async with self.connection() as connection:
@@ -147,9 +165,9 @@ class PostgresEngine:
             self.pool.terminate()
 
 
-def _query_engine(address: Address, connections: int) -> AsyncEngine:
+def _query_engine(address: Address, statement_timeout: timedelta, **pool: Any) -> AsyncEngine:
     async def connect(**_: Any) -> asyncpg.Connection:
-        return await address.connect(STATEMENT_TIMEOUT)
+        return await address.connect(statement_timeout)
 
     unprepared = {
         "prepared_statement_cache_size": 0,
@@ -159,9 +177,7 @@ def _query_engine(address: Address, connections: int) -> AsyncEngine:
         "postgresql+asyncpg://",
         async_creator=connect,
         connect_args=unprepared if address.is_pooled else {},
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=ACQUIRE_TIMEOUT_S,
+        **pool,
     )
 
     @event.listens_for(engine.sync_engine, "checkout")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 from kanca.errors import InvalidSetting
 from kanca.storage.appending import Appending
+from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.dialects.sqlite.accept import store
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.dialects.sqlite.queue import SqliteQueue
+from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.ports import Accepting, QueueStore
-from kanca.storage.tables import metadata
 from kanca.storage.types import from_microseconds
 
 P = ParamSpec("P")
@@ -29,6 +31,7 @@ class SqliteDatabase:
     def __init__(self, engine: SqliteEngine) -> None:
         self.engine = engine
         self.accepting: Accepting = Appending(partial(store, engine))
+        self.queue: QueueStore = SqliteQueue(engine)
 
     @classmethod
     async def open(cls, url: str, readers: int) -> SqliteDatabase:
@@ -39,12 +42,6 @@ class SqliteDatabase:
                 "KANCA_DATABASE_URL must name a file: sqlite:///relative/path or sqlite:////absolute/path"
             )
         return cls(await SqliteEngine.open(path, readers))
-
-    @cached_property
-    def queue(self) -> QueueStore:
-        from kanca.storage.dialects.sqlite.queue import SqliteQueue
-
-        return SqliteQueue(self.engine)
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -60,7 +57,19 @@ class SqliteDatabase:
         return from_microseconds(self.engine.clock.now_us())
 
     async def migrate(self) -> None:
-        await self.engine.write(metadata.create_all)
+        await self.migrating(upgrade)
+        await self.prepare_storage()
+
+    async def migrating(self, work: Callable[[Connection], T]) -> T:
+        def alone(connection: Connection) -> T:
+            begin_migrating(connection)
+            return work(connection)
+
+        async with alone_in_this_process():
+            return await self.engine.migrate(alone)
+
+    async def prepare_storage(self, days_ahead: int = 14) -> None:
+        """Nothing to prepare: a file grows by itself."""
 
     async def close(self) -> None:
         await self.engine.close()

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from kanca.domain.positions import PositionClock
 from kanca.errors import DatabaseUnavailable
+from kanca.storage.dialects.schema import LOCK_TIMEOUT_S
 from kanca.storage.dialects.sqlite.naming import name_by_prefix
 
 P = ParamSpec("P")
@@ -107,6 +108,22 @@ class SqliteEngine:
         """Run a SQLAlchemy function in one reading transaction."""
         work = partial(_run, self._reading, query, args, kwargs)
         return cast(T, await self._in_thread(self._read_threads, work))
+
+    async def migrate(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` as ``write`` does, with the patience to wait until another process has migrated."""
+        await self._set_patience(LOCK_TIMEOUT_S)
+        try:
+            return await self.write(work)
+        finally:
+            await self._set_patience(BUSY_TIMEOUT_S)
+
+    async def _set_patience(self, seconds: float) -> None:
+        def set_on_writer() -> None:
+            pooled = self._writing.raw_connection()
+            pooled.cursor().execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+            pooled.close()
+
+        await self._in_thread(self._write_thread, set_on_writer)
 
     async def close(self) -> None:
         """Finish what was begun, then close all connections."""
