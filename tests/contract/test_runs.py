@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 
 from kanca.domain.ids import derived_id
 from kanca.domain.status import OutcomeStatus, RunStatus
-from kanca.domain.task import RunChange, Step, TaskKind, TaskState
+from kanca.domain.task import NewTask, RunChange, Step, TaskKind, TaskState
 from kanca.errors import InvalidInput
 from kanca.storage import runs
 from kanca.storage.dialects.postgresql.database import PostgresDatabase
@@ -43,7 +43,7 @@ def _add(connection: Connection, added: Sequence[RunChange]) -> None:
 
 async def test_a_run_started_by_hand_is_pending_with_a_task(database: Database) -> None:
     run = _run(status=RunStatus.PENDING, input=b'{"n":1}')
-    await database.write(runs.start, run, 17, NOW)
+    await database.write(runs.start, run, NewTask(TaskKind.RUN, run.id, 17), NOW)
     assert await database.read(runs.get, run.id) == run
     [task] = await database.read(lambda connection: list(connection.execute(select(tasks)).all()))
     assert (task.kind, task.ref, task.target, task.state) == (TaskKind.RUN, run.id, 17, TaskState.READY)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, insert, select
 
 from kanca.domain.ids import id_at
 from kanca.domain.status import OutcomeStatus, RunStatus
-from kanca.domain.task import NewTask, RunChange, Step, TaskKind
+from kanca.domain.task import NewTask, RunChange, Step
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.scanning import IN_DATABASE, Scan, look
@@ -37,10 +37,10 @@ class RunFilter:
 ALL = RunFilter()
 
 
-def start(connection: Connection, run: Run, workflow_number: int, now: datetime) -> None:
+def start(connection: Connection, run: Run, task: NewTask, now: datetime) -> None:
     """Store a run that a person starts, with its task. Wake the workers once it has committed."""
     connection.execute(insert(runs).values(_values(run)))
-    add_tasks(connection, [NewTask(TaskKind.RUN, run.id, workflow_number)], now)
+    add_tasks(connection, [task], now)
 
 
 def get(connection: Connection, run_id: UUID) -> Run | None:
