@@ -122,6 +122,7 @@ class MemoryStore:
     version: int = 1
     is_away: bool = False
     lookups: list[Sequence[str]] = field(default_factory=list)
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
     became: dict[UUID, Original] = field(default_factory=dict)
     counted: list[Counted] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
@@ -132,6 +133,7 @@ class MemoryStore:
         return {key: self.endpoints[key] for key in keys if key in self.endpoints}
 
     async def endpoints_version(self) -> int:
+        self.looked.set()
         self._check()
         return self.version
 
