@@ -39,8 +39,8 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 class Clock:
     """A clock that moves a millisecond each time it is looked at."""
 
-    def __init__(self) -> None:
-        self.at = NOW
+    def __init__(self, at: datetime) -> None:
+        self.at = at
 
     def __call__(self) -> datetime:
         self.at += timedelta(milliseconds=1)
@@ -115,10 +115,10 @@ class Store:
 class World:
     """An engine with a registry, and events for it."""
 
-    def __init__(self, registry: NodeRegistry, http: Any = None) -> None:
+    def __init__(self, registry: NodeRegistry, http: Any = None, at: datetime = NOW) -> None:
         self.registry = registry
-        self.clock = Clock()
-        self.ids = IdFactory(NOW.timestamp)
+        self.clock = Clock(at)
+        self.ids = IdFactory(at.timestamp)
         self.threads = PoolThreads()
         self.engine = WorkflowEngine(
             Surroundings(
