@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import msgspec
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -18,6 +18,14 @@ class Json(JSONResponse):
     def render(self, content: Any) -> bytes:
         """The content, models included, as JSON."""
         return msgspec.json.encode(content, enc_hook=_plain)
+
+
+class Message(BaseModel):
+    """What was done."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"message": "Workflow test-123 was deleted"}]})
+
+    message: str
 
 
 def stored_json(text: bytes | None) -> msgspec.Raw | None:

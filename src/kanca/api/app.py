@@ -7,7 +7,19 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from kanca.api import endpoint_activity, endpoints, events, health_routes, replay
+from kanca.api import (
+    dead_letters,
+    endpoint_activity,
+    endpoints,
+    events,
+    health_routes,
+    instances,
+    node_types,
+    providers,
+    replay,
+    runs,
+    workflows,
+)
 from kanca.api.health import HealthCheck
 from kanca.api.openapi import describe
 from kanca.api.problems import install_problem_handlers
@@ -18,6 +30,12 @@ ROUTERS = (
     endpoint_activity.router,
     events.router,
     replay.router,
+    workflows.router,
+    runs.router,
+    node_types.router,
+    dead_letters.router,
+    providers.router,
+    instances.router,
     health_routes.router,
 )
 

@@ -106,7 +106,7 @@ class RejectionPage(BaseModel):
     next_cursor: str | None
 
 
-class TestResult(BaseModel):
+class EndpointTest(BaseModel):
     """What the endpoint answered to its test."""
 
     model_config = ConfigDict(
@@ -200,7 +200,7 @@ async def list_rejections(
     "/test",
     summary="Test an endpoint",
     operation_id="test_endpoint",
-    response_model=TestResult,
+    response_model=EndpointTest,
     responses=refused_with(EndpointNotFound, Unavailable),
 )
 async def test(services: Given, webhook_id: WebhookIdPath) -> Json:
@@ -214,7 +214,7 @@ async def test(services: Given, webhook_id: WebhookIdPath) -> Json:
     headers, body = _signed_test(services, endpoint)
     answer = await services.send_test(webhook_id, headers, body)
     return Json(
-        TestResult(
+        EndpointTest(
             test_successful=200 <= answer.status < 300,
             response_status=answer.status,
             response_body=msgspec.Raw(answer.body),

@@ -180,16 +180,6 @@ class RevealedSecret(BaseModel):
     old_secrets: list[OldSecret]
 
 
-class Message(BaseModel):
-    """What was done."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"message": f"Endpoint {_WEBHOOK_ID} was deleted"}]}
-    )
-
-    message: str
-
-
 def view(
     endpoint: Endpoint,
     statistics: EndpointStatistics,

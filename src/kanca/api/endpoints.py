@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Body, Query, Response
 
 from kanca.api import endpoint_rules as rules
+from kanca.api.answers import Message
 from kanca.api.audit import audit
 from kanca.api.endpoint_changes import change_endpoint, create_endpoint
 from kanca.api.endpoint_models import (
@@ -16,7 +17,6 @@ from kanca.api.endpoint_models import (
     EndpointPage,
     EndpointRequest,
     EndpointView,
-    Message,
     OldSecret,
     RevealedSecret,
     Rotation,

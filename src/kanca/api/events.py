@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 
 from kanca.api.answers import Json
 from kanca.api.endpoints import find as find_endpoint
-from kanca.api.event_models import EventPage, EventWithWork, show_event, show_event_with_work
+from kanca.api.event_models import EventPage, EventWithWork
+from kanca.api.event_views import show_event, show_event_with_work
 from kanca.api.fields import ChosenId, CorrelationId, EventIdPath, EventType, Moment, Text, WebhookId
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource

@@ -1,0 +1,174 @@
+"""From stored events, with what became of them, to their JSON."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from kanca.api.answers import error_message, stored_json
+from kanca.api.event_models import Event, EventWithWork, FailedAttempt, Work
+from kanca.domain import endpoint as domain
+from kanca.domain.ids import ATTEMPT, CALL, DEAD_LETTER, EVENT, RUN, derived_id, show_id
+from kanca.domain.status import EventStatus, OutcomeStatus
+from kanca.domain.task import Attempt, Outcome
+from kanca.storage.endpoints import EndpointName
+from kanca.storage.event_list import EventWithOutcomes
+
+LISTED_PAYLOAD_BYTES = 64 * 1024
+"""Larger bodies are left out of lists."""
+SHOWN_PAYLOAD_BYTES = 4 * 1024 * 1024
+"""Larger bodies are given by their own route only."""
+
+
+def show_event(found: EventWithOutcomes, endpoint: EndpointName | None) -> Event:
+    """The event as lists show it."""
+    return Event(**_fields(found, endpoint, LISTED_PAYLOAD_BYTES))
+
+
+def show_event_with_work(found: EventWithOutcomes, endpoint: EndpointName | None) -> EventWithWork:
+    """The event with its work."""
+    return EventWithWork(
+        **_fields(found, endpoint, SHOWN_PAYLOAD_BYTES),
+        work=[_work(outcome) for outcome in found.outcomes],
+        failed_attempts=[_attempt(attempt) for attempt in found.attempts],
+    )
+
+
+def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_limit: int) -> dict[str, Any]:
+    event = found.event
+    request = msgspec.json.decode(event.request)
+    is_omitted = len(event.body) > payload_limit
+    payload = None if is_omitted else stored_json(event.body)
+    is_binary = payload is None and not is_omitted
+    ended = [outcome for outcome in found.outcomes if outcome.status is not OutcomeStatus.EXPANDED]
+    return {
+        "id": show_id(EVENT, event.id),
+        "webhook_id": endpoint.webhook_id if endpoint else None,
+        "endpoint_name": endpoint.name if endpoint else None,
+        "provider": endpoint.provider if endpoint else None,
+        "tenant": event.tenant,
+        "event_type": event.type,
+        "source_event_id": event.source_event_id,
+        "correlation_id": event.correlation_id,
+        "payload": payload,
+        "body_base64": b64encode(event.body).decode() if is_binary else None,
+        "body_bytes": len(event.body),
+        "is_payload_omitted": is_omitted,
+        "source_ip": request.get("ip"),
+        "user_agent": request.get("user_agent"),
+        "request_method": request.get("method"),
+        "request_path": request.get("path"),
+        "request_headers": _folded(request.get("headers", ())),
+        "is_authenticated": request.get("authenticated", False),
+        "is_test": request.get("test", False),
+        **_answered(found, endpoint),
+        "execution_time_ms": _execution_ms(ended),
+        "received_at": event.received_at,
+        "processed_at": None if found.status is EventStatus.PENDING else _last_end(ended),
+        "error_message": _error_of(found, ended),
+        "retry_count": _retries(found, ended),
+        "status": found.status,
+        "replay_of": show_id(EVENT, event.replay_of) if event.replay_of else None,
+    }
+
+
+def _folded(headers: Iterable[Sequence[str]]) -> dict[str, str]:
+    folded: dict[str, str] = {}
+    for name, value in headers:
+        folded[name] = f"{folded[name]}, {value}" if name in folded else value
+    return folded
+
+
+def _answered(found: EventWithOutcomes, endpoint: EndpointName | None) -> dict[str, Any]:
+    """What the sender was answered: it follows from the event, so it is not stored."""
+    event = found.event
+    if endpoint is None or event.replay_of is not None:
+        return {"response_status": None, "response_body": None}
+    return {"response_status": 200, "response_body": _answer_body(found, endpoint)}
+
+
+def _answer_body(found: EventWithOutcomes, endpoint: EndpointName) -> dict[str, Any] | None:
+    event = found.event
+    shown_id = show_id(EVENT, event.id)
+    match endpoint.webhook_id:
+        case domain.RECEIVE_WEBHOOK_ID:
+            return {
+                "status": "accepted",
+                "event_id": event.source_event_id,
+                "id": shown_id,
+                "received_at": event.received_at,
+            }
+        case domain.RECEIVE_CONTENT_HASH_WEBHOOK_ID:
+            return None  # it says the hash, which is not kept
+    return {
+        "success": True,
+        "message": "Webhook accepted",
+        "webhook_id": endpoint.webhook_id,
+        "event_id": shown_id,
+        "status": "accepted",
+        "received_at": event.received_at,
+        "correlation_id": event.correlation_id,
+    }
+
+
+def _execution_ms(ended: Sequence[Outcome]) -> float | None:
+    begun = [outcome.started_at for outcome in ended if outcome.started_at]
+    last = _last_end(ended)
+    return round((last - min(begun)).total_seconds() * 1000, 3) if begun and last else None
+
+
+def _last_end(ended: Sequence[Outcome]) -> datetime | None:
+    return max((outcome.finished_at for outcome in ended if outcome.finished_at), default=None)
+
+
+def _error_of(found: EventWithOutcomes, ended: Sequence[Outcome]) -> str | None:
+    """The latest error of what is dead or is still tried."""
+    if found.status is EventStatus.PENDING:
+        over = {outcome.work for outcome in ended}
+        open_errors = [attempt.error for attempt in found.attempts if attempt.work not in over]
+        return error_message(open_errors[-1]) if open_errors else None
+    for outcome in ended:
+        if outcome.status is OutcomeStatus.DEAD:
+            errors = [attempt.error for attempt in found.attempts if attempt.work == outcome.work]
+            return error_message(errors[-1]) if errors else outcome.reason
+    return None
+
+
+def _retries(found: EventWithOutcomes, ended: Sequence[Outcome]) -> int:
+    """Retries of the piece of work that had the most."""
+    over = {outcome.work for outcome in ended}
+    done = [outcome.attempt_number - 1 for outcome in ended]
+    going_on = [attempt.attempt_number for attempt in found.attempts if attempt.work not in over]
+    return max([0, *done, *going_on])
+
+
+def _work(outcome: Outcome) -> Work:
+    is_dead, is_run = outcome.status is OutcomeStatus.DEAD, outcome.work.startswith("workflow:")
+    return Work(
+        work=outcome.work,
+        status=outcome.status,
+        reason=outcome.reason,
+        result=stored_json(outcome.result),
+        attempt_number=outcome.attempt_number,
+        started_at=outcome.started_at,
+        finished_at=outcome.finished_at,
+        run_id=show_id(RUN, derived_id(outcome.event_id, outcome.work)) if outcome.ref and is_run else None,
+        dead_letter_id=show_id(DEAD_LETTER, outcome.ref) if outcome.ref and is_dead else None,
+    )
+
+
+def _attempt(attempt: Attempt) -> FailedAttempt:
+    return FailedAttempt(
+        id=show_id(ATTEMPT, attempt.id),
+        work=attempt.work,
+        call_id=show_id(CALL, attempt.call_id),
+        attempt_number=attempt.attempt_number,
+        started_at=attempt.started_at,
+        finished_at=attempt.finished_at,
+        code=attempt.code,
+        error=stored_json(attempt.error),
+    )

@@ -1,0 +1,239 @@
+"""Workflows and runs as JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from kanca.api.answers import stored_json
+from kanca.domain.ids import EVENT, RUN, STEP, show_id
+from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.task import RunChange, Step
+from kanca.storage.workflows import Workflow
+
+DEFINITION: dict[str, JsonValue] = {
+    "id": "test-123",
+    "name": "Greet",
+    "nodes": [
+        {"id": "node-456", "type": "WebhookTrigger", "config": {}},
+        {"id": "say", "type": "Log", "config": {"message": "=event.type"}},
+    ],
+    "edges": [{"from": "node-456", "to": "say", "port": "out"}],
+}
+DEFINITION_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["id", "nodes"],
+    "properties": {
+        "id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+        "name": {"type": "string", "description": "Defaults to the id."},
+        "nodes": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["id", "type"],
+                "properties": {
+                    "id": {"type": "string"},
+                    "type": {"type": "string", "description": "See `GET /api/node-types`."},
+                    "config": {"type": "object"},
+                },
+            },
+        },
+        "edges": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["from", "to"],
+                "properties": {
+                    "from": {"type": "string"},
+                    "to": {"type": "string"},
+                    "port": {"type": "string", "default": "out"},
+                },
+            },
+        },
+    },
+    "examples": [DEFINITION],
+}
+_WORKFLOW: dict[str, JsonValue] = {
+    "id": "test-123",
+    "name": "Greet",
+    "tenant": "default",
+    "version": 2,
+    "published_version": 1,
+    "is_published": True,
+    "created_at": "2026-03-01T12:00:00Z",
+    "updated_at": "2026-03-01T13:00:00Z",
+}
+_RUN: dict[str, JsonValue] = {
+    "id": "run_019503f0a1c27d3e8f00b4a6c8d2e1f0",
+    "workflow_id": "test-123",
+    "version": 1,
+    "event_id": "evt_019503f0a1c27d3e8f00b4a6c8d2e1f0",
+    "status": "succeeded",
+    "input": None,
+    "output": {"message": "hello"},
+    "error": None,
+    "started_at": "2026-03-01T12:00:00.127612Z",
+    "finished_at": "2026-03-01T12:00:00.140012Z",
+}
+_STEP: dict[str, JsonValue] = {
+    "id": "stp_019503f0a1c27d3e8f00b4a6c8d2e1f0",
+    "node_id": "say",
+    "iteration": 0,
+    "status": "succeeded",
+    "port": "out",
+    "input": {"message": "hello"},
+    "output": {"message": "hello"},
+    "error": None,
+    "attempt_number": 1,
+    "started_at": "2026-03-01T12:00:00.128001Z",
+    "finished_at": "2026-03-01T12:00:00.139800Z",
+}
+
+
+class WorkflowView(BaseModel):
+    """A workflow."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WORKFLOW]})
+
+    id: str
+    name: str
+    tenant: str
+    version: int = Field(description="The newest.")
+    published_version: int | None = Field(description="The one that new runs start with.")
+    is_published: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class WorkflowWithDefinition(WorkflowView):
+    """A workflow with a version of its definition."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [_WORKFLOW | {"definition": DEFINITION, "definition_version": 2}]}
+    )
+
+    definition: Any
+    definition_version: int
+
+
+class WorkflowPage(BaseModel):
+    """Some workflows, by id."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_WORKFLOW], "next_cursor": None}]})
+
+    items: list[WorkflowView]
+    next_cursor: str | None
+
+
+class RunRequest(BaseModel):
+    """How to start a run."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"data": {"message": "hello"}}]}
+    )
+
+    data: Any = Field(default_factory=dict, description="What the run has in the place of an event's data.")
+    node_id: str | None = Field(
+        None,
+        max_length=64,
+        description="The trigger at which it starts; may be left out when there is only one.",
+    )
+
+
+class Run(BaseModel):
+    """One execution of a workflow."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_RUN]})
+
+    id: str
+    workflow_id: str
+    version: int = Field(description="The version that it started with, and keeps.")
+    event_id: str | None = Field(description="The event that started it; null when a person did.")
+    status: RunStatus
+    input: Any = Field(description="The data of a run that a person started.")
+    output: Any
+    error: Any
+    started_at: datetime
+    finished_at: datetime | None
+
+
+class RunStep(BaseModel):
+    """One execution of a node."""
+
+    id: str
+    node_id: str
+    iteration: int
+    status: OutcomeStatus
+    port: str | None = Field(description="The way by which the node was left.")
+    input: Any
+    output: Any
+    error: Any
+    attempt_number: int
+    started_at: datetime
+    finished_at: datetime
+
+
+class RunWithSteps(Run):
+    """One run, with every step that has ended."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_RUN | {"steps": [_STEP]}]})
+
+    steps: list[RunStep]
+
+
+class RunPage(BaseModel):
+    """Some runs, the newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_RUN], "next_cursor": None}]})
+
+    items: list[Run]
+    next_cursor: str | None = Field(description="null only at the end: a page may be short, and have one.")
+
+
+def workflow_fields(workflow: Workflow) -> dict[str, Any]:
+    """The members of a workflow."""
+    return {
+        "id": workflow.id,
+        "name": workflow.name,
+        "tenant": workflow.tenant,
+        "version": workflow.version,
+        "published_version": workflow.published_version,
+        "is_published": workflow.published_version is not None,
+        "created_at": workflow.created_at,
+        "updated_at": workflow.updated_at,
+    }
+
+
+def run_fields(run: RunChange) -> dict[str, Any]:
+    """The members of a run."""
+    return {
+        "id": show_id(RUN, run.id),
+        "workflow_id": run.workflow_id,
+        "version": run.version,
+        "event_id": show_id(EVENT, run.event_id) if run.event_id else None,
+        "status": run.status,
+        "input": stored_json(run.input),
+        "output": stored_json(run.output),
+        "error": stored_json(run.error),
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def show_step(step: Step) -> RunStep:
+    """A step as JSON."""
+    return RunStep(
+        id=show_id(STEP, step.id),
+        node_id=step.node_id,
+        iteration=step.iteration,
+        status=step.status,
+        port=step.port,
+        input=stored_json(step.input),
+        output=stored_json(step.output),
+        error=stored_json(step.error),
+        attempt_number=step.attempt_number,
+        started_at=step.started_at,
+        finished_at=step.finished_at,
+    )

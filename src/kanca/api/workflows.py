@@ -1,0 +1,218 @@
+"""``/api/workflows``: graphs that events run through, each save a new version."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import Body, Query
+from pydantic import WithJsonSchema
+from sqlalchemy import Connection
+
+from kanca.api.answers import Json, Message
+from kanca.api.audit import audit
+from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WorkflowIdPath
+from kanca.api.openapi import refused_with
+from kanca.api.routing import resource
+from kanca.api.services import Given, Services
+from kanca.api.workflow_models import (
+    DEFINITION_SCHEMA,
+    Run,
+    RunRequest,
+    WorkflowPage,
+    WorkflowView,
+    WorkflowWithDefinition,
+    run_fields,
+    workflow_fields,
+)
+from kanca.domain.ids import RUN, show_id
+from kanca.domain.task import RunChange
+from kanca.domain.workflow import Definition, show_definition
+from kanca.errors import (
+    InvalidInput,
+    InvalidWorkflow,
+    WorkflowExists,
+    WorkflowInUse,
+    WorkflowNotFound,
+    WorkflowNotPublished,
+)
+from kanca.storage import runs, workflows
+from kanca.storage.workflows import Workflow, WorkflowVersion
+from kanca.workflows import runs as run_making
+from kanca.workflows.validation import read_workflow
+from kanca.workflows.values import NotJson, write_json
+
+router = resource("Workflows", "/api/workflows")
+
+DefinitionBody = Annotated[dict[str, Any], WithJsonSchema(DEFINITION_SCHEMA), Body()]
+VersionQuery = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="By default the newest.")]
+
+
+@router.post(
+    "",
+    summary="Create a workflow",
+    operation_id="create_workflow",
+    responses=refused_with(InvalidWorkflow, WorkflowExists),
+)
+async def create(
+    services: Given,
+    definition: DefinitionBody,
+    tenant: Annotated[ChosenId, Query(description="A label that groups what belongs together.")] = "default",
+) -> WorkflowView:
+    """Save a new workflow. Runs start once it is published; endpoints can be made for it at once.
+
+    Everything that is wrong with a definition is in `problems`, with the node that it is about.
+    """
+    saved = read_workflow(definition, services.nodes).definition
+    workflow = await services.database.write(
+        workflows.create, saved.id, tenant, saved.name, _as_json(saved), services.now()
+    )
+    audit("workflow.created", workflow.id)
+    return WorkflowView(**workflow_fields(workflow))
+
+
+@router.get("", summary="List workflows", operation_id="list_workflows")
+async def list_all(
+    services: Given, limit: Limit = 50, cursor: Cursor = None, tenant: Tenant = None
+) -> WorkflowPage:
+    """List workflows by id, without their definitions."""
+    page = await services.database.read(workflows.page, limit, cursor, tenant)
+    items = [WorkflowView(**workflow_fields(workflow)) for workflow in page.items]
+    return WorkflowPage(items=items, next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/{workflow_id}",
+    summary="Read a workflow",
+    operation_id="get_workflow",
+    response_model=WorkflowWithDefinition,
+    responses=refused_with(WorkflowNotFound),
+)
+async def get(services: Given, workflow_id: WorkflowIdPath, version: VersionQuery = None) -> Json:
+    """Read a workflow with its newest definition, or with that of another version."""
+    workflow, stored = await services.database.read(_read, workflow_id, version)
+    return Json(
+        WorkflowWithDefinition(
+            **workflow_fields(workflow),
+            definition=msgspec.Raw(stored.definition.encode()),
+            definition_version=stored.version,
+        )
+    )
+
+
+@router.put(
+    "/{workflow_id}",
+    summary="Save a new version of a workflow",
+    operation_id="save_workflow",
+    responses=refused_with(InvalidWorkflow, WorkflowNotFound),
+)
+async def save(services: Given, workflow_id: WorkflowIdPath, definition: DefinitionBody) -> WorkflowView:
+    """Save a new version. It takes effect when it is published; runs keep the version that they started with."""
+    if definition.setdefault("id", workflow_id) != workflow_id:
+        raise InvalidInput(f"The definition's id is not {workflow_id}, and an id cannot be changed.")
+    saved = read_workflow(definition, services.nodes).definition
+    workflow = await services.database.write(
+        workflows.save, workflow_id, saved.name, _as_json(saved), services.now()
+    )
+    audit("workflow.saved", workflow_id, version=workflow.version)
+    return WorkflowView(**workflow_fields(workflow))
+
+
+@router.post(
+    "/{workflow_id}/publish",
+    summary="Publish a workflow",
+    operation_id="publish_workflow",
+    responses=refused_with(InvalidWorkflow, WorkflowNotFound),
+)
+async def publish(services: Given, workflow_id: WorkflowIdPath, version: VersionQuery = None) -> WorkflowView:
+    """Let new runs start, with the newest version or another one."""
+    workflow = await services.database.write(_publish, services, workflow_id, version)
+    audit("workflow.published", workflow_id, version=workflow.published_version)
+    return WorkflowView(**workflow_fields(workflow))
+
+
+@router.post(
+    "/{workflow_id}/unpublish",
+    summary="Unpublish a workflow",
+    operation_id="unpublish_workflow",
+    responses=refused_with(WorkflowNotFound),
+)
+async def unpublish(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
+    """Let no new run start: its endpoints accept, and their events are skipped. Runs that began go on."""
+    workflow = await services.database.write(workflows.unpublish, workflow_id, services.now())
+    audit("workflow.unpublished", workflow_id)
+    return WorkflowView(**workflow_fields(workflow))
+
+
+@router.delete(
+    "/{workflow_id}",
+    summary="Delete a workflow",
+    operation_id="delete_workflow",
+    responses=refused_with(WorkflowNotFound, WorkflowInUse),
+)
+async def delete(services: Given, workflow_id: WorkflowIdPath) -> Message:
+    """Delete a workflow that no endpoint uses. Its runs stay."""
+    await services.database.write(workflows.remove, workflow_id)
+    audit("workflow.deleted", workflow_id)
+    return Message(message=f"Workflow {workflow_id} was deleted")
+
+
+@router.post(
+    "/{workflow_id}/runs",
+    summary="Start a run by hand",
+    operation_id="start_run",
+    response_model=Run,
+    responses=refused_with(InvalidInput, InvalidWorkflow, WorkflowNotFound, WorkflowNotPublished),
+)
+async def start_run(
+    services: Given, workflow_id: WorkflowIdPath, request: Annotated[RunRequest | None, Body()] = None
+) -> Json:
+    """Start a run of the published version with data in the place of an event's."""
+    run = await services.database.write(_start, services, workflow_id, request or RunRequest())
+    services.wake()
+    audit("run.started", show_id(RUN, run.id), workflow=workflow_id)
+    return Json(Run(**run_fields(run)))
+
+
+def _as_json(definition: Definition) -> str:
+    return json.dumps(show_definition(definition))
+
+
+def _read(connection: Connection, workflow_id: str, version: int | None) -> tuple[Workflow, WorkflowVersion]:
+    workflow = workflows.get(connection, workflow_id)
+    if workflow is None:
+        raise WorkflowNotFound(f"There is no workflow {workflow_id}")
+    stored = workflows.definition_of(connection, workflow_id, version or workflow.version)
+    if stored is None:
+        raise WorkflowNotFound(f"Workflow {workflow_id} has no version {version}")
+    return workflow, stored
+
+
+def _publish(connection: Connection, services: Services, workflow_id: str, version: int | None) -> Workflow:
+    """Publish a version that can be run: a node type may have gone since it was saved."""
+    _, stored = _read(connection, workflow_id, version)
+    read_workflow(json.loads(stored.definition), services.nodes)
+    return workflows.publish(connection, workflow_id, services.now(), stored.version)
+
+
+def _start(connection: Connection, services: Services, workflow_id: str, request: RunRequest) -> RunChange:
+    workflow, _ = _read(connection, workflow_id, None)
+    if workflow.published_version is None:
+        raise WorkflowNotPublished(f"No version of workflow {workflow_id} is published.")
+    _, stored = _read(connection, workflow_id, workflow.published_version)
+    version = run_making.WorkflowVersion(
+        id=workflow_id,
+        number=workflow.number,
+        tenant=workflow.tenant,
+        version=stored.version,
+        workflow=read_workflow(json.loads(stored.definition), services.nodes),
+    )
+    try:
+        data = write_json(request.data)
+    except NotJson as error:
+        raise InvalidInput(f"data: {error}") from None
+    now = services.now()
+    run, task = run_making.run_by_hand(services.ids.new(), version, request.node_id, data, now)
+    runs.start(connection, run, task, now)
+    return run
