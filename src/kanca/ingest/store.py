@@ -76,7 +76,8 @@ class DatabaseStore:
         retried = await self._database.write(
             dead_letters.retry_some, DeadLetterFilter(event_id=event_id), self._now()
         )
-        return original.begun_again() if retried else original
+        # None to retry: another duplicate was first, or a person gave the work up.
+        return original.begun_again() if retried else await self._database.read(_original, event_id)
 
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
         """Add to the endpoints' statistics."""
