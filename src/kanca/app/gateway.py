@@ -19,7 +19,6 @@ from kanca.domain.ids import IdFactory
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import DiskGate, Gate
 from kanca.ingest.gateway import Ingest
-from kanca.ingest.request import Request, whole
 from kanca.ingest.settings import ingest_settings
 from kanca.ingest.store import DatabaseStore
 from kanca.queue.backlog import BacklogGauge
@@ -95,7 +94,7 @@ async def open_gateway(
         ids=ids,
         wake=waker.wake,
         send_test=_test_door(ingest),
-        closed_for=lambda: next((code for gate in gates if (code := gate())), None),
+        closed_for=ingest.closed_for,
         public_url=settings.public_url and settings.public_url.rstrip("/"),
         retention_days=settings.retention_days,
         queue_max_tasks=settings.queue_max_tasks,
@@ -114,9 +113,7 @@ async def open_gateway(
 
 def _test_door(ingest: Ingest) -> Any:
     async def send_test(webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answered:
-        path = f"/api/webhooks/{webhook_id}"
-        request = Request("POST", path, path, "https", "", headers, whole(body))
-        answer = await ingest.accept(request, is_test=True)
+        answer = await ingest.test(webhook_id, headers, body)
         return Answered(answer.status, answer.body)
 
     return send_test
