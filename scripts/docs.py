@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from kanca.settings import PREFIX, Settings
+from scripts.cli_page import cli_page
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +28,7 @@ _KINDS: dict[Any, str] = {
 def pages() -> dict[Path, str]:
     """Every generated file and what has to stand in it."""
     return {
+        ROOT / "docs" / "reference" / "cli.md": cli_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),
         ROOT / "kanca.sample.toml": sample_file(Settings),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kanca.errors import InvalidSetting
-from kanca.settings import Settings, load_settings, to_environment
+from kanca.settings import Settings, load_settings, redacted, setting_sources, to_environment
 
 
 def test_without_anything_the_defaults_hold() -> None:
@@ -58,9 +58,50 @@ def test_a_file_that_is_named_must_be_there_and_be_toml(tmp_path: Path) -> None:
 def test_a_child_reads_the_very_same_settings() -> None:
     settings = Settings(
         secret_key="k" * 32, egress_allow=("10.0.0.0/8", "example.com"), require_https=True, port=0
-    )  # type: ignore[arg-type]  # pydantic wraps it
+    )
     assert load_settings(to_environment(settings)) == settings
 
 
 def test_secrets_do_not_show() -> None:
     assert "topsecret" not in repr(load_settings({"KANCA_ADMIN_KEY": "topsecret"}))
+
+
+def test_every_setting_says_where_its_value_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "kanca.toml"
+    file.write_text("port = 9000\nworkers = 2\n")
+
+    sources = setting_sources({"KANCA_CONFIG": str(file), "KANCA_PORT": "9001"})
+
+    assert (sources["port"], sources["workers"], sources["host"]) == ("environment", str(file), "default")
+    assert sources.keys() == Settings.model_fields.keys()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:///kanca.db", "sqlite:///kanca.db"),
+        ("postgresql://me@there/db", "postgresql://me@there/db"),
+        ("postgresql://me:p@ss/w:rd@there:5432/db", "postgresql://me:***@there:5432/db"),
+        ("postgresql://me@there:5432/db?options=a@b", "postgresql://me@there:5432/db?options=a@b"),
+        (
+            "postgresql://me@/db?host=/run&password=hidden&port=1",
+            "postgresql://me@/db?host=/run&password=***&port=1",
+        ),
+        ("postgresql:///db?SSLPassword=hidden", "postgresql:///db?SSLPassword=***"),
+    ],
+)
+def test_a_password_in_an_address_is_masked(url: str, shown: str) -> None:
+    assert redacted(Settings(database_url=url))["database_url"] == shown
+
+
+def test_secrets_are_masked_and_what_is_unset_stays_so() -> None:
+    shown = redacted(
+        load_settings({"KANCA_ADMIN_KEY": "topsecret", "KANCA_REDIS_URL": "redis://:topsecret@there"})
+    )
+
+    assert "topsecret" not in str(shown)
+    assert (shown["admin_key"], shown["secret_key"], shown["redis_url"]) == (
+        "***",
+        None,
+        "redis://:***@there",
+    )

@@ -1,0 +1,101 @@
+"""What ``kanca doctor`` looks at. It changes nothing: no file is made, no schema migrated."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+
+from kanca.api.access import is_loopback
+from kanca.cli import findings
+from kanca.cli.findings import Finding, Level, error, ok, warning
+from kanca.errors import DatabaseUnavailable, InvalidSetting, KancaError
+from kanca.settings import Settings, load_settings, redacted
+from kanca.storage import endpoints, workers
+from kanca.storage.dialects import file_of, key_file_of, open_database
+from kanca.storage.migrating import current_revision, newest_revision
+from kanca.storage.ports import Database
+from kanca.storage.secret_box import load_secret_box
+
+
+async def examine() -> list[Finding]:
+    """Everything that can be found out, the causes before what follows from them."""
+    try:
+        settings = load_settings()
+    except InvalidSetting as wrong:
+        return [error("settings", wrong.detail, "Mend it: docs/reference/settings.md says what can be.")]
+    found = [
+        ok("settings", "all of them can be read"),
+        findings.of_access(
+            settings.host, is_loopback=is_loopback(settings.host), has_key=settings.admin_key is not None
+        ),
+        _secret_key(settings),
+    ]
+    path = file_of(settings.database_url)
+    if path is not None and not path.exists():
+        return [*found, warning("database", f"{path} is not there yet", "`kanca serve` makes it.")]
+    if path is not None:
+        free_bytes = shutil.disk_usage(path.parent).free
+        found.append(findings.of_disk(free_bytes, settings.min_free_disk_mb * 1_000_000))
+    return [*found, *await _of_database(settings)]
+
+
+def _secret_key(settings: Settings) -> Finding:
+    path = key_file_of(settings.database_url)
+    if settings.secret_key is None and path is not None:
+        if not path.exists():
+            return ok("secret key", f"{path} will be made by `kanca serve`")
+        if path.stat().st_mode & 0o077:
+            return warning("secret key", f"others may read {path}", f"Run `chmod 600 {path}`.")
+    try:
+        load_secret_box(settings)
+    except InvalidSetting as wrong:
+        return error(
+            "secret key", wrong.detail, "Set KANCA_SECRET_KEY; keep the old keys behind the new one."
+        )
+    return ok("secret key", "there is one")
+
+
+async def _of_database(settings: Settings) -> list[Finding]:
+    place = redacted(settings)["database_url"]
+    try:
+        database = await open_database(settings.database_url)
+    except KancaError as wrong:
+        return [error("database", wrong.detail, "See KANCA_DATABASE_URL.")]
+    try:
+        return [ok("database", f"{place} answers"), *await _inside(database, settings)]
+    except DatabaseUnavailable as wrong:
+        return [error("database", f"{place}: {wrong.detail}", "Start it, or see KANCA_DATABASE_URL.")]
+    finally:
+        await database.close()
+
+
+async def _inside(database: Database, settings: Settings) -> list[Finding]:
+    before = datetime.now(UTC)
+    theirs = await database.now()
+    after = datetime.now(UTC)
+    found = [
+        findings.of_clock(theirs - (before + (after - before) / 2)),
+        findings.of_schema(await database.read(current_revision), newest_revision()),
+    ]
+    if found[-1].level is Level.ERROR:
+        return found
+    found += [
+        warning("database", sentence, "See docs/guides/operating.md.")
+        for sentence in await database.warnings()
+    ]
+    found.append(findings.of_workers(await database.read(workers.running)))
+    found += findings.of_handlers(await database.read(workers.unserved_handlers))
+    backlog = await database.queue.backlog(settings.queue_max_tasks)
+    found.append(findings.of_backlog(backlog, settings.queue_max_tasks))
+    found.append(await _stored_secrets(database, settings))
+    return found
+
+
+async def _stored_secrets(database: Database, settings: Settings) -> Finding:
+    try:
+        await database.read(endpoints.page, load_secret_box(settings), 1)
+    except InvalidSetting as wrong:
+        return error(
+            "stored secrets", wrong.detail, "Put the key that they were encrypted with behind the new one."
+        )
+    return ok("stored secrets", "the key opens them")

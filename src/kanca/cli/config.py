@@ -1,0 +1,31 @@
+"""``kanca config``: the settings as this process would read them."""
+
+from __future__ import annotations
+
+import typer
+
+from kanca.cli.output import Output, table
+from kanca.cli.server import AsJson
+
+app = typer.Typer(name="config", help="The settings, and where they come from.", no_args_is_help=True)
+
+
+@app.callback()
+def config() -> None:
+    """Keep `show` a command of its own, although it is the only one."""
+
+
+@app.command()
+def show(as_json: AsJson = False) -> None:
+    """Show every setting and where it comes from; secrets are masked."""
+    from kanca.settings import PREFIX, load_settings, redacted, setting_sources
+
+    sources = setting_sources()
+    values = redacted(load_settings())
+    rows = [
+        {"setting": PREFIX + name.upper(), "value": value, "source": sources[name]}
+        for name, value in values.items()
+    ]
+    Output(as_json).show_data(
+        {"settings": rows}, lambda data: table(data["settings"], "setting", "value", "source")
+    )

@@ -1,0 +1,94 @@
+"""``kanca dlq``: work that is out of attempts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from kanca.cli.options import Cursor, Limit, Since, Until, given
+from kanca.cli.output import Output, details, page, progress
+from kanca.cli.server import Server, speaks_to_server
+
+app = typer.Typer(name="dlq", help="Dead letters: work that is out of attempts.", no_args_is_help=True)
+
+LetterId = Annotated[str, typer.Argument(metavar="ID", help="dl_…")]
+EventType = Annotated[str | None, typer.Option("--type", help="Of this event type.", show_default=False)]
+Endpoint = Annotated[
+    str | None, typer.Option(metavar="WEBHOOK_ID", help="Of this endpoint.", show_default=False)
+]
+Work = Annotated[
+    str | None, typer.Option(help="Of this work: handler:NAME or workflow:ID.", show_default=False)
+]
+Code = Annotated[str | None, typer.Option(help="With this kind of failure.", show_default=False)]
+
+LETTERS = ("admin", "dlq")
+AT_ONCE = 500
+"""Letters that one request gives back: so few that a person sees them go."""
+
+
+@app.command("list")
+@speaks_to_server
+def list_letters(
+    server: Server,
+    output: Output,
+    *,
+    event_type: EventType = None,
+    endpoint: Endpoint = None,
+    work: Work = None,
+    code: Code = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> None:
+    """List the dead letters, the oldest first."""
+    wanted = given(event_type=event_type, webhook_id=endpoint, work=work, code=code, since=since, until=until)
+    answer = server.get(*LETTERS, **wanted, limit=limit, cursor=cursor)
+    output.show(answer, page("id", "event_type", "work", "code", "error", "attempts", "failed_at"))
+
+
+@app.command()
+@speaks_to_server
+def show(server: Server, output: Output, letter_id: LetterId) -> None:
+    """Show a dead letter, with its cause."""
+    output.show(server.get(*LETTERS, letter_id), details)
+
+
+@app.command()
+@speaks_to_server
+def retry(server: Server, output: Output, letter_id: LetterId) -> None:
+    """Give one dead letter's work back to the queue, with all its attempts."""
+    output.show(server.post(*LETTERS, letter_id, "retry"), details)
+
+
+@app.command()
+@speaks_to_server
+def delete(server: Server, output: Output, letter_id: LetterId) -> None:
+    """Delete a dead letter: its work is given up."""
+    output.show(server.delete(*LETTERS, letter_id), lambda done: str(done["message"]))
+
+
+@app.command()
+@speaks_to_server
+def retry_all(
+    server: Server,
+    output: Output,
+    *,
+    event_type: EventType = None,
+    endpoint: Endpoint = None,
+    work: Work = None,
+    code: Code = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Give all dead letters that fit back to the queue; without options, all there are."""
+    wanted = given(event_type=event_type, webhook_id=endpoint, work=work, code=code, since=since, until=until)
+    # As many as there are now, the oldest first: what dies again meanwhile is not retried a second time.
+    there_are = server.get(*LETTERS, **wanted, limit=1).data["count"]
+    retried = 0
+    for first in progress(range(0, there_are, AT_ONCE), "Retrying"):
+        asked = wanted | {"limit": min(AT_ONCE, there_are - first)}
+        retried += server.post(*LETTERS, "retry", body=asked).data["count"]
+    done: dict[str, Any] = {"status": "retry_scheduled", "count": retried}
+    output.show_data(done, lambda _: f"{retried} retried" if retried else "none")

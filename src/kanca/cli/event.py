@@ -1,0 +1,75 @@
+"""``kanca event``: what came in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kanca.cli.options import Cursor, Limit, Since, Until
+from kanca.cli.output import Output, details, page, write_bytes
+from kanca.cli.server import Server, speaks_to_server
+
+app = typer.Typer(name="event", help="What came in, and what became of it.", no_args_is_help=True)
+
+EventId = Annotated[str, typer.Argument(metavar="EVENT_ID", help="evt_…")]
+EVENTS = ("api", "events")
+
+
+@app.command("list")
+@speaks_to_server
+def list_events(
+    server: Server,
+    output: Output,
+    *,
+    event_type: Annotated[
+        str | None, typer.Option("--type", help="Of this event type.", show_default=False)
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="WEBHOOK_ID", help="Of this endpoint.", show_default=False)
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(help="pending, succeeded, dead or skipped.", show_default=False)
+    ] = None,
+    correlation_id: Annotated[
+        str | None, typer.Option(help="With this correlation id.", show_default=False)
+    ] = None,
+    since: Since = None,
+    until: Until = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> None:
+    """List the events, the newest first."""
+    answer = server.get(
+        *EVENTS,
+        event_type=event_type,
+        webhook_id=endpoint,
+        status=status,
+        correlation_id=correlation_id,
+        since=since,
+        until=until,
+        limit=limit,
+        cursor=cursor,
+    )
+    output.show(answer, page("id", "event_type", "status", "webhook_id", "received_at", "error_message"))
+
+
+@app.command()
+@speaks_to_server
+def show(server: Server, output: Output, event_id: EventId) -> None:
+    """Show an event, and what became of it."""
+    output.show(server.get(*EVENTS, event_id), details)
+
+
+@app.command()
+@speaks_to_server
+def body(server: Server, _output: Output, event_id: EventId) -> None:
+    """Write the exact bytes that came in to standard output."""
+    write_bytes(server.get(*EVENTS, event_id, "body").body)
+
+
+@app.command()
+@speaks_to_server
+def replay(server: Server, output: Output, event_id: EventId) -> None:
+    """Make new work from a stored event: a new event with the same bytes."""
+    output.show(server.post(*EVENTS, event_id, "replay"), details)

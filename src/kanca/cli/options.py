@@ -1,0 +1,68 @@
+"""Arguments and options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from kanca.errors import InvalidInput
+
+Limit = Annotated[int, typer.Option("--limit", min=1, max=500, help="The most items to show.")]
+Cursor = Annotated[
+    str | None, typer.Option("--cursor", help="Go on where an earlier list ended.", show_default=False)
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since", metavar="TIME", help="From then on, such as 2026-03-01T12:00:00Z.", show_default=False
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", help="Until before then.", show_default=False)
+]
+
+STDIN = "-"
+
+
+def read_file(name: str) -> bytes:
+    """The bytes of a file, or of standard input for ``-``. Raises InvalidInput."""
+    if name == STDIN:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}.") from None
+
+
+def read_json(text: str | bytes, what: str) -> Any:
+    """The value of a JSON text. Raises InvalidInput, saying that ``what`` is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"{what} is not JSON: {error}.") from None
+
+
+def read_assignments(assignments: list[str]) -> dict[str, Any]:
+    """``["dedupe=off", "max_payload_size=64"]`` as an object: a value is JSON, or else the text itself.
+
+    Raises InvalidInput for what has no ``=``.
+    """
+    values: dict[str, Any] = {}
+    for assignment in assignments:
+        name, separator, text = assignment.partition("=")
+        if not separator or not name:
+            raise InvalidInput(f"Write it as KEY=VALUE, not {assignment!r}.")
+        try:
+            values[name] = json.loads(text)
+        except (ValueError, RecursionError):
+            values[name] = text
+    return values
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Those of the values that were given: not None, not empty."""
+    return {name: value for name, value in values.items() if value not in (None, {}, [])}

@@ -1,0 +1,92 @@
+"""``kanca workflow``: versioned graphs of nodes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from kanca.cli.options import Cursor, Limit, given, read_file, read_json
+from kanca.cli.output import Output, details, page
+from kanca.cli.server import Server, speaks_to_server
+
+app = typer.Typer(name="workflow", help="Graphs of nodes that events run through.", no_args_is_help=True)
+
+WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The id that its definition says.")]
+File = Annotated[str, typer.Argument(metavar="FILE", help="The definition as JSON; - is standard input.")]
+WORKFLOWS = ("api", "workflows")
+
+
+@app.command("list")
+@speaks_to_server
+def list_workflows(server: Server, output: Output, *, limit: Limit = 50, cursor: Cursor = None) -> None:
+    """List the workflows."""
+    answer = server.get(*WORKFLOWS, limit=limit, cursor=cursor)
+    output.show(answer, page("id", "name", "version", "published_version", "updated_at"))
+
+
+@app.command()
+@speaks_to_server
+def show(server: Server, output: Output, workflow_id: WorkflowId) -> None:
+    """Show a workflow and its newest definition."""
+    output.show(server.get(*WORKFLOWS, workflow_id), details)
+
+
+@app.command()
+@speaks_to_server
+def create(server: Server, output: Output, file: File) -> None:
+    """Save a new workflow. It runs once it is published."""
+    output.show(server.post(*WORKFLOWS, body=read_json(read_file(file), file)), details)
+
+
+@app.command()
+@speaks_to_server
+def update(server: Server, output: Output, workflow_id: WorkflowId, file: File) -> None:
+    """Save a new version of a workflow. Runs keep the version that they started with."""
+    output.show(server.put(*WORKFLOWS, workflow_id, body=read_json(read_file(file), file)), details)
+
+
+@app.command()
+@speaks_to_server
+def publish(server: Server, output: Output, workflow_id: WorkflowId) -> None:
+    """Let events run through the newest version."""
+    output.show(server.post(*WORKFLOWS, workflow_id, "publish"), details)
+
+
+@app.command()
+@speaks_to_server
+def unpublish(server: Server, output: Output, workflow_id: WorkflowId) -> None:
+    """Start no more runs: events are accepted, and skipped."""
+    output.show(server.post(*WORKFLOWS, workflow_id, "unpublish"), details)
+
+
+@app.command()
+@speaks_to_server
+def delete(server: Server, output: Output, workflow_id: WorkflowId) -> None:
+    """Delete a workflow that no endpoint uses."""
+    output.show(server.delete(*WORKFLOWS, workflow_id), lambda done: str(done["message"]))
+
+
+@app.command()
+@speaks_to_server
+def run(
+    server: Server,
+    output: Output,
+    workflow_id: WorkflowId,
+    *,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The data to start with, as JSON; - is standard input.", show_default=False
+        ),
+    ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option(help="The WebhookTrigger node to start at, if it has several.", show_default=False),
+    ] = None,
+) -> None:
+    """Start a run by hand."""
+    asked = given(node_id=node)
+    if data is not None:
+        asked["data"] = read_json(read_file(data), data)
+    output.show(server.post(*WORKFLOWS, workflow_id, "runs", body=asked), details)

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kanca.cli.server import Server, find_server, local_address
+from kanca.errors import NotFound
+from tests.cli.conftest import Kanca, ScriptedServer
+
+EMPTY: dict[str, Any] = {"items": [], "next_cursor": None}
+
+
+def test_the_key_is_shown_and_what_is_none_is_left_out(server: ScriptedServer) -> None:
+    Server(server.url + "/hooks/", "k").get("api", "events", limit=5, cursor=None)
+
+    [received] = server.received
+    assert received.path == "/hooks/api/events?limit=5"
+    assert received.headers["Authorization"] == "Bearer k"
+
+
+def test_an_id_cannot_lead_elsewhere(server: ScriptedServer) -> None:
+    Server(server.url, None).delete("api", "workflows", "../keys?x=1")
+
+    [received] = server.received
+    assert received.path == "/api/workflows/..%2Fkeys%3Fx%3D1"
+    assert "Authorization" not in received.headers
+
+
+def test_a_refusal_is_raised(server: ScriptedServer) -> None:
+    server.will_answer((404, {"detail": "Nowhere"}))
+
+    with pytest.raises(NotFound, match="Nowhere"):
+        Server(server.url, None).get("api")
+
+
+def test_without_options_the_settings_say_where_the_server_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("kanca.toml").write_text('host = "0.0.0.0"\nport = 9000\nadmin_key = "from the file"\n')
+
+    assert find_server(None, None) == Server("http://127.0.0.1:9000", "from the file")
+    assert find_server("http://there", "k") == Server("http://there", "k")
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("127.0.0.1", "http://127.0.0.1:1"), ("::", "http://[::1]:1"), ("hooks.test", "http://hooks.test:1")],
+)
+def test_an_address_that_can_be_reached(host: str, address: str) -> None:
+    assert local_address(host, 1) == address
+
+
+def test_url_and_key_come_from_options_or_the_environment(kanca: Kanca, server: ScriptedServer) -> None:
+    server.will_answer((200, EMPTY))
+
+    assert kanca("event", "list", "--url", server.url, "--key", "a").exit_code == 0
+    assert kanca("event", "list", KANCA_URL=server.url, KANCA_ADMIN_KEY="b").exit_code == 0
+
+    assert [received.headers["Authorization"] for received in server.received] == ["Bearer a", "Bearer b"]
+
+
+def test_json_is_what_the_server_said_byte_for_byte(kanca: Kanca, server: ScriptedServer) -> None:
+    said = b'{"items": [{"payload": {"a": 1e999, "a": "\\ud800"}}], "next_cursor": null}'
+    server.will_answer((200, said))
+
+    called = kanca("event", "list", "--url", server.url, "--json")
+
+    assert called.stdout_bytes == said + b"\n"
+    assert called.stderr == ""
+
+
+CALLS: list[tuple[str, str, str, Any]] = [
+    ("endpoint list --workflow w", "GET", "/api/webhooks/endpoints?workflow_id=w&limit=50", None),
+    ("endpoint show wh_1", "GET", "/api/webhooks/endpoints/wh_1", None),
+    (
+        'endpoint create --slug s --workflow w --node n --secret x --config dedupe=off --config hmac={"a":1}',
+        "POST",
+        "/api/webhooks/endpoints",
+        {
+            "provider": "generic",
+            "slug": "s",
+            "workflow_id": "w",
+            "node_id": "n",
+            "secret": "x",
+            "config": {"dedupe": "off", "hmac": {"a": 1}},
+        },
+    ),
+    (
+        "endpoint update wh_1 --name n --inactive --slug= --config allowed_ips=[]",
+        "PUT",
+        "/api/webhooks/endpoints/wh_1",
+        {"name": "n", "is_active": False, "slug": None, "config": {"allowed_ips": []}},
+    ),
+    ("endpoint delete wh_1", "DELETE", "/api/webhooks/endpoints/wh_1", None),
+    ("endpoint pause wh_1", "POST", "/api/webhooks/endpoints/wh_1/pause", None),
+    ("endpoint resume wh_1", "POST", "/api/webhooks/endpoints/wh_1/resume", None),
+    (
+        "endpoint rotate-secret wh_1 --grace-seconds 0",
+        "POST",
+        "/api/webhooks/endpoints/wh_1/rotate-secret",
+        {"grace_seconds": 0},
+    ),
+    ("endpoint reveal-secret wh_1", "POST", "/api/webhooks/endpoints/wh_1/reveal-secret", None),
+    ("endpoint stats wh_1", "GET", "/api/webhooks/wh_1/stats", None),
+    ("endpoint rejections wh_1 --limit 3", "GET", "/api/webhooks/wh_1/rejections?limit=3", None),
+    ("endpoint events wh_1 --cursor c", "GET", "/api/webhooks/wh_1/events?limit=50&cursor=c", None),
+    ("endpoint test wh_1", "POST", "/api/webhooks/wh_1/test", None),
+    (
+        "event list --type a.b --endpoint wh_1 --status dead --correlation-id c --since 2026-01-01T00:00:00Z",
+        "GET",
+        "/api/events?event_type=a.b&webhook_id=wh_1&status=dead&correlation_id=c&since=2026-01-01T00%3A00%3A00Z&limit=50",
+        None,
+    ),
+    ("event show evt_1", "GET", "/api/events/evt_1", None),
+    ("event replay evt_1", "POST", "/api/events/evt_1/replay", None),
+    ("workflow list", "GET", "/api/workflows?limit=50", None),
+    ("workflow show w", "GET", "/api/workflows/w", None),
+    ("workflow create -", "POST", "/api/workflows", {"given": True}),
+    ("workflow update w -", "PUT", "/api/workflows/w", {"given": True}),
+    ("workflow publish w", "POST", "/api/workflows/w/publish", None),
+    ("workflow unpublish w", "POST", "/api/workflows/w/unpublish", None),
+    ("workflow delete w", "DELETE", "/api/workflows/w", None),
+    (
+        "workflow run w --data - --node n",
+        "POST",
+        "/api/workflows/w/runs",
+        {"node_id": "n", "data": {"given": True}},
+    ),
+    ("run list --workflow w --status failed", "GET", "/api/runs?workflow_id=w&status=failed&limit=50", None),
+    ("run show run_1", "GET", "/api/runs/run_1", None),
+    ("provider list", "GET", "/api/providers", None),
+    ("provider show stripe", "GET", "/api/providers/stripe", None),
+    ("dlq list", "GET", "/admin/dlq?limit=100", None),
+    (
+        "dlq list --type a --endpoint wh_1 --work handler:h --code c --since 2026-01-01 --until 2026-02-01",
+        "GET",
+        "/admin/dlq?event_type=a&webhook_id=wh_1&work=handler%3Ah&code=c&since=2026-01-01&until=2026-02-01&limit=100",
+        None,
+    ),
+    ("dlq show dl_1", "GET", "/admin/dlq/dl_1", None),
+    ("dlq retry dl_1", "POST", "/admin/dlq/dl_1/retry", None),
+    ("dlq delete dl_1", "DELETE", "/admin/dlq/dl_1", None),
+]
+
+
+@pytest.mark.parametrize(("words", "method", "path", "body"), CALLS, ids=[words for words, *_ in CALLS])
+def test_a_command_is_one_call(
+    kanca: Kanca, server: ScriptedServer, words: str, method: str, path: str, body: object
+) -> None:
+    server.will_answer((200, {"message": "", "test_successful": True}))
+
+    called = kanca(*words.split(), "--url", server.url, "--json", input='{"given": true}')
+
+    assert called.exit_code == 0, called.output
+    [received] = server.received
+    assert (received.method, received.path) == (method, path)
+    assert (json.loads(received.body) if received.body else None) == body
