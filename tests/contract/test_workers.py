@@ -5,8 +5,10 @@ from datetime import timedelta
 from sqlalchemy import Connection, insert
 
 from kanca.storage import workers
+from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.ports import Database
 from kanca.storage.tables import workers as table
+from kanca.storage.workers import UnservedHandler
 from tests.databases import ClockOffset
 
 
@@ -44,3 +46,19 @@ async def test_workers_are_listed_and_their_lease_is_judged_by_the_databases_clo
     first, second = await database.read(workers.running)
     assert not first.is_alive
     assert second.is_alive
+
+
+async def test_a_handler_is_unserved_until_a_living_worker_has_its_app(
+    database: Database, clock_offset: ClockOffset
+) -> None:
+    await database.write(announce_handlers, "shop:hooks", {"confirm": "{}", "ship": "{}"})
+    await database.write(announce_handlers, "shop:hooks", {"ship": "{}"})
+    await database.write(announce_handlers, "blog:hooks", {"publish": "{}"})
+    await database.queue.register("here", 1, None, 10, timedelta(seconds=100))
+    await database.queue.register("here", 2, "blog:hooks", 10, timedelta(seconds=100))
+    await database.queue.register("here", 3, "shop:hooks", 10, timedelta(seconds=10))
+    assert await database.read(workers.unserved_handlers) == ()
+
+    await clock_offset(50)
+
+    assert await database.read(workers.unserved_handlers) == (UnservedHandler("ship", "shop:hooks"),)

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from kanca.errors import Conflict, DatabaseUnavailable
-from kanca.storage.dialects.schema import LOCK_TIMEOUT_S
+from kanca.storage.dialects.schema import LOCK_TIMEOUT_S, version_table_options
 
 HEAD = "head"
 BASE = "base"
@@ -51,6 +52,13 @@ def upgrade(connection: Connection, revision: str = HEAD) -> None:
 def downgrade(connection: Connection, revision: str = BASE) -> None:
     """Migrate down to ``revision``, in the transaction of ``connection``. Data of what goes away are lost."""
     command.downgrade(_config(connection), revision)
+
+
+def current_revision(connection: Connection) -> str | None:
+    """Name the revision that the database has; None before its first migration."""
+    return MigrationContext.configure(
+        connection, opts=version_table_options(connection.dialect)
+    ).get_current_revision()
 
 
 def newest_revision() -> str:
