@@ -66,7 +66,7 @@ async def call(node: PreparedNode, step: StepContext, threads: Threads) -> CallR
     runs beside it, or after STUCK_AFTER for good.
     """
     try:
-        if node.type.gets_copies:
+        if node.type.is_of_an_app:
             step = copy.deepcopy(step, {id(step.http): step.http})
         if node.type.is_async:
             returned = await _within(node.type.run(step, node.settings.config), step.timeout)

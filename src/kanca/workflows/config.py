@@ -19,6 +19,8 @@ NAMES = frozenset({"event", "input", "steps", "run"})
 """What expressions may speak of: see ``kanca.workflows.scope``."""
 
 BAD_EXPRESSION = "bad_expression"
+CEL_FORMAT = "cel"
+CEL_VALUES_FORMAT = "cel-values"
 MAX_NESTING = 32
 
 Scope = Mapping[str, Any]
@@ -53,7 +55,7 @@ class Cel:
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return handler(core_schema.str_schema()) | {"format": "cel"}
+        return handler(core_schema.str_schema()) | {"format": CEL_FORMAT}
 
 
 class Dynamic:
@@ -102,7 +104,7 @@ class Dynamic:
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"format": "cel-values"}
+        return {"format": CEL_VALUES_FORMAT}
 
 
 class DynamicText(Dynamic):
@@ -121,7 +123,7 @@ class DynamicText(Dynamic):
     def __get_pydantic_json_schema__(
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"type": "string", "format": "cel-values"}
+        return {"type": "string", "format": CEL_VALUES_FORMAT}
 
 
 class RetryOptions(NodeConfig):

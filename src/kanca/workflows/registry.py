@@ -65,8 +65,11 @@ class NodeType:
     is_trigger: bool = False
     passes_input: bool = False
     """Its output is its input: it is not stored for its successors."""
-    gets_copies: bool = False
-    """It may change what it is given, and the run must not notice."""
+    is_of_an_app: bool = False
+    """Not built in: it is announced to other processes, and given copies, for it may change what it is given."""
+    schema: Mapping[str, Any] | None = None
+    """Of a config whose model only the app has: its JSON Schema, and what finds the problems of a config by it."""
+    check: Callable[[Mapping[str, Any]], list[tuple[str, str]]] | None = None
     policy: RetryPolicy = DEFAULT_POLICY
     timeout: timedelta | None = None
     is_async: bool = field(init=False)
@@ -83,6 +86,8 @@ class NodeType:
         if self.has_effects:
             shared = {key: own.pop(key) for key in _OPTIONS & own.keys()}
             options = _validated(EffectOptions, shared, problems) or options
+        if self.check is not None:
+            problems += self.check(own)
         config = own if self.model is None else _validated(self.model, own, problems)
         if problems:
             raise ConfigRefused(problems)
@@ -94,6 +99,8 @@ class NodeType:
 
     def config_schema(self) -> dict[str, Any]:
         """The JSON Schema of its config."""
+        if self.schema is not None:
+            return dict(self.schema)
         schema: dict[str, Any] = {"type": "object"} if self.model is None else self.model.model_json_schema()
         if not self.has_effects:
             return schema
@@ -122,15 +129,20 @@ class NodeRegistry:
 
     def __init__(self, types: Iterable[NodeType] = ()) -> None:
         self._types: dict[str, NodeType] = {}
+        self._announced: dict[str, NodeType] = {}
         for node_type in types:
             self.add(node_type)
 
     def __iter__(self) -> Iterator[NodeType]:
-        return iter(self._types.values())
+        return iter((self._announced | self._types).values())
 
     def get(self, name: str) -> NodeType | None:
         """The node type of that name."""
-        return self._types.get(name)
+        return self._types.get(name) or self._announced.get(name)
+
+    def learn(self, announced: Iterable[NodeType]) -> None:
+        """Know these node types of other processes, and no others of theirs. Those of this process hide them."""
+        self._announced = {node_type.name: node_type for node_type in announced}
 
     def add(self, node_type: NodeType) -> None:
         """Add a node type. Raises InvalidNodeType when it cannot be, or the name is taken."""
@@ -175,7 +187,7 @@ class NodeRegistry:
                     model=_strict_about_keys(config),
                     ports=tuple(ports),
                     has_effects=has_effects,
-                    gets_copies=True,
+                    is_of_an_app=True,
                     policy=policy,
                     timeout=limit,
                 )
