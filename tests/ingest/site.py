@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -248,14 +248,18 @@ class Site:
         path: str,
         messages: Sequence[Mapping[str, Any]] = ({"type": "http.request"},),
         headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        receive: Callable[[], Awaitable[dict[str, Any]]] | None = None,
         **scope: Any,
     ) -> Reply:
-        """Send a request whose body comes in these messages; after the last one the client stalls."""
+        """Send a request whose body comes in these messages; after the last one the client stalls.
+
+        Or one whose messages ``receive`` makes.
+        """
         pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers or [])
         left = [*messages]
         sent: list[dict[str, Any]] = []
 
-        async def receive() -> dict[str, Any]:
+        async def next_message() -> dict[str, Any]:
             if not left:
                 await asyncio.Event().wait()
             return dict(left.pop(0))
@@ -273,7 +277,7 @@ class Site:
             "client": ("192.0.2.7", 50000),
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in pairs],
         }
-        await self.app(default | scope, receive, send)
+        await self.app(default | scope, receive or next_message, send)
         return _reply(sent)
 
 

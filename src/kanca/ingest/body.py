@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from kanca.ingest.refusal import Refusal
 from kanca.ingest.request import Chunks, ClientGone
+
+T = TypeVar("T")
 
 _GONE = Refusal("client_disconnected")
 _SLOW = Refusal("body_timeout")
@@ -39,6 +41,13 @@ class BodyReader:
 
     async def read(self, chunks: Chunks, limit_bytes: int) -> bytes | Refusal:
         """The whole body, or why there is none: too large (counted as it comes), too slow, or the client has gone."""
+        return await self._in_time(_read(chunks, limit_bytes))
+
+    async def discard(self, chunks: Chunks, limit_bytes: int) -> bool:
+        """Read what is left of a body that nobody wants; False when that does not end within the limits."""
+        return await self._in_time(_discard(chunks, limit_bytes)) is True
+
+    async def _in_time(self, reading: Coroutine[Any, Any, T]) -> T | Refusal:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine that runs is in a task; mypy does not know
         loop = asyncio.get_running_loop()
@@ -46,7 +55,7 @@ class BodyReader:
         if self._timer is None:
             self._timer = loop.call_later(self._timeout_s, self._expire)
         try:
-            return await _read(chunks, limit_bytes)
+            return await reading
         except ClientGone:
             return _GONE
         except asyncio.CancelledError:
@@ -84,3 +93,11 @@ async def _read(chunks: Chunks, limit_bytes: int) -> bytes | Refusal:
         size += len(chunk)
         pieces.append(chunk)
     return too_large(limit_bytes)
+
+
+async def _discard(chunks: Chunks, limit_bytes: int) -> bool:
+    size, more = 0, True
+    while more and size <= limit_bytes:
+        chunk, more = await chunks()
+        size += len(chunk)
+    return not more

@@ -13,23 +13,22 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from kanca.domain.event import Accepted, Appended, NewEvent
-from kanca.domain.ids import EVENT, IdFactory, show_id
+from kanca.domain.ids import IdFactory
 from kanca.errors import InvalidInput, KancaError
 from kanca.ingest import responses
 from kanca.ingest.admission import Admission
 from kanca.ingest.arrival import Arrival, fold_headers
-from kanca.ingest.body import BodyReader
+from kanca.ingest.body import BodyReader, declared_too_large
 from kanca.ingest.books import BookKeeper, Books
 from kanca.ingest.client import Proxies
-from kanca.ingest.dedupe import dedupe_key
-from kanca.ingest.describe import describe_request
 from kanca.ingest.endpoint_cache import EndpointCache
+from kanca.ingest.event import make_event
 from kanca.ingest.gates import Gate
 from kanca.ingest.ports import Store
 from kanca.ingest.rate_limit import RateLimiter
@@ -46,12 +45,14 @@ from kanca.telemetry.metrics import ENDPOINT_COMMITS
 
 log = structlog.get_logger(__name__)
 
-MAX_DESCRIBED_BYTES = 64 * 1024
-"""The most that path and headers of an event may take."""
+MAX_DRAINED_BYTES = 1024 * 1024
+DRAIN_LIMIT = timedelta(seconds=1)
+"""What is read of a refused body, so that its sender is ready to read the answer."""
+LOST = frozenset({"body_timeout", "client_disconnected"})
+"""Refusals after which nothing more can be expected of the connection."""
 
 _NO_ROUTE = Refusal("endpoint_not_found")
 _NOT_STORABLE = Refusal("not_storable")
-_LARGE_HEADERS = Refusal("headers_too_large")
 _NO_ANSWER = Refusal("commit_timeout")
 
 
@@ -85,6 +86,7 @@ class Ingest:
             self._proxies, RateLimiter(now=clock), requires_https=settings.require_https
         )
         self._bodies = BodyReader(settings.body_timeout)
+        self._drains = BodyReader(DRAIN_LIMIT)
         self._endpoints = EndpointCache(store, settings.commit_timeout)
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)
@@ -141,13 +143,13 @@ class Ingest:
         headers = fold_headers(request.headers)
         route = find_route(request.path)
         if route is None:
-            return self._unrouted(_NO_ROUTE)
+            return await self._unrouted(request, headers, _NO_ROUTE)
         try:
             endpoint = self._endpoints.known(route.key) or await self._endpoints.find(route.key)
         except KancaError as error:
-            return self._unrouted(_refusal_of(error))
+            endpoint = _refusal_of(error)
         if isinstance(endpoint, Refusal):
-            return self._unrouted(endpoint)
+            return await self._unrouted(request, headers, endpoint)
         if request.method == "OPTIONS" and endpoint.has_cors:
             return responses.preflight(endpoint, headers)
         client = self._proxies.client_of(request.peer, headers)
@@ -156,7 +158,8 @@ class Ingest:
         if isinstance(body, Refusal):
             now = datetime.fromtimestamp(self._now(), UTC)
             self._books.refused(arrival, body, now)
-            return responses.problem(body, endpoint, headers, ends_connection=not arrival.began)
+            is_over = bool(arrival.began) or (body.code not in LOST and await self._drain(request, headers))
+            return responses.problem(body, endpoint, headers, ends_connection=not is_over)
         return responses.success(body, endpoint, headers)
 
     async def _take(self, arrival: Arrival) -> bytes | Refusal:
@@ -176,7 +179,7 @@ class Ingest:
         reading = arrival.face.read(arrival.endpoint, arrival.headers, body, arrival.signed_id)
         if isinstance(reading, Refusal):
             return reading
-        event = self._event(arrival, reading, now)
+        event = make_event(arrival, reading, self._ids.new(), now)
         if isinstance(event, Refusal):
             return event
         closed = self.closed_for()
@@ -199,37 +202,6 @@ class Ingest:
         arrival.is_authenticated = verdict.secret_index is not None
         arrival.signed_id = verdict.signed_id
         return None
-
-    def _event(self, arrival: Arrival, reading: Reading, now: float) -> NewEvent | Refusal:
-        request, endpoint = arrival.request, arrival.endpoint
-        described = describe_request(
-            request.method,
-            request.path,
-            arrival.client,
-            request.headers,
-            endpoint.token_headers,
-            arrival.headers.get(b"user-agent", b""),
-            is_authenticated=arrival.is_authenticated,
-            is_test=arrival.is_test,
-        )
-        if len(described) > MAX_DESCRIBED_BYTES:
-            return _LARGE_HEADERS
-        identifier = self._ids.new()
-        received_at = datetime.fromtimestamp(now, UTC)
-        key = None if arrival.is_test else reading.key
-        return NewEvent(
-            id=identifier,
-            endpoint=endpoint.number,
-            tenant=endpoint.tenant,
-            type=reading.event_type,
-            received_at=received_at,
-            source_event_id=reading.source_event_id,
-            correlation_id=reading.correlation_id or show_id(EVENT, identifier),
-            request=described,
-            body=arrival.body,
-            dedupe_key=None if key is None else dedupe_key(endpoint.number, key),
-            dedupe_until=None if key is None else received_at + endpoint.dedupe_window,
-        )
 
     async def _commit(self, arrival: Arrival, event: NewEvent, reading: Reading) -> bytes | Refusal:
         try:
@@ -256,9 +228,19 @@ class Ingest:
             self._waker.wake()
         return answers
 
-    def _unrouted(self, refusal: Refusal) -> Answer:
+    async def _unrouted(self, request: Request, headers: Mapping[bytes, bytes], refusal: Refusal) -> Answer:
         self._books.unrouted(refusal)
-        return responses.problem(refusal, None, {}, ends_connection=True)
+        is_over = await self._drain(request, headers)
+        return responses.problem(refusal, None, {}, ends_connection=not is_over)
+
+    async def _drain(self, request: Request, headers: Mapping[bytes, bytes]) -> bool:
+        """Read a refused request to its end, if that is near; whether its connection can be used on.
+
+        A connection that is closed while its client is still sending is reset, and the client may never see why.
+        """
+        if b"expect" in headers or declared_too_large(headers, MAX_DRAINED_BYTES):
+            return False
+        return await self._drains.discard(request.chunks, MAX_DRAINED_BYTES)
 
     def _now(self) -> float:
         return self._clock() + self._ids.correction_s

@@ -1,0 +1,51 @@
+"""The event that a request becomes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from kanca.domain.event import NewEvent
+from kanca.domain.ids import EVENT, show_id
+from kanca.ingest.arrival import Arrival
+from kanca.ingest.dedupe import dedupe_key
+from kanca.ingest.describe import describe_request
+from kanca.ingest.reading import Reading
+from kanca.ingest.refusal import Refusal
+
+MAX_DESCRIBED_BYTES = 64 * 1024
+"""The most that path and headers of an event may take."""
+
+_LARGE_HEADERS = Refusal("headers_too_large")
+
+
+def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float) -> NewEvent | Refusal:
+    """The event, received at ``now`` (Unix seconds); a refusal when its headers are too large to keep."""
+    request, endpoint = arrival.request, arrival.endpoint
+    described = describe_request(
+        request.method,
+        request.path,
+        arrival.client,
+        request.headers,
+        endpoint.token_headers,
+        arrival.headers.get(b"user-agent", b""),
+        is_authenticated=arrival.is_authenticated,
+        is_test=arrival.is_test,
+    )
+    if len(described) > MAX_DESCRIBED_BYTES:
+        return _LARGE_HEADERS
+    received_at = datetime.fromtimestamp(now, UTC)
+    key = None if arrival.is_test else reading.key
+    return NewEvent(
+        id=identifier,
+        endpoint=endpoint.number,
+        tenant=endpoint.tenant,
+        type=reading.event_type,
+        received_at=received_at,
+        source_event_id=reading.source_event_id,
+        correlation_id=reading.correlation_id or show_id(EVENT, identifier),
+        request=described,
+        body=arrival.body,
+        dedupe_key=None if key is None else dedupe_key(endpoint.number, key),
+        dedupe_until=None if key is None else received_at + endpoint.dedupe_window,
+    )
