@@ -14,7 +14,7 @@ import msgspec
 from pydantic_core import to_jsonable_python
 
 from kanca.handlers.causes import cause, cause_of
-from kanca.handlers.decisions import Discard, Retry
+from kanca.domain.decisions import Discard, Retry
 from kanca.handlers.event import Event
 from kanca.handlers.payloads import PayloadInvalid
 from kanca.handlers.registry import Handler
