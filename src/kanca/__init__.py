@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kanca.app.hooks import Kanca
+    from kanca.domain.decisions import Discard, Retry
     from kanca.errors import KancaError
-    from kanca.handlers.decisions import Discard, Retry
     from kanca.handlers.event import Event
 
 __version__ = "0.1.0"
@@ -20,11 +20,11 @@ __version__ = "0.1.0"
 __all__ = ["Discard", "Event", "Kanca", "KancaError", "Retry", "__version__"]
 
 _HOMES = {
-    "Discard": "kanca.handlers.decisions",
+    "Discard": "kanca.domain.decisions",
     "Event": "kanca.handlers.event",
     "Kanca": "kanca.app.hooks",
     "KancaError": "kanca.errors",
-    "Retry": "kanca.handlers.decisions",
+    "Retry": "kanca.domain.decisions",
 }
 
 

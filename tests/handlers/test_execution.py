@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from kanca.handlers.decisions import Discard, Retry
+from kanca.domain.decisions import Discard, Retry
 from kanca.handlers.event import Event
 from kanca.handlers.execution import (
     MAX_ASKED_DELAY,

@@ -84,8 +84,8 @@ def test_an_announced_type_describes_itself_as_its_own_process_does() -> None:
 
 
 async def test_a_gateway_learns_what_a_worker_announces(database: Database) -> None:
-    gateway = built_in_registry()
-    announced = AnnouncedNodeTypes(database, gateway)
+    announced = AnnouncedNodeTypes(database, built_in_registry())
+    gateway = announced.registry
     await announced.run_once()
     assert gateway.get("SendInvoice") is None
 
@@ -111,8 +111,9 @@ async def test_a_gateway_learns_what_a_worker_announces(database: Database) -> N
 async def test_a_process_keeps_its_own_type_of_a_name(database: Database) -> None:
     app = an_app()
     await announce(database, "shop", app)
-    await AnnouncedNodeTypes(database, app).run_once()
-    assert invoice_type(app).model is not None
+    announced = AnnouncedNodeTypes(database, app)
+    await announced.run_once()
+    assert invoice_type(announced.registry).model is not None
 
 
 async def test_announcing_again_changes_nothing(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from kanca.domain.decisions import Retry
 from kanca.domain.retry import RetryPolicy
 from kanca.errors import EgressFailed, EgressRefused
 from kanca.workflows import calling
@@ -108,6 +109,7 @@ def raising_sync(error: BaseException) -> Callable[..., Any]:
         (EgressRefused("no"), "egress_refused", True),
         (TimeoutError("no"), "node_error", False),
         (SystemExit("no"), "node_error", False),
+        (Retry(reason="no"), "retry_requested", False),
     ],
 )
 async def test_what_a_node_raises_is_its_failure(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kanca.domain.decisions import Retry as AskForRetry
 from kanca.domain.ids import CALL, RUN, derived_id, show_id
 from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import Completion, Dead, Done, HandBack, Keep, Retry, TaskKind
@@ -220,7 +221,7 @@ async def test_a_step_knows_where_it_is(world: World, effects: Effects) -> None:
 async def test_a_failed_node_is_tried_again_with_the_same_call_id(world: World, effects: Effects) -> None:
     effects.failures = [
         ValueError("first"),
-        StepFailed("busy", "come later", retry_after=timedelta(seconds=40)),
+        AskForRetry(after=40, reason="come later"),
     ]
     event = world.event()
     store = world.dispatched(event)
@@ -247,7 +248,7 @@ async def test_a_failed_node_is_tried_again_with_the_same_call_id(world: World, 
         ("b", 1),
     ]
     assert len({step.call_id for step in effects.calls}) == 2
-    assert [(a.attempt_number, a.code) for a in store.attempts] == [(1, "node_error"), (2, "busy")]
+    assert [(a.attempt_number, a.code) for a in store.attempts] == [(1, "node_error"), (2, "retry_requested")]
     cause = read_json(store.attempts[0].error)
     assert (cause["code"], cause["message"], cause["node"], cause["type"]) == (
         "node_error",

@@ -31,11 +31,13 @@ async def announce(database: Database, app: str, registry: NodeRegistry) -> None
 
 
 class AnnouncedNodeTypes:
-    """Keeps a registry up to date with what workers announce."""
+    """A registry for checking workflows, kept up to date with what workers announce."""
 
-    def __init__(self, database: Database, registry: NodeRegistry) -> None:
+    def __init__(self, database: Database, own: NodeRegistry) -> None:
+        """``own``: the node types of this process. They hide announced ones of the same name."""
         self._database = database
-        self._registry = registry
+        self.registry = NodeRegistry(own)
+        """For checking only: what is announced cannot be run here."""
         self._version: int | None = None
 
     async def run_once(self) -> timedelta:
@@ -44,7 +46,7 @@ class AnnouncedNodeTypes:
             version = (await self._database.read(read_versions)).get("node_types", 0)
             if version != self._version:
                 specs = await self._database.read(node_types.announced)
-                self._registry.learn(announced_type(json.loads(spec)) for spec in specs.values())
+                self.registry.learn(announced_type(json.loads(spec)) for spec in specs.values())
                 self._version = version
         except DatabaseUnavailable:
             pass  # what is known is used on

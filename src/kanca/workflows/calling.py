@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
 
+from kanca.domain.decisions import Retry
 from kanca.errors import EgressRefused, ExpressionFailed, InvalidInput, KancaError
 from kanca.workflows.step import Left, StepContext, StepFailed
 from kanca.workflows.validation import PreparedNode
@@ -90,6 +91,9 @@ def failure_of(node_id: str, error: BaseException) -> Failed:
         case StepFailed():
             told = cause(node_id, error.code, error.message)
             return Failed(error.code, told, error.is_final, error.retry_after)
+        case Retry():
+            told = cause(node_id, "retry_requested", _text_of(error))
+            return Failed("retry_requested", told, retry_after=error.after)
         case ExpressionFailed():
             # The same expression over the same values fails the same way.
             return Failed(error.code, cause(node_id, error.code, error.detail), is_final=True)

@@ -25,6 +25,8 @@ from kanca.workflows.step import StepContext
 Record = Callable[[Completion], Awaitable[bool]]
 """Stores a completion whose disposition is ``Keep``. False: the lease is lost, and nothing was stored."""
 
+MAX_ASKED_DELAY = timedelta(days=30)
+"""The longest that a node may ask for before its next attempt."""
 CANCEL_PATIENCE = timedelta(seconds=1)
 """How long a run that is stopped waits for its nodes to notice."""
 
@@ -197,7 +199,8 @@ class Execution:
         node_id, number = ended.node_id, ended.attempt_number
         node = self._workflow.nodes[node_id]
         self._recorder.failed_attempt(self._around.new_id(), node_id, number, failed, ended.times)
-        follows = after_failure(number, node.settings.policy, self._around.chance(), failed.retry_after)
+        asked = failed.retry_after and min(failed.retry_after, MAX_ASKED_DELAY)
+        follows = after_failure(number, node.settings.policy, self._around.chance(), asked)
         if isinstance(follows, GiveUp) or failed.is_final or not node.type.has_effects:
             self._end = self._end or (failed, number)
             self._recorder.step(
