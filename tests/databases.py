@@ -104,7 +104,12 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def clock_offset(database: Database) -> ClockOffset:
-    """Moves the clock of ``database`` so many seconds from the real time, as in ``await clock_offset(31)``."""
+    """Give what moves the clock of ``database`` so many seconds from the real time."""
+    return clock_mover(database)
+
+
+def clock_mover(database: Database) -> ClockOffset:
+    """Give what moves the clock of an open database."""
 
     async def move(seconds: float) -> None:
         match database:

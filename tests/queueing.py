@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Table, insert, select
 
 from kanca.domain.ids import IdFactory
+from kanca.domain.positions import PositionClock
 from kanca.domain.status import OutcomeStatus
 from kanca.domain.task import (
     LANES,
@@ -26,6 +28,8 @@ from kanca.domain.task import (
     TaskKind,
     order_key_of,
 )
+from kanca.storage.dialects.postgresql.database import PostgresDatabase
+from kanca.storage.dialects.sqlite.database import SqliteDatabase
 from kanca.storage.ports import Capabilities, Database, LaneAsk, QueueStore
 from kanca.storage.tables import events, tasks
 
@@ -78,7 +82,9 @@ def said(task: Task, disposition: Disposition, **records: Any) -> Completion:
 def failed_attempt(task: Task) -> Attempt:
     now = datetime.now(UTC)
     number = task.attempt + 1
-    return Attempt(new_id(), task.ref, "handler:x", task.ref, number, now, now, "handler_error", b'{"code":"x"}')
+    return Attempt(
+        new_id(), task.ref, "handler:x", task.ref, number, now, now, "handler_error", b'{"code":"x"}'
+    )
 
 
 def dead(task: Task, code: str = "handler_error") -> Completion:
@@ -101,8 +107,49 @@ def dead(task: Task, code: str = "handler_error") -> Completion:
         b"the body",
     )
     return said(
-        task, Dead(), outcomes=(outcome(task, OutcomeStatus.DEAD, ref=letter.id, works=1),), dead_letters=(letter,)
+        task,
+        Dead(),
+        outcomes=(outcome(task, OutcomeStatus.DEAD, ref=letter.id, works=1),),
+        dead_letters=(letter,),
     )
+
+
+class Hand:
+    """A clock that is set by hand, in seconds and in microseconds since 1970."""
+
+    def __init__(self, seconds: float = 1_800_000_000.0) -> None:
+        self.seconds = seconds
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def now_us(self) -> int:
+        return int(self.seconds * 1_000_000)
+
+
+def set_positions(database: Database, clock: Hand) -> None:
+    """Give new tasks of this process positions by that clock."""
+    match database:
+        case SqliteDatabase() | PostgresDatabase():
+            database.engine.positions = PositionClock(clock.now_us)
+
+
+class Overheard:
+    """A queue whose last claim can be looked at."""
+
+    def __init__(self, queue: QueueStore) -> None:
+        self._queue = queue
+        self.asks: Sequence[LaneAsk] = ()
+        self.limit = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    async def claim(
+        self, worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
+    ) -> list[tuple[Task, int]]:
+        self.limit, self.asks = limit, asks
+        return await self._queue.claim(worker, limit, capabilities, asks)
 
 
 async def rows(database: Database, table: Table = tasks) -> list[Row[Any]]:

@@ -69,7 +69,9 @@ async def test_a_worker_claims_only_what_it_can_do(database: Database) -> None:
     assert [task.target for task in await claim(database.queue, worker)] == [1]
 
 
-async def test_a_worker_whose_lease_is_over_claims_nothing(database: Database, clock_offset: ClockOffset) -> None:
+async def test_a_worker_whose_lease_is_over_claims_nothing(
+    database: Database, clock_offset: ClockOffset
+) -> None:
     worker = await register(database.queue)
     await database.queue.enqueue([dispatch()])
     await clock_offset(31)

@@ -28,7 +28,19 @@ from kanca.errors import InvalidInput
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
 from kanca.storage.tables import attempts, dead_letters, outcomes, runs, steps
-from tests.queueing import call, claim, dead, dispatch, done, failed_attempt, new_id, outcome, register, rows, said
+from tests.queueing import (
+    call,
+    claim,
+    dead,
+    dispatch,
+    done,
+    failed_attempt,
+    new_id,
+    outcome,
+    register,
+    rows,
+    said,
+)
 
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, UTC)
 
@@ -108,7 +120,12 @@ async def test_a_kept_task_can_be_finished_with_the_same_fence(database: Databas
     worker = await register(database.queue)
     await database.queue.enqueue([dispatch()])
     (task,) = await claim(database.queue, worker)
-    both = [said(task, Keep(), steps=(step(1),)), said(task, Keep(), steps=(step(2),)), done(task), done(task)]
+    both = [
+        said(task, Keep(), steps=(step(1),)),
+        said(task, Keep(), steps=(step(2),)),
+        done(task),
+        done(task),
+    ]
     assert await database.queue.finish(worker, both) == [True, True, True, False]
     assert {row.node_id for row in await rows(database, steps)} == {"node-1", "node-2"}
 
@@ -136,7 +153,9 @@ async def test_in_one_batch_only_what_is_still_mine_is_written(database: Databas
     worker, thief = await register(database.queue), await register(database.queue)
     await database.queue.enqueue([dispatch() for _ in range(6)])
     claimed = await claim(database.queue, worker)
-    assert await database.queue.finish(worker, [said(task, HandBack()) for task in claimed[::2]]) == [True] * 3
+    assert (
+        await database.queue.finish(worker, [said(task, HandBack()) for task in claimed[::2]]) == [True] * 3
+    )
     await claim(database.queue, thief)
     assert await database.queue.finish(worker, [done(task) for task in claimed]) == [False, True] * 3
     assert {row.event_id for row in await rows(database, outcomes)} == {task.ref for task in claimed[1::2]}
@@ -222,7 +241,9 @@ async def test_a_run_is_inserted_then_changed_and_keeps_its_beginning(database: 
     ended = RunChange(
         task.ref, "w", 3, None, RunStatus.SUCCEEDED, MOMENT + timedelta(1), finished_at=MOMENT, output=b"1"
     )
-    assert await database.queue.finish(worker, [said(task, Keep(), runs=(begun,), steps=(step(1),))]) == [True]
+    assert await database.queue.finish(worker, [said(task, Keep(), runs=(begun,), steps=(step(1),))]) == [
+        True
+    ]
     assert await database.queue.finish(worker, [said(task, Done(), runs=(ended,))]) == [True]
     (run,) = await rows(database, runs)
     assert (run.status, run.input, run.output, run.started_at, run.finished_at) == (
@@ -241,7 +262,9 @@ async def test_a_dispatch_with_several_targets_becomes_a_task_for_each(database:
     later = await database.now() + timedelta(hours=1)
     new = (call(1, task.ref), call(2, task.ref, key="k"), call(3, task.ref, due_at=later))
     expanded = outcome(task, OutcomeStatus.EXPANDED, works=3)
-    assert await database.queue.finish(worker, [said(task, Done(), outcomes=(expanded,), tasks=new)]) == [True]
+    assert await database.queue.finish(worker, [said(task, Done(), outcomes=(expanded,), tasks=new)]) == [
+        True
+    ]
     born = {row.target: TaskState(row.state) for row in await rows(database)}
     assert born == {1: TaskState.READY, 2: TaskState.PARKED, 3: TaskState.SCHEDULED}
     positions = [row.position for row in await rows(database)]
@@ -272,7 +295,9 @@ async def test_workers_that_finish_at_the_same_time_do_not_disturb_each_other(
         finished = 0
         while claimed := await claim(mine.queue, worker, 15):
             shuffled = claimed[::-1] if worker % 2 else claimed
-            finished += sum(answer is True for answer in await mine.queue.finish(worker, list(map(done, shuffled))))
+            finished += sum(
+                answer is True for answer in await mine.queue.finish(worker, list(map(done, shuffled)))
+            )
         return finished
 
     finished = sum(await asyncio.gather(*map(work, (database, other) * 2))) + await work(database)

@@ -7,10 +7,24 @@ from kanca.storage.ports import Capabilities, Database
 from kanca.storage.tables import dead_letters, outcomes, workers
 from tests.contract.test_queue_finish import step
 from tests.databases import ClockOffset
-from tests.queueing import EVERYTHING, LEASE, call, claim, claim_suspect, dead, dispatch, done, register, rows, said
+from tests.queueing import (
+    EVERYTHING,
+    LEASE,
+    call,
+    claim,
+    claim_suspect,
+    dead,
+    dispatch,
+    done,
+    register,
+    rows,
+    said,
+)
 
 
-async def test_the_tasks_of_an_expired_worker_are_ready_again(database: Database, clock_offset: ClockOffset) -> None:
+async def test_the_tasks_of_an_expired_worker_are_ready_again(
+    database: Database, clock_offset: ClockOffset
+) -> None:
     queue = database.queue
     first = await register(queue)
     await queue.enqueue([dispatch() for _ in range(3)])

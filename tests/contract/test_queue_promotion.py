@@ -59,7 +59,9 @@ async def test_with_nothing_to_promote_there_is_nothing_to_wait_for(database: Da
     assert (promoted.moved, promoted.is_waited, promoted.due_in) == (0, False, None)
 
 
-async def test_parked_dispatches_come_back_together_when_their_endpoint_is_resumed(database: Database) -> None:
+async def test_parked_dispatches_come_back_together_when_their_endpoint_is_resumed(
+    database: Database,
+) -> None:
     queue = database.queue
     worker = await register(queue)
     await queue.enqueue([dispatch(1), dispatch(1), dispatch(2), call(1)])
@@ -111,14 +113,18 @@ async def test_ordered_tasks_run_one_after_the_other_in_the_order_of_their_event
 
 async def test_other_keys_and_other_targets_do_not_wait(database: Database) -> None:
     worker = await register(database.queue)
-    await database.queue.enqueue([call(target, key=key) for target in (1, 2) for key in "abc" for _ in range(2)])
+    await database.queue.enqueue(
+        [call(target, key=key) for target in (1, 2) for key in "abc" for _ in range(2)]
+    )
     promoted = await database.queue.promote(100)
     assert (promoted.moved, promoted.is_waited) == (6, True)
     claimed = await claim(database.queue, worker)
     assert len({(task.target, task.order_key) for task in claimed}) == 6
 
 
-async def test_a_retry_keeps_its_place_before_its_successors(database: Database, clock_offset: ClockOffset) -> None:
+async def test_a_retry_keeps_its_place_before_its_successors(
+    database: Database, clock_offset: ClockOffset
+) -> None:
     queue = database.queue
     worker = await register(queue, timedelta(days=1))
     first, second = sorted(new_id() for _ in range(2))

@@ -40,7 +40,8 @@ class Claimer:
         self.capabilities = capabilities
         self._queue = queue
         self._worker = worker
-        self._slots = slots
+        self.slots = slots
+        """May be changed at any time: a worker claims ahead of quick work."""
         self._now_us = now_us
         self._monotonic = monotonic
         self._lanes = [Lane(number) for number in range(LANES)]
@@ -83,7 +84,7 @@ class Claimer:
         """Claim from these lanes; also gives whether that was all there is room for."""
         begun = self._monotonic()
         is_sweep = begun >= self._sweep_at
-        limit, asks = plan_asks(lanes, self._slots, len(self._in_hand), self._now_us(), is_sweep=is_sweep)
+        limit, asks = plan_asks(lanes, self.slots, len(self._in_hand), self._now_us(), is_sweep=is_sweep)
         if not asks:
             return [], True
         rows = await self._claim(limit, asks)

@@ -19,6 +19,9 @@ from kanca.storage.ports import LaneAsk
 FLOOR_MARGIN_US = 1_000_000
 """A task may become visible so much later than its position says: commits take their time, clocks differ."""
 
+SMALLEST_SHARE = 4
+"""A lane that gave less than its share is empty; with a share of one, each lone task would seem the first of many."""
+
 
 @dataclass(slots=True)
 class Lane:
@@ -68,12 +71,12 @@ def plan_asks(
     able = [lane for lane in lanes if lane_room(slots, in_hand, lane.in_hand) > 0]
     able.sort(key=lambda lane: lane.served)
     full = sum(lane.is_full for lane in able)
-    share, larger_share = _parts(limit, len(able)), _parts(limit, full)
+    share, larger_share = max(_parts(limit, len(able)), SMALLEST_SHARE), _parts(limit, full)
     return limit, [
         LaneAsk(
             lane.number,
             0 if is_sweep else floor_of(lane, now_us),
-            min(lane_room(slots, in_hand, lane.in_hand), larger_share if lane.is_full else share),
+            min(lane_room(slots, in_hand, lane.in_hand), max(larger_share, share) if lane.is_full else share),
         )
         for lane in able
     ]

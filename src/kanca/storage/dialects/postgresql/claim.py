@@ -21,7 +21,7 @@ _CAN = "(kind <> ALL ($2::smallint[]) OR (kind::bigint << 32 | target) = ANY ($3
 # The lanes are asked in order and only until there is enough: nothing is locked that is not claimed.
 # Joined by `ctid`, here and elsewhere, because that leaves the planner no second way: by `id`, a plan made for an empty
 # table reads the whole index.
-_CLAIM = f"""
+CLAIM = f"""
 WITH worker AS MATERIALIZED (
     SELECT id FROM kanca.workers WHERE id = $1 AND expires_at > kanca.now() FOR KEY SHARE
 ), picked AS MATERIALIZED (
@@ -52,7 +52,7 @@ async def claim(
     kinds, targets = _restrictions(capabilities)
     async with engine.connection() as connection:
         rows = await connection.fetch(
-            _CLAIM,
+            CLAIM,
             worker,
             kinds,
             targets,
