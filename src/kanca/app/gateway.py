@@ -27,6 +27,7 @@ from kanca.settings import Settings
 from kanca.storage.dialects import key_file_of
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
+from kanca.workflows.announcing import AnnouncedNodeTypes
 from kanca.workflows.registry import NodeRegistry
 
 _API = "/api/webhooks/wh_"
@@ -87,18 +88,22 @@ async def open_gateway(
     waker = database.waker()
     store = DatabaseStore(database, box, settings.webhook_secret, name)
     ingest = Ingest(ingest_settings(settings), database.accepting, store, waker, ids, gates)
+    known = AnnouncedNodeTypes(database, nodes)
+    duties["node types"] = known
     services = Services(
         database=database,
         secret_box=box,
-        nodes=nodes,
+        nodes=known.registry,
         ids=ids,
         wake=waker.wake,
         send_test=_test_door(ingest),
         closed_for=ingest.closed_for,
+        backlog=lambda: gauge.size,
         public_url=settings.public_url and settings.public_url.rstrip("/"),
         retention_days=settings.retention_days,
         queue_max_tasks=settings.queue_max_tasks,
     )
+    await known.run_once()
     regular = Duties(duties, limit=timedelta(seconds=30))
     await ingest.start()
     regular.start()

@@ -23,8 +23,9 @@ class GatewayServer(Server):
         self._listen_fd = listen_fd
 
     def _init_shared_socket(self) -> None:
-        self._shd = SocketHolder(self._listen_fd, False, self.backlog)
-        self._sfd = self._listen_fd
+        # Granian's annotations know neither what the holder takes nor that these are ever set.
+        self._shd = SocketHolder(self._listen_fd, False, self.backlog)  # type: ignore[call-arg,assignment]
+        self._sfd = self._listen_fd  # type: ignore[assignment]
 
     async def serve_until(self, stop: asyncio.Event, limit: timedelta) -> None:
         """Serve until ``stop`` is set, then let open requests end, for ``limit`` at most."""
@@ -33,7 +34,7 @@ class GatewayServer(Server):
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if not serving.done():
-            self.stop()
+            self.stop()  # type: ignore[no-untyped-call]  # Granian's
             await asyncio.wait({serving}, timeout=limit.total_seconds())
         if serving.done():
             serving.result()

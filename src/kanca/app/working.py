@@ -1,0 +1,45 @@
+"""A worker over one database, with what an app registered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from kanca import __version__
+from kanca.app.clock import ClockCorrection
+from kanca.app.hooks import Kanca
+from kanca.domain.ids import IdFactory
+from kanca.egress import EgressClient, EgressGuard
+from kanca.queue.duties import Duties
+from kanca.settings import Settings
+from kanca.storage.dialects import open_database
+from kanca.storage.ports import Database
+from kanca.workers.worker import Worker, worker_settings
+
+LEASE_CONNECTIONS = 1
+
+NO_APP = "-"
+"""The name under which a worker without an app announces that it has no handlers."""
+
+
+@asynccontextmanager
+async def open_worker(hooks: Kanca, settings: Settings, database: Database) -> AsyncIterator[Worker]:
+    """A worker that is ready to ``run``. Raises InvalidSetting."""
+    ids = IdFactory()
+    duties = Duties({"clock": ClockCorrection(database, ids)})
+    guard = EgressGuard(settings.egress_allow)
+    async with EgressClient(guard, user_agent=f"Kanca/{__version__}") as http:
+        worker = Worker(
+            database,
+            lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
+            hooks.handlers,
+            hooks.nodes,
+            http,
+            ids,
+            worker_settings(settings, settings.app or NO_APP),
+        )
+        duties.start()
+        try:
+            yield worker
+        finally:
+            await duties.stop()
