@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from kanca.settings import PREFIX, Settings
 from scripts.cli_page import cli_page
+from scripts.nodes_page import nodes_page
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,6 +30,7 @@ def pages() -> dict[Path, str]:
     """Every generated file and what has to stand in it."""
     return {
         ROOT / "docs" / "reference" / "cli.md": cli_page(),
+        ROOT / "docs" / "reference" / "nodes.md": nodes_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),
         ROOT / "kanca.sample.toml": sample_file(Settings),
     }
