@@ -20,6 +20,7 @@
     │   ├── RunNotFound
     │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
+    │   ├── BuiltInEndpoint          the endpoint came with Kanca
     │   ├── SlugTaken                another endpoint has the slug
     │   ├── SecretRequired           the endpoint must verify, and has nothing to verify with
     │   ├── WorkflowExists           another workflow has the id
@@ -201,6 +202,12 @@ class Conflict(KancaError):
     title = "Conflict"
     status = 409
     exit_code = 5
+
+
+class BuiltInEndpoint(Conflict):
+    """The endpoint is built in, and this cannot be done to it."""
+
+    code = "built_in_endpoint"
 
 
 class SlugTaken(Conflict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -13,6 +14,30 @@ from kanca.api.services import Services
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.workflows.nodes import built_in_registry
+from tests.api.conformity import check
+
+
+class Clock:
+    """The time that the API is given."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **amount: float) -> None:
+        self.now += timedelta(**amount)
+
+
+class Wakes:
+    """Counts how often workers are told that there is work."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
 
 
 @pytest.fixture
@@ -21,24 +46,38 @@ def secret_box() -> SecretBox:
 
 
 @pytest.fixture
-def services(database: Database, secret_box: SecretBox) -> Services:
-    """What the API is given; a test that needs something else replaces it in ``app.state``."""
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def wakes() -> Wakes:
+    return Wakes()
+
+
+@pytest.fixture
+def services(database: Database, secret_box: SecretBox, clock: Clock, wakes: Wakes) -> Services:
+    """What the API is given; ``app_with`` makes an app that is given something else."""
     return Services(
         database=database,
         secret_box=secret_box,
         nodes=built_in_registry(),
+        now=clock,
+        wake=wakes,
         public_url="https://hooks.example.com",
     )
 
 
-@pytest.fixture
-def app(services: Services) -> FastAPI:
-    return create_api(services)
+def speaking_to(app: FastAPI) -> httpx.AsyncClient:
+    """A client of the app that checks the form of every answer. Errors that the app does not answer come through."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app),
+        base_url="http://kanca.test",
+        event_hooks={"response": [check]},
+    )
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Speaks to the app. Errors that the app does not answer itself come through to the test."""
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://kanca.test") as client:
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    async with speaking_to(create_api(services)) as client:
         yield client

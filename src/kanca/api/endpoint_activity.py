@@ -9,7 +9,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.answers import Json, stored_json
-from kanca.api.endpoint_models import effective_config
+from kanca.api.endpoint_models import effective_config, path_of
 from kanca.api.endpoint_rules import live_secrets
 from kanca.api.endpoints import find
 from kanca.api.event_models import EventPage
@@ -232,7 +232,7 @@ def _signed_test(services: Services, endpoint: Endpoint) -> tuple[list[tuple[byt
     headers = {"content-type": "application/json"}
     if secrets:
         options, secret = endpoint.config.hmac, secrets[0].value
-        url = (services.public_url or "") + f"/api/webhooks/{endpoint.webhook_id}"
+        url = (services.public_url or "") + path_of(endpoint)
         headers |= sign(spec, options, secret, made.body, now.timestamp(), delivery_id, TEST_EVENT, url)
     return [
         (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()

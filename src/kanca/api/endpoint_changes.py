@@ -49,6 +49,7 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
         created_at=now,
         updated_at=now,
     )
+    rules.check_behavior(endpoint)
     return endpoints.create(connection, services.secret_box, endpoint)
 
 
@@ -57,10 +58,13 @@ def change_endpoint(
 ) -> Endpoint:
     """Change what the request has of the endpoint.
 
-    Raises EndpointNotFound, InvalidEndpoint, InvalidProvider, SecretRequired, WorkflowNotFound, SlugTaken.
+    Raises EndpointNotFound, BuiltInEndpoint, InvalidEndpoint, InvalidProvider, SecretRequired, WorkflowNotFound,
+    SlugTaken.
     """
 
     def changed(before: Endpoint) -> Endpoint:
+        if request.slug is not None:
+            rules.check_own(before, "given a slug")
         spec = get_provider(before.provider)
         after = replace(
             before,
@@ -74,7 +78,9 @@ def change_endpoint(
             )
             node_id = _trigger(connection, workflow_id, request.node_id)
             after = replace(after, workflow_id=workflow_id, node_id=node_id)
-        rules.check_activity(after)
+        rules.check_behavior(after)
+        if not rules.is_built_in(after):
+            rules.check_activity(after)
         return after
 
     _check_not_null(request)

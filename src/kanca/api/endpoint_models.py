@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from kanca.api.endpoint_rules import live_secrets, masked, may_be_active
+from kanca.api.endpoint_rules import is_built_in, live_secrets, masked, may_be_active
 from kanca.api.fields import ChosenId, Name, Slug
-from kanca.domain.endpoint import Endpoint, effective_rate_limit, show_config
+from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, effective_rate_limit, show_config
 from kanca.providers import get_provider
 from kanca.storage.statistics import EndpointStatistics
 
@@ -189,7 +189,7 @@ def view(
     shows_secret: bool = False,
 ) -> EndpointView:
     """The endpoint as JSON; its secret in full when ``shows_secret``."""
-    path = f"/api/webhooks/{endpoint.webhook_id}"
+    path = path_of(endpoint)
     secrets = live_secrets(endpoint, now)
     token = secrets[0].value if secrets else None
     return EndpointView(
@@ -218,6 +218,11 @@ def view(
     )
 
 
+def path_of(endpoint: Endpoint) -> str:
+    """Where senders send."""
+    return BUILT_IN_PATHS.get(endpoint.webhook_id, f"/api/webhooks/{endpoint.webhook_id}")
+
+
 def effective_config(endpoint: Endpoint) -> dict[str, Any]:
     """The endpoint's config with the rate limit that is in force."""
     limit = effective_rate_limit(endpoint.config, provider_signs=get_provider(endpoint.provider).signs)
@@ -227,6 +232,8 @@ def effective_config(endpoint: Endpoint) -> dict[str, Any]:
 def _hint(endpoint: Endpoint) -> str | None:
     if may_be_active(endpoint.config, endpoint.secrets):
         return None
+    if is_built_in(endpoint):
+        return "Inactive until the setting KANCA_WEBHOOK_SECRET says what its senders sign with."
     spec = get_provider(endpoint.provider)
     where = f" ({spec.secret.where})" if spec.secret.where else ""
     return (

@@ -7,17 +7,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import SecretStr
+
 from kanca.domain.endpoint import (
+    BUILT_IN_PATHS,
     RESERVED_SLUGS,
     Endpoint,
     EndpointConfig,
     InvalidConfig,
+    NodeBehavior,
     Secret,
     read_config,
     show_config,
 )
 from kanca.domain.ids import new_endpoint_token
-from kanca.errors import InvalidEndpoint, InvalidSecret, SecretRequired
+from kanca.errors import BuiltInEndpoint, InvalidEndpoint, InvalidSecret, SecretRequired
 from kanca.providers import ProviderSpec, check_secret, configure, generate_secret, get_provider
 
 GENERIC = "generic"
@@ -108,6 +112,35 @@ def live_secrets(endpoint: Endpoint, now: datetime) -> tuple[Secret, ...]:
 def may_be_active(config: EndpointConfig, secrets: tuple[Secret, ...]) -> bool:
     """Whether an endpoint can be active: one that must verify needs something to verify with."""
     return bool(secrets) or not config.authentication_required
+
+
+def is_built_in(endpoint: Endpoint) -> bool:
+    """Whether it came with Kanca."""
+    return endpoint.webhook_id in BUILT_IN_PATHS
+
+
+def as_served(endpoint: Endpoint, webhook_secret: SecretStr | None) -> Endpoint:
+    """The endpoint as ingest knows it: the secret of a built-in one is a setting, and without it it is not active."""
+    if not is_built_in(endpoint):
+        return endpoint
+    if webhook_secret is None:
+        return replace(endpoint, is_active=False)
+    return replace(endpoint, secrets=(Secret(webhook_secret.get_secret_value()),))
+
+
+def check_own(endpoint: Endpoint, what: str) -> None:
+    """Raise BuiltInEndpoint for a built-in endpoint; ``what`` cannot be done to it."""
+    if is_built_in(endpoint):
+        raise BuiltInEndpoint(
+            f"The endpoint is built in, and cannot be {what}; KANCA_WEBHOOK_SECRET turns it on and off."
+        )
+
+
+def check_behavior(endpoint: Endpoint) -> None:
+    """Raise InvalidEndpoint when events would do something else in the workflow than the config says."""
+    if endpoint.workflow_id and endpoint.config.node_behavior is NodeBehavior.TRIGGER_ONLY:
+        message = "`trigger_only` is not supported yet: no run can wait for an event"
+        raise _refused([{"key": "config.node_behavior", "message": message}])
 
 
 def check_activity(endpoint: Endpoint) -> None:

@@ -26,9 +26,10 @@ from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WebhookIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
-from kanca.domain.endpoint import Endpoint
+from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint
 from kanca.domain.task import TaskKind
 from kanca.errors import (
+    BuiltInEndpoint,
     EndpointNotFound,
     InvalidEndpoint,
     InvalidProvider,
@@ -74,13 +75,22 @@ async def list_all(
 ) -> EndpointPage:
     """List endpoints, the newest first."""
     page = await services.database.read(
-        endpoints.page, services.secret_box, limit, cursor, tenant=tenant, workflow_id=workflow_id
+        endpoints.page,
+        services.secret_box,
+        limit,
+        cursor,
+        tenant=tenant,
+        workflow_id=workflow_id,
+        without=() if services.webhook_secret else BUILT_IN_PATHS.keys(),
     )
     now = services.now()
     counted = await services.database.read(
         statistics.of_endpoints, [endpoint.number for endpoint in page.items], now
     )
-    items = [view(endpoint, counted[endpoint.number], now, services.public_url) for endpoint in page.items]
+    items = [
+        view(_served(services, endpoint), counted[endpoint.number], now, services.public_url)
+        for endpoint in page.items
+    ]
     return EndpointPage(items=items, next_cursor=page.next_cursor)
 
 
@@ -99,7 +109,9 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     "/{webhook_id}",
     summary="Change an endpoint",
     operation_id="change_endpoint",
-    responses=refused_with(*_INVALID, EndpointNotFound, WorkflowNotFound, SlugTaken, SecretRequired),
+    responses=refused_with(
+        *_INVALID, EndpointNotFound, WorkflowNotFound, SlugTaken, SecretRequired, BuiltInEndpoint
+    ),
 )
 async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointChange) -> EndpointView:
     """Change what is given, key by key within `config`; the rest stays. Takes effect within a second."""
@@ -112,10 +124,11 @@ async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointCh
     "/{webhook_id}",
     summary="Delete an endpoint",
     operation_id="delete_endpoint",
-    responses=refused_with(EndpointNotFound),
+    responses=refused_with(EndpointNotFound, BuiltInEndpoint),
 )
 async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
     """Let the address end. Its events stay as long as others, and what they caused is still done."""
+    rules.check_own(await find(services, webhook_id), "deleted")
     await services.database.write(endpoints.delete, webhook_id, services.now())
     audit("endpoint.deleted", webhook_id)
     return Message(message=f"Endpoint {webhook_id} was deleted")
@@ -125,7 +138,7 @@ async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
     "/{webhook_id}/rotate-secret",
     summary="Replace an endpoint's secret",
     operation_id="rotate_endpoint_secret",
-    responses=refused_with(EndpointNotFound, InvalidSecret),
+    responses=refused_with(EndpointNotFound, InvalidSecret, BuiltInEndpoint),
 )
 async def rotate_secret(
     services: Given,
@@ -139,6 +152,7 @@ async def rotate_secret(
     grace, now = timedelta(seconds=wanted.grace_seconds), services.now()
 
     def rotate(endpoint: Endpoint) -> Endpoint:
+        rules.check_own(endpoint, "given another secret")
         return rules.rotated(endpoint, given, grace, now)
 
     endpoint = await services.database.write(endpoints.change, services.secret_box, webhook_id, rotate)
@@ -205,7 +219,11 @@ async def find(services: Services, webhook_id: str) -> Endpoint:
     endpoint = await services.database.read(endpoints.by_webhook_id, services.secret_box, webhook_id)
     if endpoint is None:
         raise EndpointNotFound(f"There is no endpoint {webhook_id}.")
-    return endpoint
+    return _served(services, endpoint)
+
+
+def _served(services: Services, endpoint: Endpoint) -> Endpoint:
+    return rules.as_served(endpoint, services.webhook_secret)
 
 
 async def _set_paused(services: Services, webhook_id: str, *, is_paused: bool) -> EndpointView:
@@ -222,4 +240,5 @@ async def _set_paused(services: Services, webhook_id: str, *, is_paused: bool) -
 async def _shown(services: Services, endpoint: Endpoint, *, shows_secret: bool = False) -> EndpointView:
     now = services.now()
     counted = await services.database.read(statistics.of_endpoints, [endpoint.number], now)
-    return view(endpoint, counted[endpoint.number], now, services.public_url, shows_secret=shows_secret)
+    served = _served(services, endpoint)
+    return view(served, counted[endpoint.number], now, services.public_url, shows_secret=shows_secret)

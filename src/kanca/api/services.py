@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Annotated, NamedTuple, Protocol
 
 from fastapi import Depends, Request
+from pydantic import SecretStr
 
 from kanca.domain.ids import IdFactory
 from kanca.storage.ports import Database
@@ -53,6 +54,8 @@ class Services:
     """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
     backlog: Callable[[], int] | None = None
     """How much inbound work is due, as it was measured last; None: the database is asked."""
+    webhook_secret: SecretStr | None = None
+    """The secret of the built-in endpoints; None: they take nothing."""
     public_url: str | None = None
     """The address that senders see, without a slash at the end."""
     retention_days: int = 30

@@ -18,6 +18,11 @@ RECEIVE_WEBHOOK_ID = "wh_000000000000000000000001"
 """The built-in endpoint behind ``/webhooks/receive``."""
 RECEIVE_CONTENT_HASH_WEBHOOK_ID = "wh_000000000000000000000002"
 """The built-in endpoint behind ``/webhooks/receive-content-hash``."""
+BUILT_IN_PATHS = {
+    RECEIVE_WEBHOOK_ID: "/webhooks/receive",
+    RECEIVE_CONTENT_HASH_WEBHOOK_ID: "/webhooks/receive-content-hash",
+}
+"""Where the built-in endpoints take webhooks. Their secret is a setting; unset, they are not there."""
 
 
 class NodeBehavior(StrEnum):

@@ -1,13 +1,13 @@
 """Endpoints, their secrets encrypted.
 
-Every change first moves the version that caches watch. That row is a lock, so that changes come one after the other, and
-what is read after it does not change any more until the commit.
+Every change first moves the version that caches watch. That row is a lock, so that changes come one after the other,
+and what is read after it does not change any more until the commit.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -101,9 +101,15 @@ def page(
     cursor: str | None = None,
     tenant: str | None = None,
     workflow_id: str | None = None,
+    without: Collection[str] = (),
 ) -> Page[Endpoint]:
-    """List endpoints, newest first. Raises InvalidInput for a wrong limit or cursor."""
-    query = _live().order_by(endpoints.c.number.desc()).limit(check_limit(limit) + 1)
+    """List endpoints, newest first, ``without`` those of these ids. Raises InvalidInput for a wrong limit or cursor."""
+    query = (
+        _live()
+        .where(endpoints.c.webhook_id.not_in(without))
+        .order_by(endpoints.c.number.desc())
+        .limit(check_limit(limit) + 1)
+    )
     if cursor is not None:
         query = query.where(endpoints.c.number < read_number_cursor(cursor))
     if tenant is not None:

@@ -115,7 +115,7 @@ def _add_built_in_endpoints() -> None:
                 "number": number,
                 "webhook_id": webhook_id,
                 "name": name,
-                "provider": "generic",
+                "provider": "kanca",
                 "tenant": "default",
                 "config": "{}",
                 "secrets": b"",
