@@ -137,11 +137,12 @@ class MemoryStore:
         self._check()
         return self.version
 
-    async def original(self, event_id: UUID) -> Original:
+    async def originals(self, event_ids: Sequence[UUID]) -> Sequence[Original]:
         self._check()
-        return self.became.get(event_id) or Original(
-            event_id, "c-1", NOON, EventStatus.PENDING, None, b"null"
-        )
+        return [
+            self.became.get(event_id) or Original(event_id, "c-1", NOON, EventStatus.PENDING, None, b"null")
+            for event_id in event_ids
+        ]
 
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
         self._check()

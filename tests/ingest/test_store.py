@@ -122,7 +122,7 @@ async def _accepted(database: Database) -> NewEvent:
 
 async def test_an_original_whose_work_is_open_is_pending(database: Database, store: DatabaseStore) -> None:
     event = await _accepted(database)
-    original = await store.original(event.id)
+    [original] = await store.originals([event.id])
     assert (original.id, original.correlation_id) == (event.id, "c-7")
     assert original.received_at == event.received_at
     assert (original.status, original.processed_at, original.result) == (EventStatus.PENDING, None, b"null")
@@ -132,28 +132,43 @@ async def test_an_original_says_what_its_work_gave(database: Database, store: Da
     event = await _accepted(database)
     outcome = an_outcome(event, result=b'{"ok":true}')
     await database.write(_record, outcome)
-    original = await store.original(event.id)
+    [original] = await store.originals([event.id])
     assert (original.status, original.result) == (EventStatus.SUCCEEDED, b'{"ok":true}')
     assert original.processed_at == outcome.finished_at
     assert not original.is_retried
+
+
+async def test_originals_are_answered_in_the_order_asked_for(
+    database: Database, store: DatabaseStore
+) -> None:
+    one, other = await _accepted(database), await _accepted(database)
+    await database.write(_record, an_outcome(other, result=b"2"))
+    answers = await store.originals([other.id, one.id, other.id])
+    assert [(answer.id, answer.result) for answer in answers] == [
+        (other.id, b"2"),
+        (one.id, b"null"),
+        (other.id, b"2"),
+    ]
 
 
 async def test_dead_work_of_an_original_is_begun_again_once(database: Database, store: DatabaseStore) -> None:
     event = await _accepted(database)
     await database.write(_record, an_outcome(event, status=OutcomeStatus.DEAD), a_dead_letter(event))
     await database.write(_forget_tasks)
-    answers = await asyncio.gather(*[store.original(event.id) for _ in range(5)])
+    found = await asyncio.gather(*[store.originals([event.id]) for _ in range(5)])
+    answers = [answer for answers in found for answer in answers]
     assert [answer.is_retried for answer in answers].count(True) == 1
     assert {answer.status for answer in answers} == {EventStatus.PENDING}
     assert await database.read(dead_letters.count) == 0
     assert len(await database.read(lambda connection: connection.execute(select(tasks)).all())) == 1
-    assert (await store.original(event.id)).status is EventStatus.PENDING
+    [original] = await store.originals([event.id])
+    assert (original.status, original.is_retried) == (EventStatus.PENDING, False)
 
 
 async def test_dead_work_that_a_person_gave_up_stays_dead(database: Database, store: DatabaseStore) -> None:
     event = await _accepted(database)
     await database.write(_record, an_outcome(event, status=OutcomeStatus.DEAD))
-    original = await store.original(event.id)
+    [original] = await store.originals([event.id])
     assert (original.status, original.is_retried) == (EventStatus.DEAD, False)
 
 
@@ -161,7 +176,7 @@ async def test_an_original_that_retention_took_has_at_least_its_time(
     database: Database, store: DatabaseStore
 ) -> None:
     gone = IdFactory(lambda: 1_700_000_000.25).new()
-    original = await store.original(gone)
+    [original] = await store.originals([gone])
     assert original.received_at == datetime.fromtimestamp(1_700_000_000.25, UTC)
 
 

@@ -10,11 +10,11 @@ This is the hot path, and its shape is copied nowhere else; ``bench ingest`` is 
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import structlog
 
@@ -23,6 +23,7 @@ from kanca.domain.ids import IdFactory
 from kanca.errors import InvalidInput, KancaError
 from kanca.ingest import responses
 from kanca.ingest.admission import Admission
+from kanca.ingest.answers import Original
 from kanca.ingest.arrival import Arrival, fold_headers
 from kanca.ingest.body import BodyReader, declared_too_large
 from kanca.ingest.books import BookKeeper, Books
@@ -53,7 +54,6 @@ LOST = frozenset({"body_timeout", "client_disconnected"})
 
 _NO_ROUTE = Refusal("endpoint_not_found")
 _NOT_STORABLE = Refusal("not_storable")
-_NO_ANSWER = Refusal("commit_timeout")
 
 
 class Ingest:
@@ -76,7 +76,6 @@ class Ingest:
         """
         self._settings = settings
         self._accepting = accepting
-        self._store = store
         self._waker = waker
         self._ids = ids
         self._gates = gates
@@ -99,6 +98,10 @@ class Ingest:
             max_waiting=settings.commit_queue_max,
             parallel=settings.parallel_commits,
         )
+        # Duplicates come in storms: they share their queries.
+        self._originals = GroupCommit[UUID, Original](
+            store.originals, timeout=settings.commit_timeout, max_waiting=settings.commit_queue_max
+        )
 
     async def start(self) -> None:
         """Begin to watch for changed endpoints, and to store statistics and rejections."""
@@ -107,6 +110,7 @@ class Ingest:
     async def stop(self, limit: timedelta) -> None:
         """Take no more webhooks, finish those at hand for up to ``limit``, and store what was counted."""
         await self._commits.close(limit)
+        await self._originals.close(limit)
         await self._duties.stop()
         await self._endpoints.close()
         await self._keeper.finish(self._settings.commit_timeout)
@@ -210,12 +214,9 @@ class Ingest:
                 body = arrival.face.accepted(arrival.endpoint, event, reading)
                 self._books.accepted(arrival, event, _microseconds_since(arrival.began))
                 return body
-            async with asyncio.timeout(self._settings.commit_timeout.total_seconds()):
-                original = await self._store.original(appended.original)
+            original = await self._originals.submit(appended.original)
         except KancaError as error:
             return _refusal_of(error)
-        except TimeoutError:
-            return _NO_ANSWER
         if original.is_retried:
             self._waker.wake()
         self._books.repeated(arrival, event, _microseconds_since(arrival.began))

@@ -23,8 +23,8 @@ class Store(Protocol):
         """A number that grows with every change of any endpoint."""
         ...
 
-    async def original(self, event_id: UUID) -> Original:
-        """What became of an event; where its work is dead, it is begun again first."""
+    async def originals(self, event_ids: Sequence[UUID]) -> Sequence[Original]:
+        """What became of each of these events; where the work of one is dead, it is begun again first."""
         ...
 
     async def add_statistics(self, counted: Sequence[Counted]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -68,16 +68,20 @@ class DatabaseStore:
         """A number that grows with every change of any endpoint."""
         return (await self._database.read(versions.read_versions)).get("endpoints", 0)
 
-    async def original(self, event_id: UUID) -> Original:
-        """What became of an event; where its work is dead, it is begun again first."""
-        original = await self._database.read(_original, event_id)
-        if original.status is not EventStatus.DEAD:
-            return original
-        retried = await self._database.write(
-            dead_letters.retry_some, DeadLetterFilter(event_id=event_id), self._now()
-        )
-        # None to retry: another duplicate was first, or a person gave the work up.
-        return original.begun_again() if retried else await self._database.read(_original, event_id)
+    async def originals(self, event_ids: Sequence[UUID]) -> Sequence[Original]:
+        """What became of each of these events; where the work of one is dead, it is begun again first."""
+        found = await self._database.read(_originals, set(event_ids))
+        for event_id, original in found.items():
+            if original.status is EventStatus.DEAD:
+                found[event_id] = await self._begin_again(original)
+        return [found[event_id] for event_id in event_ids]
+
+    async def _begin_again(self, original: Original) -> Original:
+        wanted = DeadLetterFilter(event_id=original.id)
+        if await self._database.write(dead_letters.retry_some, wanted, self._now()):
+            return original.begun_again()
+        # There was nothing to retry: another duplicate was first, or a person gave the work up.
+        return (await self._database.read(_originals, {original.id}))[original.id]
 
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
         """Add to the endpoints' statistics."""
@@ -134,17 +138,21 @@ def _make_built_in(
     return {webhook_id: endpoints.create(connection, box, endpoint)}
 
 
-def _original(connection: Connection, event_id: UUID) -> Original:
-    became = events.originals(connection, [event_id])[event_id]
-    row = connection.execute(
-        select(event_table.c.received_at, event_table.c.correlation_id).where(event_table.c.id == event_id)
-    ).one_or_none()
-    return Original(
-        id=event_id,
+def _originals(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Original]:
+    became = events.originals(connection, event_ids)
+    columns = event_table.c.id, event_table.c.received_at, event_table.c.correlation_id
+    rows = connection.execute(select(*columns).where(event_table.c.id.in_(events.padded(event_ids))))
+    received = {row.id: row for row in rows}
+    originals = {}
+    for event_id in event_ids:
         # Retention may have taken an event that is older than its dedupe key.
-        received_at=row.received_at if row else time_of(event_id),
-        correlation_id=row.correlation_id if row else "",
-        status=became.status,
-        processed_at=became.processed_at,
-        result=became.result or b"null",
-    )
+        row = received.get(event_id)
+        originals[event_id] = Original(
+            id=event_id,
+            received_at=row.received_at if row else time_of(event_id),
+            correlation_id=row.correlation_id if row else "",
+            status=became[event_id].status,
+            processed_at=became[event_id].processed_at,
+            result=became[event_id].result or b"null",
+        )
+    return originals
