@@ -40,13 +40,19 @@ def test_a_value_is_one_line(value: object, shown: str) -> None:
 
 
 def test_a_table_has_a_row_an_item_and_takes_no_orders_from_it() -> None:
-    shown = _shown(
-        table([{"id": "1", "config": {"dedupe": "[red]off[/red]"}}, {"id": "2"}], "id", "config.dedupe")
-    )
+    shown = _shown(table([{"id": "1", "name": "[red]off[/red]"}, {"id": "2"}], "id", "name"))
 
     lines = [line.split() for line in shown.splitlines()]
-    assert lines[0] == ["id", "dedupe"]
+    assert lines[0] == ["id", "name"]
     assert lines[2:] == [["1", "[red]off[/red]"], ["2", "–"]]
+
+
+def test_in_a_table_an_instant_is_to_the_second_and_a_long_text_is_cut() -> None:
+    shown = _shown(
+        table([{"id": "i" * 70, "error": "e" * 70, "at": "2026-01-02T03:04:05.678901Z"}], "id", "error", "at")
+    )
+
+    assert shown.splitlines()[2].split() == ["i" * 70, "e" * 59 + "…", "2026-01-02", "03:04:05Z"]
 
 
 def test_a_page_says_how_to_go_on_and_an_empty_one_that_it_is() -> None:

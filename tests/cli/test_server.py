@@ -121,6 +121,8 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("workflow show w", "GET", "/api/workflows/w", None),
     ("workflow create -", "POST", "/api/workflows", {"given": True}),
     ("workflow update w -", "PUT", "/api/workflows/w", {"given": True}),
+    ("workflow show w --version 2", "GET", "/api/workflows/w?version=2", None),
+    ("workflow publish w --version 2", "POST", "/api/workflows/w/publish?version=2", None),
     ("workflow publish w", "POST", "/api/workflows/w/publish", None),
     ("workflow unpublish w", "POST", "/api/workflows/w/unpublish", None),
     ("workflow delete w", "DELETE", "/api/workflows/w", None),

@@ -70,25 +70,28 @@ async def _of_database(settings: Settings) -> list[Finding]:
 
 
 async def _inside(database: Database, settings: Settings) -> list[Finding]:
-    before = datetime.now(UTC)
-    theirs = await database.now()
-    after = datetime.now(UTC)
-    found = [
-        findings.of_clock(theirs - (before + (after - before) / 2)),
-        findings.of_schema(await database.read(current_revision), newest_revision()),
-    ]
-    if found[-1].level is Level.ERROR:
-        return found
+    schema = findings.of_schema(await database.read(current_revision), newest_revision())
+    if schema.level is Level.ERROR:
+        return [schema]
+    found = [schema, await _clock(database)]
     found += [
-        warning("database", sentence, "See docs/guides/operating.md.")
+        warning("database settings", sentence, "Change it, or know what it costs.")
         for sentence in await database.warnings()
     ]
     found.append(findings.of_workers(await database.read(workers.running)))
     found += findings.of_handlers(await database.read(workers.unserved_handlers))
     backlog = await database.queue.backlog(settings.queue_max_tasks)
     found.append(findings.of_backlog(backlog, settings.queue_max_tasks))
+    found.append(findings.of_snapshot(await database.oldest_snapshot_age()))
     found.append(await _stored_secrets(database, settings))
     return found
+
+
+async def _clock(database: Database) -> Finding:
+    before = datetime.now(UTC)
+    theirs = await database.now()
+    after = datetime.now(UTC)
+    return findings.of_clock(theirs - (before + (after - before) / 2))
 
 
 async def _stored_secrets(database: Database, settings: Settings) -> Finding:

@@ -34,7 +34,7 @@ def dev(
     from kanca.settings import load_settings
     from kanca.telemetry.logs import configure_logs
 
-    settings = load_settings(host="127.0.0.1", port=port, app=app)
+    settings = load_settings(host="127.0.0.1", port=port, gateways=1, app=app)
     key = settings.admin_key.get_secret_value() if settings.admin_key else None
     configure_logs(settings.log_level, settings.log_format, "supervisor")
     typer.echo(start_line(settings))

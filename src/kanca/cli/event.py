@@ -51,7 +51,7 @@ def list_events(
         limit=limit,
         cursor=cursor,
     )
-    output.show(answer, page("id", "event_type", "status", "webhook_id", "received_at", "error_message"))
+    output.show(answer, page("id", "event_type", "status", "received_at", "webhook_id", "error_message"))
 
 
 @app.command()

@@ -6,6 +6,7 @@ What senders wrote is shown with its control characters escaped, so that no webh
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _UNLIMITED_COLUMNS = 10_000
+_LONGEST_CELL = 60
+_INSTANT = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)T(?P<time>\d\d:\d\d:\d\d)(\.\d+)?Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +50,16 @@ class Output:
         screen = console()
         with screen.capture() as captured:
             screen.print(renderable)
-        # Tables are padded to their width, which is of no use to whoever reads a pipe.
+        # Tables are padded to their width, which would wrap in a narrow terminal.
         typer.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console for people; in a pipe it neither colours nor breaks lines."""
+    """A console for people. It never breaks a line: what is copied from it is whole."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(
-        file=stream,
-        width=None if stream.isatty() else _UNLIMITED_COLUMNS,
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
+    return Console(file=stream, width=None if stderr else _UNLIMITED_COLUMNS, markup=False, highlight=False)
 
 
 def write_bytes(body: bytes) -> None:
@@ -88,16 +85,17 @@ def plain(value: object) -> str:
 
 
 def table(items: Iterable[Mapping[str, Any]], *names: str) -> RenderableType:
-    """Those members of the items as a table, a row each; a dot leads into a member (``config.dedupe``)."""
+    """Those members of the items as a table: a row each, long texts cut, the first member whole."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    for position, name in enumerate(names):
-        made.add_column(name.rsplit(".", 1)[-1], no_wrap=position == 0, overflow="fold")
+    for name in names:
+        made.add_column(name, no_wrap=True)
     for item in items:
-        made.add_row(*(Text(plain(_member(item, name))) for name in names))
+        first, *others = (plain(item.get(name)) for name in names)
+        made.add_row(Text(first), *(Text(_short(text)) for text in others))
     return made
 
 
@@ -140,10 +138,11 @@ def progress(items: Sequence[T], what: str) -> Iterator[T]:
     yield from track(items, what, console=console(stderr=True), transient=True)
 
 
-def _member(item: Any, name: str) -> Any:
-    for part in name.split("."):
-        item = item.get(part) if isinstance(item, Mapping) else None
-    return item
+def _short(text: str) -> str:
+    """A text as a table shows it: an instant to the second, anything else cut where it is long."""
+    if instant := _INSTANT.fullmatch(text):
+        return f"{instant['date']} {instant['time']}Z"
+    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
 
 
 def _block(value: object) -> str:

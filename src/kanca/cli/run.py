@@ -53,6 +53,6 @@ def show(
 def _run_with_steps(run: dict[str, Any]) -> RenderableType:
     from rich.console import Group
 
-    steps = run.pop("steps", [])
+    steps = run.pop("steps")
     columns = ("node_id", "status", "port", "attempt_number", "started_at", "finished_at", "output", "error")
-    return Group(details(run), "", table(steps, *columns))
+    return Group(details(run), "", table(steps, *columns)) if steps else details(run)

@@ -14,6 +14,7 @@ app = typer.Typer(name="workflow", help="Graphs of nodes that events run through
 
 WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The id that its definition says.")]
 File = Annotated[str, typer.Argument(metavar="FILE", help="The definition as JSON; - is standard input.")]
+Version = Annotated[int | None, typer.Option(help="Default: the newest.", show_default=False)]
 WORKFLOWS = ("api", "workflows")
 
 
@@ -27,9 +28,9 @@ def list_workflows(server: Server, output: Output, *, limit: Limit = 50, cursor:
 
 @app.command()
 @speaks_to_server
-def show(server: Server, output: Output, workflow_id: WorkflowId) -> None:
-    """Show a workflow and its newest definition."""
-    output.show(server.get(*WORKFLOWS, workflow_id), details)
+def show(server: Server, output: Output, workflow_id: WorkflowId, *, version: Version = None) -> None:
+    """Show a workflow and its definition."""
+    output.show(server.get(*WORKFLOWS, workflow_id, version=version), details)
 
 
 @app.command()
@@ -48,9 +49,15 @@ def update(server: Server, output: Output, workflow_id: WorkflowId, file: File) 
 
 @app.command()
 @speaks_to_server
-def publish(server: Server, output: Output, workflow_id: WorkflowId) -> None:
-    """Let events run through the newest version."""
-    output.show(server.post(*WORKFLOWS, workflow_id, "publish"), details)
+def publish(
+    server: Server,
+    output: Output,
+    workflow_id: WorkflowId,
+    *,
+    version: Version = None,
+) -> None:
+    """Let events run through a version, the newest or another."""
+    output.show(server.post(*WORKFLOWS, workflow_id, "publish", version=version), details)
 
 
 @app.command()

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from kanca.storage.claimed_work import announce_handlers
+from kanca.storage.dialects import open_database
+from kanca.storage.ports import Database
+from tests.cli.conftest import Kanca
+
+KEY = "k" * 32
+
+
+def _levels(called: Result) -> dict[str, str]:
+    return {finding["subject"]: finding["level"] for finding in json.loads(called.stdout)["findings"]}
+
+
+@pytest.fixture
+async def _a_worker(database_url: str) -> None:
+    database: Database = await open_database(database_url)
+    await database.write(announce_handlers, "shop:hooks", {"ship": "{}"})
+    await database.queue.register("here", 1, "shop:hooks", 10, timedelta(minutes=5))
+    await database.close()
+
+
+@pytest.mark.usefixtures("_a_worker")
+def test_where_all_is_well_every_line_is_ok(kanca: Kanca, database_url: str) -> None:
+    called = kanca("doctor", "--json", KANCA_DATABASE_URL=database_url, KANCA_SECRET_KEY=KEY)
+
+    levels = _levels(called)
+    # A server for tests need not survive a power cut.
+    levels.pop("database settings", None)
+    assert set(levels.values()) == {"ok"}, called.stdout
+    assert levels.keys() >= {
+        "settings",
+        "access",
+        "secret key",
+        "database",
+        "schema",
+        "clock",
+        "workers",
+        "handlers",
+        "backlog",
+        "transactions",
+        "stored secrets",
+    }
+    assert called.exit_code == 0
+
+
+def test_people_get_lines_with_what_to_do(kanca: Kanca, sqlite_url: str) -> None:
+    called = kanca("doctor", KANCA_DATABASE_URL=sqlite_url, KANCA_SECRET_KEY=KEY)
+
+    assert called.exit_code == 0
+    lines = called.stdout.splitlines()
+    at = next(index for index, line in enumerate(lines) if line.split()[:2] == ["warning", "workers"])
+    assert lines[at + 1].strip() == "→ Start one with `kanca serve`."
+
+
+def test_nothing_is_made_by_looking(kanca: Kanca, tmp_path: Path) -> None:
+    called = kanca("doctor", "--json")
+
+    assert _levels(called)["database"] == "warning"
+    assert called.exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_without_the_schema_is_an_error(kanca: Kanca, empty_database_url: str) -> None:
+    Path("kanca.db").touch()
+    if empty_database_url.startswith("sqlite"):
+        empty_database_url = "sqlite:///kanca.db"
+
+    called = kanca("doctor", "--json", KANCA_DATABASE_URL=empty_database_url, KANCA_SECRET_KEY=KEY)
+
+    assert _levels(called)["schema"] == "error"
+    assert "kanca migrate" in called.stdout
+    assert called.exit_code == 1
+
+
+def test_a_server_that_is_away_is_an_error(kanca: Kanca) -> None:
+    called = kanca(
+        "doctor", "--json", KANCA_DATABASE_URL="postgresql://me@127.0.0.1:1/db", KANCA_SECRET_KEY=KEY
+    )
+
+    assert _levels(called)["database"] == "error"
+    assert called.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "subject"),
+    [
+        ({"KANCA_PORT": "many"}, "settings"),
+        ({"KANCA_HOST": "0.0.0.0"}, "access"),
+        ({"KANCA_SECRET_KEY": "short"}, "secret key"),
+        ({"KANCA_DATABASE_URL": "postgresql://me@127.0.0.1:1/db"}, "secret key"),
+        ({"KANCA_DATABASE_URL": "mysql://there/db"}, "database"),
+    ],
+)
+def test_settings_that_cannot_be_are_errors(kanca: Kanca, environ: dict[str, Any], subject: str) -> None:
+    called = kanca("doctor", "--json", **environ)
+
+    assert _levels(called)[subject] == "error"
+    assert called.exit_code == 1
+
+
+def test_a_key_that_others_may_read_is_a_warning(kanca: Kanca, tmp_path: Path) -> None:
+    key = tmp_path / "kanca.key"
+    key.write_text(KEY)
+    key.chmod(0o644)
+
+    called = kanca("doctor", "--json")
+
+    assert _levels(called)["secret key"] == "warning"
+    assert "chmod 600 kanca.key" in called.stdout
