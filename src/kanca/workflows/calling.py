@@ -69,12 +69,16 @@ async def call(node: PreparedNode, step: StepContext, threads: Threads) -> CallR
     try:
         if node.type.is_of_an_app:
             step = copy.deepcopy(step, {id(step.http): step.http})
-        if node.type.is_async:
-            returned = await _within(node.type.run(step, node.settings.config), step.timeout)
-        else:
+        if not node.type.is_async:
             returned = await _in_thread(
                 lambda: node.type.run(step, node.settings.config), step.timeout, threads
             )
+        elif node.type.has_effects or node.type.is_of_an_app:
+            returned = await _within(node.type.run(step, node.settings.config), step.timeout)
+        else:
+            returned = await node.type.run(
+                step, node.settings.config
+            )  # it only computes: it waits for nothing
         return _left(node, returned)
     except GeneratorExit:
         raise  # the event loop is gone

@@ -17,7 +17,7 @@ from kanca.egress import EgressClient
 from kanca.errors import InvalidInput, InvalidWorkflow, Unavailable
 from kanca.workflows.calling import CallResult, Failed, Threads, call, cause
 from kanca.workflows.progress import Fate, Progress
-from kanca.workflows.recording import Recorder, Times, call_id_of, shown
+from kanca.workflows.recording import Recorder, Times, shown
 from kanca.workflows.runs import NodeFailures, RunDetail, RunState, start_of
 from kanca.workflows.scope import event_scope, run_scope
 from kanca.workflows.step import StepContext
@@ -154,7 +154,7 @@ class Execution:
             run=self._run,
             outputs=self._progress.outputs_before(node_id),
             node_id=node_id,
-            call_id=show_id(CALL, call_id_of(self._state.run.id, node_id)),
+            call_id=show_id(CALL, self._recorder.call_id(node_id)),
             attempt_number=before.count + 1 if before else 1,
             timeout=node.settings.timeout or self._timeout,
             http=self._around.http,

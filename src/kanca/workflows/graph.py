@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from kanca.domain.workflow import Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What can be reached from one node."""
+
+    order: tuple[str, ...]
+    """Every node after all that lead to it."""
+    incoming: Mapping[str, Sequence[Edge]]
+    """The edges into each node, from nodes of the part."""
 
 
 class Graph:
@@ -21,6 +32,7 @@ class Graph:
         self.incoming: Mapping[str, Sequence[Edge]] = incoming
         self.outgoing: Mapping[str, Sequence[Edge]] = outgoing
         self._leading: dict[str, set[str]] = {}
+        self._parts: dict[str, Part] = {}
 
     def order(self) -> list[str]:
         """Every node after all that lead to it; among equals, as they were given.
@@ -66,6 +78,18 @@ class Graph:
             reached |= further
             waiting.extend(further)
         return reached
+
+    def part(self, start: str) -> Part:
+        """What can be reached from ``start``. The graph must have no cycle."""
+        part = self._parts.get(start)
+        if part is None:
+            reached = self.reachable([start])
+            order = tuple(node for node in self.order() if node in reached)
+            incoming = {
+                node: [edge for edge in self.incoming[node] if edge.source in reached] for node in order
+            }
+            part = self._parts[start] = Part(order, incoming)
+        return part
 
     def leading_to(self, node: str) -> AbstractSet[str]:
         """The nodes from which ``node`` can be reached; the node itself only when it is on a cycle."""

@@ -36,16 +36,13 @@ class Progress:
 
     def __init__(self, workflow: Workflow, start: str, data: Any) -> None:
         """A run that starts at the node ``start`` with ``data``."""
-        part = workflow.graph.reachable([start])
-        self.order = tuple(node for node in workflow.order if node in part)
+        part = workflow.graph.part(start)
+        self.order = part.order
         """The ids of its nodes, each after those that lead to it."""
         self.outputs: dict[str, Any] = {}
         """The outputs of the nodes that ran."""
         self._workflow = workflow
-        self._incoming = {
-            node: [edge for edge in workflow.graph.incoming[node] if edge.source in part]
-            for node in self.order
-        }
+        self._incoming = part.incoming
         self._start = start
         self._data = data
         self._ended: dict[str, _Ended] = {}

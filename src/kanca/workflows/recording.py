@@ -46,11 +46,6 @@ class Times:
     finished_at: datetime
 
 
-def call_id_of(run_id: UUID, node_id: str) -> UUID:
-    """The id of a node's step in a run, and of every call of it: the same over retries and crashes."""
-    return derived_id(run_id, node_id, "0")
-
-
 def shown(value: Any) -> bytes:
     """A value that people look at and nothing reads: as JSON, or when it is large, its size."""
     text = _stored(value)
@@ -75,6 +70,7 @@ class Recorder:
         self._work = work_of(state.version.id)
         self._steps: list[Step] = []
         self._attempts: list[Attempt] = []
+        self._call_ids: dict[str, UUID] = {}
         self._run_is_stored = state.run.status is RunStatus.RUNNING and task.kind is TaskKind.RUN
         self._most_attempts = 1
 
@@ -87,6 +83,13 @@ class Recorder:
     def has_news(self) -> bool:
         """Whether there is something that is not stored."""
         return bool(self._steps or self._attempts) or not self._run_is_stored
+
+    def call_id(self, node_id: str) -> UUID:
+        """The id of a node's step, and of every call of it: the same over retries and crashes."""
+        call_id = self._call_ids.get(node_id)
+        if call_id is None:
+            call_id = self._call_ids[node_id] = derived_id(self._run.id, node_id, "0")
+        return call_id
 
     def step(
         self,
@@ -104,7 +107,7 @@ class Recorder:
         self._most_attempts = max(self._most_attempts, attempt_number)
         self._steps.append(
             Step(
-                id=call_id_of(self._run.id, node_id),
+                id=self.call_id(node_id),
                 run_id=self._run.id,
                 node_id=node_id,
                 iteration=0,
@@ -128,7 +131,7 @@ class Recorder:
                 id=attempt_id,
                 event_id=self._run.event_id,
                 work=self._work,
-                call_id=call_id_of(self._run.id, node_id),
+                call_id=self.call_id(node_id),
                 attempt_number=number,
                 started_at=times.started_at,
                 finished_at=times.finished_at,
