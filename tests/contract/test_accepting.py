@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, func, select
 
-from kanca.domain.event import Accepted, Duplicate, NewEvent
+from kanca.domain.event import Accepted, Appended, Duplicate, NewEvent
 from kanca.domain.task import TaskKind, TaskState, lane_of
 from kanca.errors import DatabaseUnavailable, InvalidInput
-from kanca.storage import appending
-from kanca.storage.appending import Appending
+from kanca.storage.appending import Appending, has_nul
 from kanca.storage.dialects import open_database
+from kanca.storage.halving import Refused
 from kanca.storage.ports import Database
 from kanca.storage.tables import dedupe, events, tasks
 from tests.databases import ClockOffset
@@ -70,7 +72,7 @@ async def test_an_empty_batch_is_fine(database: Database) -> None:
 async def test_positions_of_one_endpoint_are_spaced(database: Database) -> None:
     await database.accepting.append([new_event() for _ in range(5)])
     positions = sorted(task.position for task in await database.read(_rows, tasks))
-    assert all(later - earlier >= 1000 for earlier, later in zip(positions, positions[1:], strict=False))
+    assert all(later - earlier >= 1000 for earlier, later in pairwise(positions))
 
 
 async def test_a_taken_key_makes_a_duplicate_and_writes_nothing(database: Database) -> None:
@@ -203,18 +205,26 @@ async def test_an_event_of_any_day_finds_its_room(database: Database) -> None:
 
 
 async def test_a_batch_too_large_for_one_transaction_is_stored_in_several(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: Database,
 ) -> None:
-    monkeypatch.setattr(appending, "MAX_TRANSACTION_BYTES", 1000)
+    parts: list[int] = []
+
+    async def store(part: Sequence[NewEvent]) -> list[Appended]:
+        parts.append(len(part))
+        return [
+            answer for answer in await database.accepting.append(part) if not isinstance(answer, Exception)
+        ]
+
     batch = [new_event(body=b"x" * size) for size in (10, 2000, 400, 400, 400, 3000)]
-    assert await database.accepting.append(batch) == [Accepted()] * 6
+    assert await Appending(store, max_transaction_bytes=1000).append(batch) == [Accepted()] * 6
+    assert parts == [1, 1, 2, 1, 1]
     assert await database.read(_count, events) == 6
 
 
 async def test_what_was_stored_before_the_database_went_away_is_answered_as_stored() -> None:
     async def store(part: Any) -> list[Any]:
         if any(event.type == "poison" for event in part):
-            raise appending.Refused
+            raise Refused
         if any(event.type == "late" for event in part):
             raise DatabaseUnavailable
         return [Accepted()] * len(part)
@@ -253,7 +263,7 @@ async def test_whatever_a_batch_holds_each_event_gets_its_own_answer(
     assert len(answers) == len(batch)
     accepted = 0
     for event, answer in zip(batch, answers, strict=True):
-        if appending.has_nul(event):
+        if has_nul(event):
             assert isinstance(answer, InvalidInput)
         else:
             assert isinstance(answer, Accepted | Duplicate)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, delete, insert, select
 
 from kanca.domain.event import NewEvent
 from kanca.domain.status import EventStatus, OutcomeStatus, RunStatus
@@ -35,10 +35,18 @@ def _rows(connection: Connection, table: Table) -> list[Any]:
     return list(connection.execute(select(table).order_by(*table.primary_key)).all())
 
 
+def _add_run(connection: Connection, run: RunChange) -> None:
+    connection.execute(insert(runs_table).values(asdict(run)))
+
+
+def _clear(connection: Connection) -> None:
+    connection.execute(delete(tasks))
+
+
 async def _event(database: Database, **values: Any) -> NewEvent:
     event = new_event(**values)
     await database.accepting.append([event])
-    await database.write(lambda connection: connection.execute(tasks.delete()) and None)
+    await database.write(_clear)
     return event
 
 
@@ -143,9 +151,7 @@ async def test_a_retried_letter_of_an_ordered_handler_waits_for_its_turn(databas
 async def test_retrying_a_run_opens_it_again(database: Database) -> None:
     event = await _event(database)
     run = RunChange(ids.new(), "flow", 1, event.id, RunStatus.FAILED, NOW, finished_at=NOW, error=b"{}")
-    await database.write(
-        lambda connection: connection.execute(insert(runs_table).values(asdict(run))) and None
-    )
+    await database.write(_add_run, run)
     letter = a_dead_letter(event, kind=TaskKind.RUN, ref=run.id, target=9, work="workflow:flow")
     await database.write(_add, [letter])
     await database.write(letters.retry, letter.id, NOW)

@@ -128,7 +128,7 @@ async def test_filters_find_what_they_say_however_little_is_looked_at_a_time(
         EventFilter(since=NOW + timedelta(days=2)): lambda n: n >= 8,
         EventFilter(until=NOW + timedelta(days=2)): lambda n: n < 8,
         EventFilter(since=NOW + timedelta(days=1), until=NOW + timedelta(days=2), type="type.0"): lambda n: (
-            n in {6}
+            n == 6
         ),
     }
     for wanted, fits in expectations.items():

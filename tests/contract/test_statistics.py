@@ -19,6 +19,10 @@ def _rows(connection: Connection) -> int:
     return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
+def _clear(connection: Connection) -> None:
+    connection.execute(delete(table))
+
+
 async def _read(database: Database, endpoint: int, now: datetime = NOW) -> EndpointStatistics:
     return (await database.read(statistics.of_endpoints, [endpoint], now))[endpoint]
 
@@ -113,7 +117,7 @@ async def test_two_who_roll_up_at_once_count_nothing_twice(database: Database) -
 async def test_totals_do_not_depend_on_when_buckets_are_merged(
     database: Database, counted: list[tuple[int, int, str, int]], now_days: int
 ) -> None:
-    await database.write(lambda connection: connection.execute(delete(table)) and None)
+    await database.write(_clear)
     expected = dict.fromkeys((1, 2), 0)
     for endpoint, minute, writer, response_us in counted:
         moment = NOW + timedelta(minutes=minute)

@@ -87,7 +87,7 @@ async def test_autogenerating_a_migration_finds_nothing_to_do(postgres_url: str)
             return kind != "table" or not re.search(r"_p\d{8}$", name or "")
 
         options = {**version_table_options(connection.dialect), "include_name": is_ours}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     database = await open_database(postgres_url)
     try:
@@ -110,11 +110,13 @@ async def test_every_revision_can_be_left_and_entered_again(empty: Database) -> 
     assert await empty.read(_revision) == newest_revision()
 
 
+def _add_version(connection: Connection) -> None:
+    connection.execute(insert(versions).values(subject="x", version=1))
+
+
 async def test_migrating_again_changes_nothing(database: Database) -> None:
     before = await database.read(_catalogue)
-    await database.write(
-        lambda connection: connection.execute(insert(versions).values(subject="x", version=1)) and None
-    )
+    await database.write(_add_version)
     await database.migrate()
     assert await database.read(_catalogue) == before
     assert await database.read(lambda connection: connection.scalar(select(versions.c.version))) == 1

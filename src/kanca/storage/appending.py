@@ -7,51 +7,31 @@ database refuses fails alone, found by halving the batch; what names the same de
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from uuid import UUID
 
 from kanca.domain.event import Accepted, Appended, Duplicate, NewEvent
-from kanca.errors import DatabaseUnavailable, InvalidInput
-
-MAX_TRANSACTION_BYTES = 32 * 1024 * 1024
-"""A larger batch becomes several transactions: a driver's message and a database's array have limits."""
+from kanca.errors import DatabaseUnavailable
+from kanca.storage.halving import MAX_TRANSACTION_BYTES, refusal, write_or_halve
 
 Answer = Appended | Exception
 Store = Callable[[Sequence[NewEvent]], Awaitable[list[Appended]]]
-"""Stores events of distinct dedupe keys in one transaction. Raises Refused when it cannot take one of them (then none
-is stored), DatabaseUnavailable when it cannot take any."""
+"""Stores events of distinct dedupe keys in one transaction.
 
-
-class Refused(Exception):
-    """The database does not take one of the values."""
-
-    def __init__(self, is_stored: bool = False) -> None:
-        """``is_stored``: because an event with that id is stored already."""
-        super().__init__()
-        self.is_stored = is_stored
+Raises Refused when it cannot take one of them (then none is stored), DatabaseUnavailable when it cannot take any.
+"""
 
 
 class Appending:
     """The ``Accepting`` port on top of a database's ``store``."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, max_transaction_bytes: int = MAX_TRANSACTION_BYTES) -> None:
         self._store = store
+        self._max_transaction_bytes = max_transaction_bytes
 
     async def append(self, batch: Sequence[NewEvent]) -> list[Answer]:
         """Answer as the port promises."""
-        answers: list[Answer | None] = [None] * len(batch)
-        first_of_key: dict[object, int] = {}
-        leaders: list[int] = []
-        followers: list[tuple[int, int]] = []
-        for index, event in enumerate(batch):
-            if has_nul(event):
-                answers[index] = _refusal()
-                continue
-            if event.dedupe_key is not None:
-                first = first_of_key.setdefault(event.dedupe_key, index)
-                if first != index:
-                    followers.append((index, first))
-                    continue
-            leaders.append(index)
-
+        answers: list[Answer] = [refusal() if has_nul(event) else _NOT_YET for event in batch]
+        leaders, followers = _by_key(batch, answers)
         stored = await self._store_in_parts([batch[index] for index in leaders])
         for index, answer in zip(leaders, stored, strict=True):
             answers[index] = answer
@@ -71,31 +51,29 @@ class Appending:
                 orphans, await self.append([batch[index] for index in orphans]), strict=True
             ):
                 answers[index] = answer
-        return [answer for answer in answers if answer is not None]
+        return answers
 
     async def _store_in_parts(self, events: Sequence[NewEvent]) -> list[Answer]:
         answers: list[Answer] = []
-        for part in _by_size(events):
+        for part in self._parts(events):
             try:
-                answers += await self._store_or_halve(part)
+                answers += await write_or_halve(self._store, part)
             except DatabaseUnavailable as error:
                 if not any(isinstance(answer, Accepted | Duplicate) for answer in answers):
                     raise
                 answers += [error] * len(part)
         return answers
 
-    async def _store_or_halve(self, events: Sequence[NewEvent]) -> list[Answer]:
-        try:
-            return [*await self._store(events)]
-        except Refused as refused:
-            if len(events) == 1:
-                return [Accepted() if refused.is_stored else _refusal()]
-        middle = len(events) // 2
-        first = await self._store_or_halve(events[:middle])
-        try:
-            return first + await self._store_or_halve(events[middle:])
-        except DatabaseUnavailable as error:
-            return first + [error] * (len(events) - middle)
+    def _parts(self, events: Sequence[NewEvent]) -> Iterator[Sequence[NewEvent]]:
+        start = size_bytes = 0
+        for index, event in enumerate(events):
+            event_bytes = len(event.body) + len(event.request)
+            if size_bytes + event_bytes > self._max_transaction_bytes and index > start:
+                yield events[start:index]
+                start, size_bytes = index, 0
+            size_bytes += event_bytes
+        if start < len(events):
+            yield events[start:]
 
 
 def has_nul(event: NewEvent) -> bool:
@@ -108,17 +86,21 @@ def has_nul(event: NewEvent) -> bool:
     )
 
 
-def _refusal() -> InvalidInput:
-    return InvalidInput("The event has a value that cannot be stored")
+_NOT_YET: Answer = LookupError("not answered yet")
 
 
-def _by_size(events: Sequence[NewEvent]) -> Iterator[Sequence[NewEvent]]:
-    start = size = 0
-    for index, event in enumerate(events):
-        event_size = len(event.body) + len(event.request)
-        if size + event_size > MAX_TRANSACTION_BYTES and index > start:
-            yield events[start:index]
-            start, size = index, 0
-        size += event_size
-    if start < len(events):
-        yield events[start:]
+def _by_key(batch: Sequence[NewEvent], answers: Sequence[Answer]) -> tuple[list[int], list[tuple[int, int]]]:
+    """Find the events to store, and those whose key an earlier one has, each with that one."""
+    first_of_key: dict[UUID, int] = {}
+    leaders: list[int] = []
+    followers: list[tuple[int, int]] = []
+    for index, event in enumerate(batch):
+        if answers[index] is not _NOT_YET:
+            continue
+        if event.dedupe_key is not None:
+            first = first_of_key.setdefault(event.dedupe_key, index)
+            if first != index:
+                followers.append((index, first))
+                continue
+        leaders.append(index)
+    return leaders, followers

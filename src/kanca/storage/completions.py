@@ -21,8 +21,7 @@ from kanca.domain.task import (
     lane_of,
 )
 from kanca.errors import DatabaseUnavailable
-from kanca.storage.appending import MAX_TRANSACTION_BYTES
-from kanca.storage.halving import write_or_halve
+from kanca.storage.halving import MAX_TRANSACTION_BYTES, write_or_halve
 
 
 class Change(NamedTuple):

@@ -105,7 +105,7 @@ def as_replay(event: StoredEvent, new_id: UUID, now: datetime) -> NewEvent:
 
 
 def padded(ids: Collection[UUID]) -> list[UUID]:
-    """Give the ids with the last one repeated up to a power of two: a dozen different statements instead of hundreds."""
+    """Give the ids, the last one repeated up to a power of two: few different statements instead of hundreds."""
     found = list(ids)
     size = 1 << (len(found) - 1).bit_length()
     return found + found[-1:] * (size - len(found))

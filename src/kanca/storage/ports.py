@@ -7,14 +7,15 @@ one: plain functions that take a connection and are run by ``Database.read`` and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
+from uuid import UUID
 
 from sqlalchemy import Connection
 
-from kanca.domain.event import Appended, NewEvent
+from kanca.domain.event import Appended, NewEvent, StoredEvent
 from kanca.domain.task import Completion, NewTask, Task, TaskKind
 
 P = ParamSpec("P")
@@ -25,7 +26,7 @@ class Accepting(Protocol):
     """Makes events durable."""
 
     async def append(self, batch: Sequence[NewEvent]) -> list[Appended | Exception]:
-        """Store every event that is new, with its dispatch task, in one transaction; the answers are in the batch's order.
+        """Store every event that is new, with its dispatch task, in one transaction; answer in the batch's order.
 
         An event whose dedupe key is taken (within its window), by the store or by an earlier event of the batch, is a
         ``Duplicate`` of that one. An event whose values the database refuses is answered with the error, alone: the
@@ -85,7 +86,7 @@ class QueueStore(Protocol):
         ...
 
     async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:
-        """Extend a worker's lease. False: the worker was cleared away, and nothing that it holds is its own any more."""
+        """Extend a worker's lease. False: it was cleared away, and nothing that it holds is its own any more."""
         ...
 
     async def leave(self, worker: int) -> int:
@@ -103,6 +104,14 @@ class QueueStore(Protocol):
 
         A task that was suspected of killing its worker is only found in ``SUSPECT_LANE`` (see ``queue.claiming``).
         Claims nothing when the worker's lease has expired.
+        """
+        ...
+
+    async def read_claimed(self, ids: Collection[UUID]) -> tuple[Mapping[str, int], dict[UUID, StoredEvent]]:
+        """The events of claimed tasks that are there, and the versions of what processes keep in memory.
+
+        The versions (see ``storage.versions``) are read after the events: what else a process has in memory is as fresh
+        as the events, when its version is still the same.
         """
         ...
 
@@ -147,7 +156,9 @@ class Waker(Protocol):
         """Wait until somebody said so, or until the time is over (False)."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...
 
 
 class Database(Protocol):
@@ -165,7 +176,7 @@ class Database(Protocol):
     async def write(
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a changing function in one transaction, which is rolled back when it raises. Raises DatabaseUnavailable."""
+        """Run a changing function in one transaction, rolled back when it raises. Raises DatabaseUnavailable."""
         ...
 
     async def now(self) -> datetime:
@@ -196,4 +207,13 @@ class Database(Protocol):
         """Sentences about settings of the database that break a promise (fsync off, a pooler in the way…)."""
         ...
 
-    async def close(self) -> None: ...
+    async def oldest_snapshot_age(self) -> timedelta | None:
+        """How long the oldest transaction has been open: what is deleted since then still has to be read past.
+
+        None when none is open, or when that does not matter. Raises DatabaseUnavailable.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...

@@ -84,7 +84,7 @@ def _read_or_make(path: Path) -> str:
 
 
 def _make(path: Path) -> None:
-    # Written aside and linked into place: of two processes that start at once one makes the file, and both read it whole.
+    # Written aside and linked: of two processes that start at once one makes the file, and both read it whole.
     handle, aside = tempfile.mkstemp(dir=path.parent, prefix=".kanca.key-")  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:
@@ -95,4 +95,4 @@ def _make(path: Path) -> None:
     except FileExistsError:
         pass
     finally:
-        os.unlink(aside)
+        Path(aside).unlink()

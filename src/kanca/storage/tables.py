@@ -1,7 +1,8 @@
 """The tables of Kanca.
 
-They live in the PostgreSQL schema ``kanca``; on SQLite the schema becomes the prefix ``kanca_``. Only ``tasks``, ``runs``
-and what people configure ever change; everything else is written once. No foreign key points at a partitioned table.
+They live in the PostgreSQL schema ``kanca``; on SQLite the schema becomes the prefix ``kanca_``. Only ``tasks``,
+``runs`` and what people configure ever change; everything else is written once. No foreign key points at a partitioned
+table.
 """
 
 from __future__ import annotations

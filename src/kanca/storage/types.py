@@ -33,12 +33,15 @@ class Id(TypeDecorator[UUID]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type."""
         return dialect.type_descriptor(Uuid() if dialect.supports_native_uuid else LargeBinary(16))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        """Write a value."""
         return value if value is None or dialect.supports_native_uuid else value.bytes
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+        """Read a value."""
         if value is None or dialect.supports_native_uuid:
             return value  # type: ignore[no-any-return]  # the driver gives a UUID
         return UUID(bytes=value)
@@ -51,14 +54,17 @@ class Instant(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type."""
         return dialect.type_descriptor(
             DateTime(timezone=True) if dialect.supports_native_uuid else BigInteger()
         )
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Write a value."""
         return value if value is None or dialect.supports_native_uuid else to_microseconds(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Read a value."""
         if value is None or dialect.supports_native_uuid:
             return value  # type: ignore[no-any-return]  # the driver gives an aware datetime
         return from_microseconds(value)

@@ -89,7 +89,7 @@ def unpublish(connection: Connection, workflow_id: str, now: datetime) -> Workfl
 
 
 def remove(connection: Connection, workflow_id: str) -> None:
-    """Delete a workflow; its versions and runs stay. Raises WorkflowNotFound, and WorkflowInUse when endpoints use it."""
+    """Delete a workflow; its versions and runs stay. Raises WorkflowNotFound, WorkflowInUse (by endpoints)."""
     bump_version(connection, "workflows")
     # Locked before looking: an endpoint that is being created for it locks it too.
     row = connection.scalar(select(workflows.c.id).where(workflows.c.id == workflow_id).with_for_update())

@@ -13,10 +13,10 @@ from kanca.domain.ids import time_of
 from kanca.domain.positions import PositionClock
 from kanca.domain.task import TaskKind, TaskState, lane_of
 from kanca.errors import DatabaseUnavailable
-from kanca.storage.appending import Refused
 from kanca.storage.dialects.postgresql.engine import TRIES, PostgresEngine
 from kanca.storage.dialects.postgresql.failures import sqlstate_of
 from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.halving import Refused
 
 # Keys go in sorted: two batches that share keys then wait for each other instead of locking each other out.
 # `taken` holds the events whose key was free or over; what the second statement finds for the rest, it finds with a
@@ -40,7 +40,8 @@ WITH taken AS (
 )
 INSERT INTO kanca.tasks (kind, state, lane, target, position, ref)
 SELECT {TaskKind.DISPATCH:d}, {TaskState.READY:d}, lane, endpoint, position, id
-FROM unnest($1::uuid[], $2::int[], $11::uuid[], $13::smallint[], $14::bigint[]) AS new (id, endpoint, key, lane, position)
+FROM unnest($1::uuid[], $2::int[], $11::uuid[], $13::smallint[], $14::bigint[])
+    AS new (id, endpoint, key, lane, position)
 WHERE key IS NULL OR id IN (SELECT event_id FROM taken)
 RETURNING ref
 """  # noqa: S608  numbers of our own
@@ -48,7 +49,6 @@ _ORIGINALS = "SELECT key, event_id FROM kanca.dedupe WHERE key = ANY($1::uuid[])
 
 # Data that do not fit, constraints, limits.
 _REFUSALS = ("22", "23", "54")
-_UNIQUE_VIOLATION = "23505"
 
 
 async def store(engine: PostgresEngine, events: Sequence[NewEvent]) -> list[Appended]:
@@ -63,9 +63,10 @@ async def store(engine: PostgresEngine, events: Sequence[NewEvent]) -> list[Appe
             await make_partitions(engine, {time_of(event.id).date() for event in events})
             continue
         except (asyncpg.PostgresError, ValueError) as error:
-            state = sqlstate_of(error)
-            if isinstance(error, ValueError) or state.startswith(_REFUSALS):
-                raise Refused(is_stored=state == _UNIQUE_VIOLATION) from error
+            if isinstance(error, asyncpg.UniqueViolationError) and len(events) == 1:
+                return [Accepted()]  # it was stored before, and the answer was lost
+            if isinstance(error, ValueError) or sqlstate_of(error).startswith(_REFUSALS):
+                raise Refused from error
             raise
         if answers is not None:
             return answers
@@ -75,7 +76,7 @@ async def store(engine: PostgresEngine, events: Sequence[NewEvent]) -> list[Appe
 async def _store(
     connection: asyncpg.Connection, events: Sequence[NewEvent], columns: Sequence[list[Any]]
 ) -> list[Appended] | None:
-    """Give the answers, or None when an original went away meanwhile (its window ended), so that it must be tried again."""
+    """Give the answers, or None to try again: when an original went away meanwhile, its window being over."""
     accepted = {ref for (ref,) in await connection.fetch(_STORE, *columns)}
     if len(accepted) == len(events):
         return [Accepted()] * len(events)

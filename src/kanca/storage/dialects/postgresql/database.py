@@ -10,14 +10,18 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from kanca.storage.appending import Appending
+from kanca.storage.dialects.postgresql import health
 from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
 from kanca.storage.dialects.postgresql.partitions import make_partitions
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
+from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.ports import Accepting, QueueStore
+from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.waking import Bell, BellWaker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,6 +34,8 @@ class PostgresDatabase:
         self.engine = engine
         self.accepting: Accepting = Appending(partial(store, engine))
         self.queue: QueueStore = PostgresQueue(engine)
+        self._bell = Bell()
+        self._messenger = NotifyMessenger(self._bell, engine.address)
 
     @classmethod
     async def open(cls, url: str, connections: int) -> PostgresDatabase:
@@ -65,5 +71,18 @@ class PostgresDatabase:
         today = (await self.engine.now()).date()
         await make_partitions(self.engine, [today + timedelta(days=ahead) for ahead in range(days_ahead + 1)])
 
+    async def drop_expired(self, before: datetime) -> int:
+        return await drop_expired(self.engine.address, before)
+
+    def waker(self) -> Waker:
+        return BellWaker(self._bell, self._messenger)
+
+    async def warnings(self) -> list[str]:
+        return await health.warnings(self.engine.address)
+
+    async def oldest_snapshot_age(self) -> timedelta | None:
+        return await health.oldest_snapshot_age(self.engine.address)
+
     async def close(self) -> None:
+        await self._messenger.close()
         await self.engine.close()

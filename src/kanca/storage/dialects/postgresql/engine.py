@@ -31,8 +31,9 @@ CLOSE_TIMEOUT_S = 5.0
 TRIES = 4
 """How often a transaction that lost against another (deadlock, serialization) is tried."""
 
-# A prepared statement keeps the plan that was right when the queue was empty: read all of it. With half a million tasks
-# a claim then took six seconds instead of one millisecond. So there is only one plan: every hot statement has its index.
+# A prepared statement keeps the plan that was right when the queue was empty: read all of it. With half a million
+# tasks a claim then took six seconds instead of one millisecond. So there is only one plan: every hot statement has its
+# index.
 _PREFER_INDEXES = (
     "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_mergejoin = off; SET jit = off"
 )
@@ -141,7 +142,6 @@ class PostgresEngine:
 
     async def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction whose statements may take as long as they need."""
-
         engine = _query_engine(self.address, timedelta(0), poolclass=NullPool)
         with translated():
             try:

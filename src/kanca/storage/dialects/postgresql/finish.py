@@ -16,12 +16,12 @@ import asyncpg
 from kanca.domain.ids import time_of
 from kanca.domain.positions import PositionClock
 from kanca.domain.task import SUSPECT_CRASHES, Completion
-from kanca.storage.appending import Refused
 from kanca.storage.completions import Change, change_of, is_end
 from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.dialects.postgresql.failures import sqlstate_of
 from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.halving import Refused
 from kanca.storage.records import PARTS, TASK_COLUMNS, Part, Row, task_row
 from kanca.storage.tables import tasks
 

@@ -7,11 +7,14 @@ and detaching concurrently would be impossible. The partition that an insert mis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
-from kanca.domain.ids import id_at
+import asyncpg
+
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.tables import PARTITIONED
 
@@ -22,11 +25,36 @@ _LOCK = 0x6B616E6361_01
 # accepting (194 against 75 µs for 6 kB), for 1.8 times the disk.
 _OPTIONS = "toast_tuple_target = 8160"
 
+_NAME = re.compile(rf"({'|'.join(table.name for table in PARTITIONED)})_p(\d{{8}})")
+
+_STORED = """
+    SELECT c.relname, p.relname IS NOT NULL, coalesce(i.inhdetachpending, false)
+    FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid LEFT JOIN pg_class p ON p.oid = i.inhparent
+    WHERE c.relnamespace = 'kanca'::regnamespace AND c.relkind = 'r'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A table that is, or was, a day of a larger one."""
+
+    table: str
+    day: date
+    is_attached: bool
+    """False: it was detached and is still to be dropped."""
+    is_half_detached: bool
+    """Detaching it was interrupted."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return partition_name(self.table, self.day)
+
 
 def day_bounds(day: date) -> tuple[UUID, UUID]:
     """Give the smallest id of a day, and the smallest of the next."""
     begin = datetime.combine(day, time(), UTC)
-    return id_at(begin), id_at(begin + timedelta(days=1))
+    return _lowest_id(begin), _lowest_id(begin + timedelta(days=1))
 
 
 def partition_name(table: str, day: date) -> str:
@@ -38,15 +66,41 @@ async def make_partitions(engine: PostgresEngine, days: Iterable[date]) -> int:
     """Make the partitions of ``days`` that are missing; gives how many. Raises DatabaseUnavailable."""
     wanted = sorted((table.name, day) for table in PARTITIONED for day in set(days))
     async with engine.transaction() as connection:
+        present = {each.name for each in await stored_partitions(connection)}
+        if all(partition_name(*each) in present for each in wanted):
+            return 0
         await connection.execute(f"SELECT pg_advisory_xact_lock({_LOCK})")
-        rows = await connection.fetch(
-            "SELECT relname FROM pg_class WHERE relnamespace = 'kanca'::regnamespace"
-        )
-        present = {name for (name,) in rows}
-        missing = [(table, day) for table, day in wanted if partition_name(table, day) not in present]
+        present = {each.name for each in await stored_partitions(connection)}
+        missing = [each for each in wanted if partition_name(*each) not in present]
         for table, day in missing:
             await connection.execute(_creation(table, day))
     return len(missing)
+
+
+async def stored_partitions(connection: asyncpg.Connection) -> list[Partition]:
+    """Find every day of every partitioned table."""
+    return [
+        Partition(match[1], date.fromisoformat(match[2]), is_attached, is_pending)
+        for name, is_attached, is_pending in await connection.fetch(_STORED)
+        if (match := _NAME.fullmatch(name))
+    ]
+
+
+async def drop_partition(connection: asyncpg.Connection, partition: Partition) -> None:
+    """Detach and drop a day. Nobody waits for it; it waits for readers that began before, as long as statements may.
+
+    What was interrupted half-way is finished. The connection must not be in a transaction.
+    """
+    if partition.is_attached:
+        how = "FINALIZE" if partition.is_half_detached else "CONCURRENTLY"
+        await connection.execute(
+            f"ALTER TABLE kanca.{partition.table} DETACH PARTITION kanca.{partition.name} {how}"
+        )
+    await connection.execute(f"DROP TABLE kanca.{partition.name}")
+
+
+def _lowest_id(moment: datetime) -> UUID:
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _creation(table: str, day: date) -> str:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from kanca.domain.event import Accepted, Appended, Duplicate, NewEvent
 from kanca.domain.task import TaskKind, TaskState, lane_of
-from kanca.storage.appending import Refused
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.halving import Refused
 from kanca.storage.types import to_microseconds
 
 _TAKEN = "SELECT event_id FROM kanca_dedupe WHERE key = ? AND expires_at > ?"
@@ -36,7 +36,9 @@ async def store(engine: SqliteEngine, events: Sequence[NewEvent]) -> list[Append
     try:
         return await engine.run_write(partial(_store, events, positions, engine.clock.now_us()))
     except sqlite3.IntegrityError as error:
-        raise Refused(is_stored=error.sqlite_errorcode in _UNIQUE) from error
+        if error.sqlite_errorcode in _UNIQUE and len(events) == 1:
+            return [Accepted()]  # it was stored before, and the answer was lost
+        raise Refused from error
     except (sqlite3.DataError, sqlite3.InterfaceError, OverflowError, UnicodeError) as error:
         raise Refused from error
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -14,10 +15,13 @@ from kanca.storage.appending import Appending
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.dialects.sqlite.accept import store
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.dialects.sqlite.pipe import PipeMessenger
 from kanca.storage.dialects.sqlite.queue import SqliteQueue
+from kanca.storage.dialects.sqlite.retention import drop_expired
 from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.ports import Accepting, QueueStore
+from kanca.storage.ports import Accepting, QueueStore, Waker
 from kanca.storage.types import from_microseconds
+from kanca.storage.waking import Bell, BellWaker
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,10 +36,12 @@ class SqliteDatabase:
         self.engine = engine
         self.accepting: Accepting = Appending(partial(store, engine))
         self.queue: QueueStore = SqliteQueue(engine)
+        self._bell = Bell()
+        self._messenger = PipeMessenger(self._bell, os.environ)
 
     @classmethod
     async def open(cls, url: str, readers: int) -> SqliteDatabase:
-        """Open ``sqlite:///relative/path`` or ``sqlite:////absolute/path``. Raises InvalidSetting, DatabaseUnavailable."""
+        """Open ``sqlite:///relative`` or ``sqlite:////absolute/path``. Raises InvalidSetting, DatabaseUnavailable."""
         path = url.removeprefix(_PREFIX)
         if not url.startswith(_PREFIX) or path in {"", ":memory:"} or "?" in path:
             raise InvalidSetting(
@@ -71,5 +77,18 @@ class SqliteDatabase:
     async def prepare_storage(self, days_ahead: int = 14) -> None:
         """Nothing to prepare: a file grows by itself."""
 
+    async def drop_expired(self, before: datetime) -> int:
+        return await drop_expired(self.engine, before)
+
+    def waker(self) -> Waker:
+        return BellWaker(self._bell, self._messenger)
+
+    async def warnings(self) -> list[str]:
+        return []
+
+    async def oldest_snapshot_age(self) -> timedelta | None:
+        return None
+
     async def close(self) -> None:
+        await self._messenger.close()
         await self.engine.close()

@@ -152,11 +152,9 @@ class SqliteEngine:
             cached_statements=256,
         )
         connection.create_function("kanca_now", 0, self.clock.now_us)
-        # The first two only shape a file that is still empty; a database that is shared keeps what it has.
+        if not read_only:
+            _shape(connection)
         for pragma in (
-            f"page_size = {PAGE_SIZE_BYTES}",
-            "auto_vacuum = INCREMENTAL",
-            "journal_mode = WAL",
             "synchronous = FULL",
             "foreign_keys = ON",
             "cache_size = -32768",
@@ -164,6 +162,14 @@ class SqliteEngine:
         ):
             connection.execute(f"PRAGMA {pragma}")
         return connection
+
+
+def _shape(connection: sqlite3.Connection) -> None:
+    """Give a new file its shape; one that is shared keeps what it has, but for the journal."""
+    if not connection.execute("PRAGMA page_count").fetchone()[0]:
+        connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 @contextmanager

@@ -12,9 +12,9 @@ from sqlalchemy import Column
 
 from kanca.domain.positions import PositionClock
 from kanca.domain.task import SUSPECT_CRASHES, Completion, NewTask
-from kanca.storage.appending import Refused
 from kanca.storage.completions import change_of, is_end
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.halving import Refused
 from kanca.storage.records import PARTS, TASK_COLUMNS, Part, Row, task_row
 from kanca.storage.tables import SCHEMA, tasks
 from kanca.storage.types import Id, Instant, to_microseconds

@@ -1,0 +1,117 @@
+"""Dropping what is older than the retention: whole days, each as a partition."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from kanca.domain.ids import id_at
+from kanca.domain.status import RunStatus
+from kanca.storage.dialects.postgresql.address import Address
+from kanca.storage.dialects.postgresql.failures import translated
+from kanca.storage.dialects.postgresql.partitions import (
+    Partition,
+    day_bounds,
+    drop_partition,
+    stored_partitions,
+)
+from kanca.storage.retention import days_to_drop
+
+BATCH_ROWS = 5_000
+_STATEMENT_TIMEOUT = timedelta(seconds=60)
+_LOCK = 0x6B616E6361_03
+
+_OPEN_RUNS = ", ".join(f"'{status}'" for status in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING))
+_DAY_OF = "floor((('x' || left(replace({}::text, '-', ''), 12))::bit(48)::bigint) / 86400000.0)::int"
+"""Days since 1970 of a UUIDv7; the servers' own function for it begins with version 17."""
+_UNFINISHED = f"""
+    SELECT DISTINCT {_DAY_OF.format("ref")} FROM kanca.tasks WHERE ref < $1
+    UNION SELECT DISTINCT {_DAY_OF.format("id")} FROM kanca.runs WHERE id < $1 AND status IN ({_OPEN_RUNS})
+"""  # noqa: S608 - made of this module's constants
+
+_BY_ID = "DELETE FROM kanca.{0} WHERE id IN (SELECT id FROM kanca.{0} WHERE {1} LIMIT {2})"
+_OF_DAY = "id >= $1 AND id < $2"
+_LETTERS_OF_DAY = "(event_id >= $1 AND event_id < $2) OR (event_id IS NULL AND ref >= $1 AND ref < $2)"
+_DEDUPE = f"""
+    DELETE FROM kanca.dedupe WHERE key IN (
+        SELECT key FROM kanca.dedupe WHERE expires_at <= (SELECT kanca.now())
+        ORDER BY expires_at LIMIT {BATCH_ROWS} FOR UPDATE SKIP LOCKED
+    )
+"""  # noqa: S608 - a number of our own
+
+
+async def drop_expired(address: Address, before: datetime) -> int:
+    """Drop what is older than ``before`` and finished; gives how many partitions and rows.
+
+    On a connection of its own. When somebody else is at it already, that is left to them. Raises DatabaseUnavailable.
+    """
+    with translated():
+        connection = await address.connect(_STATEMENT_TIMEOUT)
+        try:
+            # A pooler gives every statement another session, in which a lock would stay behind.
+            if not address.is_pooled and not await connection.fetchval(
+                f"SELECT pg_try_advisory_lock({_LOCK})"
+            ):
+                return 0
+            return await _Dropping(connection, before).run()
+        finally:
+            await connection.close(timeout=5)
+
+
+class _Dropping:
+    def __init__(self, connection: asyncpg.Connection, before: datetime) -> None:
+        self._connection = connection
+        self._before = before
+        self._dropped = 0
+
+    async def run(self) -> int:
+        await self._delete(_DEDUPE)
+        await self._delete(_BY_ID.format("rejections", "id < $1", BATCH_ROWS), id_at(self._before))
+        await self._drop_days()
+        return self._dropped
+
+    async def _drop_days(self) -> None:
+        partitions = {(each.day, each.table): each for each in await stored_partitions(self._connection)}
+        stored: dict[str, set[date]] = defaultdict(set)
+        for day, table in partitions:
+            stored[table].add(day)
+        held = await self._held_days()
+        cleared: set[date] = set()
+        for day, table in days_to_drop(stored, self._before, held):
+            if day not in cleared:
+                await self._clear(day)
+                # Whoever retried a dead letter just before it went has made a task of it.
+                held = await self._held_days()
+                cleared.add(day)
+            if (day, table) in days_to_drop({table: [day]}, self._before, held):
+                await self._drop(partitions[day, table])
+
+    async def _held_days(self) -> set[date]:
+        bound, _ = day_bounds(self._before.date())
+        rows = await self._connection.fetch(_UNFINISHED, bound)
+        return {date(1970, 1, 1) + timedelta(days=days) for (days,) in rows}
+
+    async def _clear(self, day: date) -> None:
+        """Delete what the day's events and runs leave in tables without partitions."""
+        bounds = day_bounds(day)
+        await self._delete(_BY_ID.format("dead_letters", _LETTERS_OF_DAY, BATCH_ROWS), *bounds)
+        if day not in await self._held_days():
+            await self._delete(_BY_ID.format("runs", _OF_DAY, BATCH_ROWS), *bounds)
+
+    async def _drop(self, partition: Partition) -> None:
+        # A reader that holds it up beyond the limit: the next time goes on from there.
+        with suppress(asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError):
+            await drop_partition(self._connection, partition)
+            self._dropped += 1
+
+    async def _delete(self, statement: str, *arguments: UUID) -> None:
+        while True:
+            status = await self._connection.execute(statement, *arguments)
+            rows = int(status.rpartition(" ")[2])
+            self._dropped += rows
+            if rows < BATCH_ROWS:
+                return
