@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from kanca.domain.event import NewEvent
-from kanca.domain.ids import EVENT, show_id
+from kanca.domain.ids import EVENT, IdFactory, show_id
 from kanca.domain.task import Attempt, DeadLetter, Outcome, RunChange, Step
 from kanca.storage.ports import Database
 from kanca.storage.tables import attempts, dead_letters, endpoints, outcomes, runs, steps, tasks
@@ -36,9 +37,14 @@ async def store(database: Database, *records: Record) -> None:
     await database.write(write)
 
 
+_seconds = itertools.count(1_780_000_000)
+later_ids = IdFactory(lambda: float(next(_seconds)))
+"""Each later than the one before: ids of one millisecond are in no order."""
+
+
 async def accept(database: Database, **values: Any) -> NewEvent:
-    """An event that came in."""
-    event = new_event(**values)
+    """An event that came in after the one before; from no endpoint, unless it is given."""
+    event = new_event(**{"id": later_ids.new(), "endpoint": 0} | values)
     assert not isinstance((await database.accepting.append([event]))[0], Exception)
     return event
 

@@ -47,7 +47,7 @@ def error_message(cause: bytes) -> str:
     """The sentence in a stored cause, ``{"code", "message", …}``."""
     try:
         return readable(str(json.loads(cause)["message"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return "The cause cannot be read."
 
 
