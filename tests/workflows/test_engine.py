@@ -673,3 +673,21 @@ def test_a_run_by_hand_names_its_trigger_when_there_are_several(world: World) ->
         run_by_hand(world.ids.new(), version, None, b"1", NOW)
     with pytest.raises(InvalidInput, match="cannot start at the node 'c'"):
         run_by_hand(world.ids.new(), version, "c", b"1", NOW)
+
+
+async def test_a_long_computation_lets_others_have_their_turn(world: World) -> None:
+    others: list[str] = []
+
+    @world.registry.node("Long", has_effects=False)
+    async def long(step: StepContext, config: dict[str, Any]) -> None:
+        world.clock.at += timedelta(milliseconds=50)
+        asyncio.get_running_loop().call_soon(others.append, step.node_id)
+
+    @world.registry.node("After", has_effects=False)
+    async def after(step: StepContext, config: dict[str, Any]) -> list[str]:
+        return list(others)
+
+    event = world.event()
+    store = world.dispatched(event)
+    await world.go_on(store, world.version(chain(node("a", "Long"), node("b", "After"))), event)
+    assert store.step("b").output == b'["a"]'

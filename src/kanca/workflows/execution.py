@@ -27,6 +27,8 @@ Record = Callable[[Completion], Awaitable[bool]]
 
 MAX_ASKED_DELAY = timedelta(days=30)
 """The longest that a node may ask for before its next attempt."""
+LONG_COMPUTATION = timedelta(milliseconds=5)
+"""After a node that took so long, the other runs of the process have their turn."""
 CANCEL_PATIENCE = timedelta(seconds=1)
 """How long a run that is stopped waits for its nodes to notice."""
 
@@ -133,7 +135,10 @@ class Execution:
             elif fate is Fate.RUNS and self._workflow.nodes[node_id].type.has_effects:
                 ready.append(node_id)
             elif fate is Fate.RUNS:
-                self._settle(await self._call(node_id))
+                ended = await self._call(node_id)
+                self._settle(ended)
+                if ended.times.finished_at - ended.times.started_at > LONG_COMPUTATION:
+                    await asyncio.sleep(0)  # others want to be served too
         return ready
 
     async def _begin(self, node_ids: list[str]) -> None:
