@@ -48,9 +48,9 @@ class RunningCommand:
                 self.output += chunk.decode()
         return self.output
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send the signal to the command; gives its exit code."""
-        self._process.send_signal(number)
+    def interrupt(self) -> int:
+        """Do what Ctrl-C does; gives the command's exit code."""
+        os.killpg(self._process.pid, signal.SIGINT)
         return self._process.wait(LIMIT_S)
 
     def errors(self) -> str:

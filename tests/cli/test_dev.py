@@ -26,9 +26,10 @@ SAMPLE = Sample("/api/webhooks/wh_1", "wht_1", "/webhooks/sample-stripe", "whsec
 class Dev:
     """A running ``kanca dev``, and what it said."""
 
-    def __init__(self, said: str) -> None:
-        self.said = said
-        self.url = said.split("is ready: ")[1].split(maxsplit=1)[0]
+    def __init__(self, running: RunningCommand) -> None:
+        self.running = running
+        self.said = running.wait_for(DONE)
+        self.url = self.said.split("is ready: ")[1].split(maxsplit=1)[0]
 
     def line(self, words: str) -> list[str]:
         """The line with these words, as a shell would split it."""

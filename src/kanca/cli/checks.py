@@ -75,7 +75,11 @@ async def _inside(database: Database, settings: Settings) -> list[Finding]:
         return [schema]
     found = [schema, await _clock(database)]
     found += [
-        warning("database settings", sentence, "Change it, or know what it costs.")
+        warning(
+            "database settings",
+            sentence,
+            "Change it in the database's configuration, unless nothing that matters is stored there.",
+        )
         for sentence in await database.warnings()
     ]
     found.append(findings.of_workers(await database.read(workers.running)))

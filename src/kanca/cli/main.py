@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from kanca import __version__
 from kanca.cli import config, dlq, endpoint, event, provider, workflow
 from kanca.cli import run as run_noun
 from kanca.cli.dev import dev
@@ -77,9 +78,7 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
-
-        typer.echo(f"kanca {version('kanca')}")
+        typer.echo(f"kanca {__version__}")
         raise typer.Exit
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kanca import __version__
 from kanca.cli.migrate import DatabaseUrl
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ def serve(
 
 def start_line(settings: Settings) -> str:
     """What is started, with the settings that differ from their defaults; nothing secret is in it."""
-    from importlib.metadata import version
-
     from kanca.settings import redacted
 
     always = {"database_url", "gateways", "workers"}
@@ -75,7 +74,7 @@ def start_line(settings: Settings) -> str:
         for name, value in redacted(settings).items()
         if name in always or getattr(settings, name) != type(settings).model_fields[name].get_default()
     ]
-    return f"Kanca {version('kanca')} starts: {' '.join(shown)}"
+    return f"Kanca {__version__} starts: {' '.join(shown)}"
 
 
 def _say_ready(address: str) -> None:
