@@ -134,7 +134,8 @@ class NodeRegistry:
             self.add(node_type)
 
     def __iter__(self) -> Iterator[NodeType]:
-        return iter((self._announced | self._types).values())
+        learnt = {name: kind for name, kind in self._announced.items() if name not in self._types}
+        return iter((self._types | learnt).values())
 
     def get(self, name: str) -> NodeType | None:
         """The node type of that name."""
