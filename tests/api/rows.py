@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -37,8 +38,8 @@ async def store(database: Database, *records: Record) -> None:
     await database.write(write)
 
 
-_seconds = itertools.count(1_780_000_000)
-later_ids = IdFactory(lambda: float(next(_seconds)))
+_milliseconds = itertools.count(int(time.time() * 1000))
+later_ids = IdFactory(lambda: next(_milliseconds) / 1000)
 """Each later than the one before: ids of one millisecond are in no order."""
 
 

@@ -40,9 +40,12 @@ def cursor_after(last: UUID | int | str) -> str:
 def read_cursor(cursor: str) -> str:
     """Read what ``cursor_after`` was given, as text. Raises InvalidInput."""
     try:
-        return urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except (BadBase64, ValueError):
         raise _not_a_cursor() from None
+    if not text.isprintable():  # a NUL, which no text column takes
+        raise _not_a_cursor()
+    return text
 
 
 def read_id_cursor(cursor: str) -> UUID:
