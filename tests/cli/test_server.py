@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kanca.cli.server import Server, find_server, local_address
-from kanca.errors import NotFound
+from kanca.errors import NotFound, Unauthenticated
 from tests.cli.conftest import Kanca, ScriptedServer
 
 EMPTY: dict[str, Any] = {"items": [], "next_cursor": None}
@@ -34,6 +34,15 @@ def test_a_refusal_is_raised(server: ScriptedServer) -> None:
 
     with pytest.raises(NotFound, match="Nowhere"):
         Server(server.url, None).get("api")
+
+
+def test_a_missing_key_is_asked_for_and_a_wrong_one_is_the_servers_to_judge(server: ScriptedServer) -> None:
+    server.will_answer((401, {"detail": "The key is not valid."}))
+
+    with pytest.raises(Unauthenticated, match="KANCA_ADMIN_KEY"):
+        Server(server.url, None).get("api")
+    with pytest.raises(Unauthenticated, match="not valid"):
+        Server(server.url, "wrong").get("api")
 
 
 def test_without_options_the_settings_say_where_the_server_is(

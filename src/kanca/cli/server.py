@@ -14,6 +14,7 @@ import typer
 
 from kanca.cli.http import Answer, call, split_url
 from kanca.cli.output import Output
+from kanca.errors import Unauthenticated
 
 P = ParamSpec("P")
 
@@ -70,6 +71,8 @@ class Server:
             headers["Content-Type"] = "application/json"
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
         answer = call(method, f"{address}?{urlencode(given)}" if given else address, headers, content)
+        if answer.status == 401 and not self.key:
+            raise Unauthenticated("The server wants a key: give --key, or set KANCA_ADMIN_KEY.")
         if not answer.is_success:
             raise answer.refusal()
         return answer
