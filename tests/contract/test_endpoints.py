@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, select
 
-from kanca.domain.endpoint import Dedupe, Endpoint, EndpointConfig, NodeBehavior, Secret
+from kanca.domain.endpoint import (
+    RECEIVE_CONTENT_HASH_WEBHOOK_ID,
+    RECEIVE_WEBHOOK_ID,
+    Dedupe,
+    Endpoint,
+    EndpointConfig,
+    NodeBehavior,
+    Secret,
+)
 from kanca.errors import EndpointNotFound, InvalidInput, InvalidSetting, SlugTaken, WorkflowNotFound
 from kanca.storage import endpoints, workflows
 from kanca.storage.ports import Database
@@ -189,3 +197,18 @@ async def test_a_cursor_of_another_list_is_refused(database: Database, cursor: s
 async def test_a_limit_outside_its_range_is_refused(database: Database, limit: int) -> None:
     with pytest.raises(InvalidInput, match="limit"):
         await database.read(endpoints.page, BOX, limit=limit)
+
+
+async def test_what_is_built_in_can_be_changed_but_not_deleted(database: Database) -> None:
+    for webhook_id in (RECEIVE_WEBHOOK_ID, RECEIVE_CONTENT_HASH_WEBHOOK_ID):
+        with pytest.raises(EndpointNotFound):
+            await database.write(endpoints.delete, webhook_id, NOW)
+        paused = await database.write(
+            endpoints.change, BOX, webhook_id, lambda before: replace(before, is_paused=True)
+        )
+        assert paused.is_paused
+
+
+async def test_lists_can_leave_some_out(database: Database) -> None:
+    listed = await database.read(endpoints.page, BOX, without=[RECEIVE_WEBHOOK_ID])
+    assert [endpoint.webhook_id for endpoint in listed.items] == [RECEIVE_CONTENT_HASH_WEBHOOK_ID]

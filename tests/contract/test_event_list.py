@@ -66,6 +66,14 @@ async def test_an_event_is_read_back_with_what_became_of_it(database: Database) 
     assert await database.read(events.get, ids.new()) is None
 
 
+async def test_lists_tell_the_failed_attempts_of_what_has_not_ended_well(database: Database) -> None:
+    well, dead, open_ = await _store(database, *(new_event(id=_at(NOW, n)) for n in range(3)))
+    failed = [an_attempt(event, id=_at(NOW, 10 + n)) for n, event in enumerate((well, dead, open_))]
+    await database.write(_add, [an_outcome(well), an_outcome(dead, status=OutcomeStatus.DEAD)], failed)
+    page = await database.read(event_list.page)
+    assert [each.attempts for each in page.items] == [(failed[2],), (failed[1],), ()]
+
+
 async def test_events_are_listed_newest_first_page_by_page(database: Database) -> None:
     stored = await _store(database, *(new_event(id=_at(NOW, n)) for n in range(7)))
     wanted = [event.id for event in reversed(stored)]

@@ -249,8 +249,7 @@ async def test_of_two_who_drop_at_once_one_does_it(database: PostgresDatabase) -
 async def test_a_look_up_by_id_reads_one_partition(
     database: PostgresDatabase, direct: asyncpg.Connection
 ) -> None:
-    event = new_event()
-    plan = await direct.fetch(f"EXPLAIN SELECT * FROM kanca.events WHERE id = '{event.id}'")
+    plan = await direct.fetch("EXPLAIN SELECT * FROM kanca.events WHERE id = $1", new_event().id)
     assert sum("_p20" in line for (line,) in plan) <= 2
 
 

@@ -18,7 +18,7 @@ from kanca.domain.endpoint import Endpoint, Secret, read_config, show_config
 from kanca.errors import EndpointNotFound, SlugTaken, WorkflowNotFound
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
 from kanca.storage.secret_box import SecretBox
-from kanca.storage.tables import endpoints, workflows
+from kanca.storage.tables import FIRST_ENDPOINT_NUMBER, endpoints, workflows
 from kanca.storage.versions import bump_version
 
 
@@ -68,11 +68,18 @@ def change(
 
 
 def delete(connection: Connection, webhook_id: str, now: datetime) -> None:
-    """Delete an endpoint: it is not found any more, its slug is free, its events stay. Raises EndpointNotFound."""
+    """Delete an endpoint: it is not found any more, its slug is free, its events stay.
+
+    Raises EndpointNotFound, also for one that is built in.
+    """
     bump_version(connection, "endpoints")
     result = connection.execute(
         update(endpoints)
-        .where(endpoints.c.webhook_id == webhook_id, endpoints.c.deleted_at.is_(None))
+        .where(
+            endpoints.c.webhook_id == webhook_id,
+            endpoints.c.deleted_at.is_(None),
+            endpoints.c.number >= FIRST_ENDPOINT_NUMBER,
+        )
         .values(deleted_at=now, updated_at=now, is_active=False)
     )
     if not result.rowcount:

@@ -48,7 +48,7 @@ class EventWithOutcomes:
     status: EventStatus
     outcomes: tuple[Outcome, ...]
     attempts: tuple[Attempt, ...]
-    """Those that failed, the oldest first."""
+    """Those that failed, the oldest first. Lists leave them out for events whose work ended well."""
 
 
 def page(
@@ -79,12 +79,12 @@ def page(
             fitting = [event_id for event_id in fitting if statuses[event_id] is wanted.status]
         scan.saw(fitting, last)
     cursor_of_next = cursor_after(scan.goes_on_before) if scan.goes_on_before else None
-    return Page(_with_outcomes(connection, scan.found), cursor_of_next)
+    return Page(_with_outcomes(connection, scan.found, _UNWELL), cursor_of_next)
 
 
 def get(connection: Connection, event_id: UUID) -> EventWithOutcomes | None:
     """Give one event and what became of it."""
-    return next(iter(_with_outcomes(connection, [event_id])), None)
+    return next(iter(_with_outcomes(connection, [event_id], frozenset(EventStatus))), None)
 
 
 def _bounds(wanted: EventFilter) -> list[ColumnElement[bool]]:
@@ -98,12 +98,18 @@ def _bounds(wanted: EventFilter) -> list[ColumnElement[bool]]:
     return bounds
 
 
-def _with_outcomes(connection: Connection, event_ids: list[UUID]) -> tuple[EventWithOutcomes, ...]:
+_UNWELL = frozenset({EventStatus.PENDING, EventStatus.DEAD})
+
+
+def _with_outcomes(
+    connection: Connection, event_ids: list[UUID], with_attempts: frozenset[EventStatus]
+) -> tuple[EventWithOutcomes, ...]:
     found = read_events(connection, event_ids)
-    ended = outcomes_of(connection, event_ids)
-    failed = attempts_of(connection, event_ids)
+    ended = outcomes_of(connection, found)
+    statuses = {event_id: status_of(outcomes) for event_id, outcomes in ended.items()}
+    failed = attempts_of(connection, [each for each in found if statuses[each] in with_attempts])
     return tuple(
-        EventWithOutcomes(found[event_id], status_of(ended[event_id]), ended[event_id], failed[event_id])
+        EventWithOutcomes(found[event_id], statuses[event_id], ended[event_id], failed.get(event_id, ()))
         for event_id in event_ids
         if event_id in found
     )

@@ -44,10 +44,13 @@ BY_DAY: dict[str, Any] = {"postgresql_partition_by": "RANGE (id)"}
 NEVER_REUSED: dict[str, Any] = {"sqlite_autoincrement": True}
 """A deleted row's number is not given to another row (a fence or a lease would mistake one for the other)."""
 
+FIRST_ENDPOINT_NUMBER = 100
+"""Of those that people create; smaller numbers are built in, and 0 stands for published events."""
+
 endpoints = Table(
     "endpoints",
     metadata,
-    Column("number", Integer, Identity(start=100), primary_key=True),
+    Column("number", Integer, Identity(start=FIRST_ENDPOINT_NUMBER), primary_key=True),
     Column("webhook_id", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),
     Column("slug", Text),
