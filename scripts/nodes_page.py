@@ -7,8 +7,8 @@ from collections.abc import Collection
 from typing import Any
 
 from kanca.workflows.config import CEL_FORMAT, CEL_VALUES_FORMAT, EffectOptions, RetryOptions
+from kanca.workflows.node_type import NodeType
 from kanca.workflows.nodes import BUILT_IN
-from kanca.workflows.registry import NodeType
 
 _INTRODUCTION = """\
 # Node types

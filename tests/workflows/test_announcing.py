@@ -10,8 +10,9 @@ from kanca.storage import node_types
 from kanca.storage.ports import Database
 from kanca.workflows.announcing import AnnouncedNodeTypes, announce, announced_type
 from kanca.workflows.config import Cel, Dynamic, DynamicText
+from kanca.workflows.node_type import ConfigRefused, NodeType
 from kanca.workflows.nodes import BUILT_IN, built_in_registry
-from kanca.workflows.registry import ConfigRefused, NodeRegistry, NodeType
+from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.validation import read_workflow
 
 

@@ -13,7 +13,8 @@ from kanca.domain.retry import RetryPolicy
 from kanca.errors import EgressFailed, EgressRefused
 from kanca.workflows import calling
 from kanca.workflows.calling import CallResult, Failed, Succeeded, call
-from kanca.workflows.registry import NodeRegistry, NodeSettings
+from kanca.workflows.node_type import NodeSettings
+from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.step import StepContext, StepFailed
 from kanca.workflows.validation import PreparedNode
 from kanca.workflows.values import read_json

@@ -9,8 +9,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from kanca.errors import InvalidNodeType
+from kanca.workflows.node_type import ConfigRefused
 from kanca.workflows.nodes import built_in_registry
-from kanca.workflows.registry import ConfigRefused, NodeRegistry
+from kanca.workflows.registry import NodeRegistry
 
 
 class InvoiceConfig(BaseModel):

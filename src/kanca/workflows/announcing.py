@@ -16,7 +16,8 @@ from kanca.storage import node_types
 from kanca.storage.ports import Database
 from kanca.storage.versions import read_versions
 from kanca.workflows.config import CEL_FORMAT, CEL_VALUES_FORMAT, Cel, Dynamic
-from kanca.workflows.registry import NodeRegistry, NodeType
+from kanca.workflows.node_type import NodeType
+from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.step import StepContext
 
 REFRESH = timedelta(milliseconds=500)

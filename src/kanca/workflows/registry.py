@@ -4,124 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeGuard, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict
 
-from kanca.domain.retry import RetryPolicy
 from kanca.domain.workflow import OUT
 from kanca.errors import InvalidNodeType
-from kanca.workflows.config import BAD_EXPRESSION, EffectOptions
-from kanca.workflows.step import StepContext
+from kanca.workflows.node_type import DEFAULT_POLICY, OPTIONS, NodeType, Run
 
 F = TypeVar("F", bound=Callable[..., Any])
-Run = Callable[[StepContext, Any], Any]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 PORT = re.compile(r"[A-Za-z0-9_-]{1,64}")
-DEFAULT_POLICY = RetryPolicy()
 MAX_TIMEOUT = timedelta(hours=1)
-_OPTIONS = frozenset(EffectOptions.model_fields)
-_CODES = {"extra_forbidden": "unknown_key", "missing": "missing_key", BAD_EXPRESSION: BAD_EXPRESSION}
-
-
-class ConfigRefused(ValueError):
-    """A node's config cannot be; ``problems`` are ``(code, message)``."""
-
-    def __init__(self, problems: list[tuple[str, str]]) -> None:
-        self.problems = problems
-        super().__init__("; ".join(message for _, message in problems))
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
-    """A node's config, read."""
-
-    config: Any
-    """What the run function is given: the type's model, or the config as it stands."""
-    policy: RetryPolicy
-    timeout: timedelta | None
-    """For one attempt; None is what the endpoint says."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeType:
-    """What a node can be."""
-
-    name: str
-    title: str
-    description: str
-    run: Run
-    """Called with the step and the config; gives the output, or ``step.leave(port, output)``. Sync or async."""
-    model: type[BaseModel] | None
-    """The config; None takes any object."""
-    ports: tuple[str, ...] = (OUT,)
-    has_effects: bool = True
-    """Nodes without effects only compute: they may run again after a crash, and never by a retry."""
-    is_trigger: bool = False
-    passes_input: bool = False
-    """Its output is its input: it is not stored for its successors."""
-    is_of_an_app: bool = False
-    """Not built in: it is announced to other processes, and given copies, for it may change what it is given."""
-    schema: Mapping[str, Any] | None = None
-    """Of a config whose model only the app has: its JSON Schema, and what finds the problems of a config by it."""
-    check: Callable[[Mapping[str, Any]], list[tuple[str, str]]] | None = None
-    policy: RetryPolicy = DEFAULT_POLICY
-    timeout: timedelta | None = None
-    is_async: bool = field(init=False)
-    """Whether calling ``run`` gives a coroutine."""
-
-    def __post_init__(self) -> None:
-        functions = (self.run, getattr(self.run, "__call__", None))  # noqa: B004 - an object may have an async one
-        object.__setattr__(self, "is_async", any(map(inspect.iscoroutinefunction, functions)))
-
-    def read_config(self, values: Mapping[str, Any]) -> NodeSettings:
-        """The settings in ``values``. Raises ConfigRefused with all that is wrong."""
-        problems: list[tuple[str, str]] = []
-        options, own = EffectOptions(), dict(values)
-        if self.has_effects:
-            shared = {key: own.pop(key) for key in _OPTIONS & own.keys()}
-            options = _validated(EffectOptions, shared, problems) or options
-        if self.check is not None:
-            problems += self.check(own)
-        config = own if self.model is None else _validated(self.model, own, problems)
-        if problems:
-            raise ConfigRefused(problems)
-        return NodeSettings(
-            config,
-            options.retry.policy() if options.retry else self.policy,
-            timedelta(seconds=options.timeout) if options.timeout else self.timeout,
-        )
-
-    def config_schema(self) -> dict[str, Any]:
-        """The JSON Schema of its config."""
-        if self.schema is not None:
-            return dict(self.schema)
-        schema: dict[str, Any] = {"type": "object"} if self.model is None else self.model.model_json_schema()
-        if not self.has_effects:
-            return schema
-        options = EffectOptions.model_json_schema()
-        for part in ("properties", "$defs"):
-            merged = schema.get(part, {}) | options.get(part, {})
-            if merged:
-                schema[part] = merged
-        return schema
-
-    def describe(self) -> dict[str, Any]:
-        """The node type as ``GET /api/node-types`` shows it."""
-        return {
-            "name": self.name,
-            "title": self.title,
-            "description": self.description,
-            "ports": list(self.ports),
-            "is_trigger": self.is_trigger,
-            "has_effects": self.has_effects,
-            "config_schema": self.config_schema(),
-        }
 
 
 class NodeRegistry:
@@ -198,14 +96,6 @@ class NodeRegistry:
         return register
 
 
-def _validated(model: type[BaseModel], values: Mapping[str, Any], problems: list[tuple[str, str]]) -> Any:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problems.extend(map(_problem, error.errors(include_url=False, include_input=False)))
-        return None
-
-
 def _strict_about_keys(model: type[BaseModel] | None) -> type[BaseModel] | None:
     """The model, refusing unknown keys unless it says itself what becomes of them."""
     if not _is_model(model) or model.model_config.get("extra") is not None:
@@ -217,13 +107,6 @@ def _strict_about_keys(model: type[BaseModel] | None) -> type[BaseModel] | None:
 
 def _is_model(value: object) -> TypeGuard[type[BaseModel]]:
     return inspect.isclass(value) and issubclass(value, BaseModel)
-
-
-def _problem(error: ErrorDetails) -> tuple[str, str]:
-    place = ".".join(str(part) for part in error["loc"])
-    message = "there is no such key" if error["type"] == "extra_forbidden" else error["msg"]
-    message = message.removeprefix("Value error, ")
-    return _CODES.get(error["type"], "bad_config"), f"{place}: {message}" if place else message
 
 
 def _check(node_type: NodeType) -> None:
@@ -238,7 +121,7 @@ def _check(node_type: NodeType) -> None:
         raise InvalidNodeType(f"{name}: a port is named with letters, digits, '_' and '-'")
     if node_type.model is not None and not _is_model(node_type.model):
         raise InvalidNodeType(f"{name}: config= must be a Pydantic model")
-    if node_type.model is not None and node_type.has_effects and _OPTIONS & set(node_type.model.model_fields):
+    if node_type.model is not None and node_type.has_effects and OPTIONS & set(node_type.model.model_fields):
         raise InvalidNodeType(
             f"{name}: 'timeout' and 'retry' are read by Kanca and cannot be fields of config="
         )

@@ -19,9 +19,10 @@ from kanca.domain.workflow import Definition, Edge, InvalidDefinition, Node, Pro
 from kanca.errors import InvalidWorkflow
 from kanca.workflows.config import expressions_in
 from kanca.workflows.graph import Graph
+from kanca.workflows.node_type import ConfigRefused, NodeSettings, NodeType
 from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER
 from kanca.workflows.nodes.webhook_trigger import START_NODE
-from kanca.workflows.registry import ConfigRefused, NodeRegistry, NodeSettings, NodeType
+from kanca.workflows.registry import NodeRegistry
 
 MAX_MESSAGE_PROBLEMS = 3
 """Problems that the error's sentence tells; its facts have them all."""

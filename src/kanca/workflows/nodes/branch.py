@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kanca.workflows.config import Cel, NodeConfig
-from kanca.workflows.registry import NodeType
+from kanca.workflows.node_type import NodeType
 from kanca.workflows.step import Left, StepContext
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from kanca.egress import EgressResponse
 from kanca.workflows.config import Dynamic, DynamicText, NodeConfig, Scope
-from kanca.workflows.registry import NodeType
+from kanca.workflows.node_type import NodeType
 from kanca.workflows.step import StepContext, StepFailed
 from kanca.workflows.values import NotJson, read_json, write_json
 

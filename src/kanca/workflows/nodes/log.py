@@ -8,7 +8,7 @@ import structlog
 from pydantic import Field
 
 from kanca.workflows.config import Dynamic, DynamicText, NodeConfig
-from kanca.workflows.registry import NodeType
+from kanca.workflows.node_type import NodeType
 from kanca.workflows.step import StepContext
 
 MAX_MESSAGE_LENGTH = 10_000

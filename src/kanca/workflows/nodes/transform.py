@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from kanca.workflows.config import Dynamic, NodeConfig
-from kanca.workflows.registry import NodeType
+from kanca.workflows.node_type import NodeType
 from kanca.workflows.step import StepContext
 
 

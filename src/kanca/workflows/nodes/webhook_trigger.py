@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from kanca.workflows.config import NodeConfig
-from kanca.workflows.registry import NodeType
+from kanca.workflows.node_type import NodeType
 from kanca.workflows.step import StepContext
 
 NAME = "WebhookTrigger"
