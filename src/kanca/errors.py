@@ -17,6 +17,7 @@
     │   ├── EndpointNotFound
     │   ├── EventNotFound
     │   ├── WorkflowNotFound
+    │   ├── ProviderNotFound
     │   ├── RunNotFound
     │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
@@ -181,6 +182,12 @@ class WorkflowNotFound(NotFound):
     """There is no such workflow, or no such version of it."""
 
     code = "workflow_not_found"
+
+
+class ProviderNotFound(NotFound):
+    """There is no such provider in the catalogue."""
+
+    code = "provider_not_found"
 
 
 class RunNotFound(NotFound):

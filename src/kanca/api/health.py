@@ -63,7 +63,7 @@ class Report:
         if not self.workers:
             found.append("No worker is running: what is accepted waits.")
         if self.unserved_handlers and self.workers:
-            found.append(f"{self.unserved_handlers} handlers have no running worker: their events wait.")
+            found.append(f"Handlers that no running worker has: {self.unserved_handlers}. Their events wait.")
         return found
 
     @property
@@ -78,6 +78,7 @@ class HealthCheck:
     """Looks, and remembers for a second: health is public, and asking costs queries."""
 
     def __init__(self, services: Services) -> None:
+        self.patience = PATIENCE
         self._services = services
         self._lock = asyncio.Lock()
         self._report: Report | None = None
@@ -94,7 +95,7 @@ class HealthCheck:
 
     async def _look(self, now: datetime) -> Report:
         try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
+            async with asyncio.timeout(self.patience.total_seconds()):
                 letters, running, unserved = await self._services.database.read(_counted)
                 size = await self._queue_size()
                 await self._look_for_warnings(now)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
-from kanca.errors import NotFound, UnknownProvider
+from kanca.errors import ProviderNotFound, UnknownProvider
 from kanca.providers import ProviderSpec, get_provider, provider_names
 
 router = resource("Providers", "/api/providers")
@@ -72,14 +72,14 @@ async def list_all() -> ProviderList:
     "/{name}",
     summary="Read a provider",
     operation_id="get_provider",
-    responses=refused_with(NotFound),
+    responses=refused_with(ProviderNotFound),
 )
 async def get(name: Annotated[str, Path(max_length=64)]) -> ProviderDetails:
     """Say all that is known of a provider."""
     try:
         spec = get_provider(name)
     except UnknownProvider as error:
-        raise NotFound(error.detail) from None
+        raise ProviderNotFound(error.detail) from None
     return ProviderDetails(**_summary(spec), spec=msgspec.to_builtins(spec))
 
 

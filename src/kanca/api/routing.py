@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -93,14 +93,17 @@ def resource(tag: str, prefix: str = "") -> APIRouter:
 
 
 def _is_deeper(document: object, levels: int) -> bool:
-    level = [document]
-    for _ in range(levels + 1):
+    level = _containers([document])
+    for _ in range(levels):
         level = [
             child
             for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
+            for child in _containers(parent.values() if isinstance(parent, dict) else parent)
         ]
         if not level:
             return False
     return True
+
+
+def _containers(values: Iterable[object]) -> list[dict[str, object] | list[object]]:
+    return [value for value in values if isinstance(value, dict | list)]
