@@ -76,7 +76,7 @@ class KancaProcess:
         """Kill supervisor, gateways and workers at once with SIGKILL; return when they are gone."""
         process = self._take()
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(LIMIT_S)
+        _wait(process)
 
     def stop(self) -> int:
         """Ask the server to stop; gives its exit code."""
@@ -155,7 +155,13 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """End whatever is left of a server."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    _wait(process)
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
     process.wait(LIMIT_S)
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 class Client:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.acceptance.processes import Client, KancaProcess, eventually
+from tests.acceptance.processes import Client, eventually
 
-LIMIT_KB = 8
-BODY_TIMEOUT_S = 1
+LIMIT_KB = 700
 
 
 class Wire:
@@ -36,7 +34,8 @@ class Wire:
         finish: bool = True,
     ) -> tuple[int, dict[str, str], Any]:
         """Status, headers and parsed body of the answer. ``length`` None sends no Content-Length."""
-        assert self._address.hostname and self._address.port
+        assert self._address.hostname
+        assert self._address.port
         reader, writer = await asyncio.open_connection(self._address.hostname, self._address.port)
         lines = [
             f"{method} {path or self._address.path} HTTP/1.1",
@@ -70,19 +69,6 @@ async def _answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], An
     return int(head[0].split()[1]), headers, json.loads(body) if body else None
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
-async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[KancaProcess]:
-    environ = {"KANCA_BODY_TIMEOUT_SECONDS": str(BODY_TIMEOUT_S)}
-    with KancaProcess(request.getfixturevalue(request.param), tmp_path, environ=environ) as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: KancaProcess) -> AsyncIterator[Client]:
-    async with Client(server) as client:
-        yield client
-
-
 @pytest.fixture
 async def wire(client: Client) -> Wire:
     url, token = await client.endpoint(config={"max_payload_size": LIMIT_KB, "rate_limit_per_minute": 0})
@@ -102,15 +88,14 @@ async def test_everything_that_is_no_event_is_refused_with_a_code(wire: Wire, cl
         (b'{"event_type": "a\\u0000b", "data": {}}', 400, "invalid_event_type"),
         (b'{"event_type": "a.b", "event_id": "x\\u0000", "data": {}}', 400, "invalid_event_id"),
         (b'{"event_type": "%s", "data": {}}' % (b"x" * 300), 400, "invalid_event_type"),
-        (b'{"a":' * 1500 + b"1" + b"}" * 1500, 400, "nested_too_deeply"),
-        (NESTED, 413, "payload_too_large"),
+        (NESTED, 400, "nested_too_deeply"),
     ]
     for body, status, code in cases:
         answered, headers, problem = await wire.send(body)
         assert (answered, problem["code"]) == (status, code), body[:60]
         assert headers["content-type"] == "application/problem+json"
         assert problem.keys() >= {"type", "title", "status", "detail", "code"}
-    assert await client.events() == []
+    assert await client.events(webhook_id=wire.webhook_id) == []
 
 
 async def test_odd_json_is_kept_byte_for_byte(wire: Wire, client: Client) -> None:
@@ -135,7 +120,7 @@ async def test_odd_json_is_kept_byte_for_byte(wire: Wire, client: Client) -> Non
                 assert await kept.read() == body
             shown = await client.ask("GET", f"/api/events/{event_id}")
             assert shown["id"] == event_id
-    kept_types = {event["event_type"] for event in await client.events()}
+    kept_types = {event["event_type"] for event in await client.events(webhook_id=wire.webhook_id)}
     assert kept_types >= {"odd.nul", "odd.surrogate", "odd.twice", "odd.big"}
 
 
@@ -154,7 +139,8 @@ async def test_a_body_over_the_limit_is_refused_however_it_comes(wire: Wire) -> 
     large = b'{"event_type": "a.b", "data": {"x": "' + b"x" * (LIMIT_KB * 1024) + b'"}}'
     assert (await wire.send(large))[0] == 413
     chunked = (
-        b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (large[:5000], large[5000:])) + b"0\r\n\r\n"
+        b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (large[:50_000], large[50_000:]))
+        + b"0\r\n\r\n"
     )
     assert (await wire.send(chunked, "Transfer-Encoding: chunked", length=None))[0] == 413
     status, _, problem = await wire.send(b"{", length=50_000_000, finish=False)
@@ -192,7 +178,7 @@ async def test_values_that_cannot_be_stored_fail_alone(wire: Wire, client: Clien
     sends = [wire.send((bad if n % 5 == 0 else good) % n) for n in range(100)]
     answers = await asyncio.gather(*sends)
     assert [status for status, *_ in answers] == [400 if n % 5 == 0 else 200 for n in range(100)]
-    assert len(await client.events(event_type="good.one")) == 80
+    assert len(await client.events(webhook_id=wire.webhook_id)) == 80
 
 
 async def test_the_same_goes_for_header_values_that_no_text_column_takes(wire: Wire) -> None:

@@ -15,7 +15,7 @@ COPIES = 50
 
 
 @pytest.fixture(params=["sqlite", "two gateways on postgresql"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> KancaProcess:
+def doubled(request: pytest.FixtureRequest, tmp_path: Path) -> KancaProcess:
     if request.param == "sqlite":
         return KancaProcess(request.getfixturevalue("sqlite_url"), tmp_path, "--workers", "2")
     return KancaProcess(
@@ -23,9 +23,9 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> KancaProcess:
     )
 
 
-async def test_fifty_copies_of_one_delivery_are_one_event_and_one_execution(server: KancaProcess) -> None:
-    with server:
-        async with Client(server) as client:
+async def test_fifty_copies_of_one_delivery_are_one_event_and_one_execution(doubled: KancaProcess) -> None:
+    with doubled:
+        async with Client(doubled) as client:
             url, token = await client.endpoint(config={"rate_limit_per_minute": 0})
             body = json.dumps({"event_type": "copy.made", "event_id": "the-one", "data": {}})
             headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
@@ -43,8 +43,8 @@ async def test_fifty_copies_of_one_delivery_are_one_event_and_one_execution(serv
             assert len({event_id for _, event_id in answers}) == 1
 
             async def ended() -> bool:
-                return (await client.ask("GET", f"/api/events/{answers[0][1]}"))["status"] == "succeeded"
+                return str((await client.ask("GET", f"/api/events/{answers[0][1]}"))["status"]) == "succeeded"
 
             await eventually(ended, "the work has ended")
             assert len(await client.events(event_type="copy.made")) == 1
-            assert [source for _, _, source in server.calls()] == ["the-one"]
+            assert [source for _, _, source in doubled.calls()] == ["the-one"]

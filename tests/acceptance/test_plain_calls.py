@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.acceptance.processes import Client, KancaProcess, eventually
-
-
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
-async def client(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Client]:
-    with KancaProcess(request.getfixturevalue(request.param), tmp_path) as server:
-        async with Client(server) as client:
-            yield client
+from tests.acceptance.processes import Client, eventually
 
 
 async def test_an_endpoint_for_a_workflow_is_created_called_and_read(client: Client) -> None:

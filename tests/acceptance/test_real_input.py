@@ -6,12 +6,10 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
 import standardwebhooks
 import stripe
 
@@ -45,18 +43,6 @@ console.log(JSON.stringify(signed));
 """
 
 
-@pytest.fixture(params=["sqlite_url", "postgres_url"])
-async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[KancaProcess]:
-    with KancaProcess(request.getfixturevalue(request.param), tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: KancaProcess) -> AsyncIterator[Client]:
-    async with Client(server) as client:
-        yield client
-
-
 async def _traced_workflow(client: Client) -> None:
     await client.ask("POST", "/api/workflows", WORKFLOW)
     await client.ask("POST", "/api/workflows/traced/publish")
@@ -82,13 +68,13 @@ async def _work_ended(client: Client, event_id: str) -> dict[str, Any]:
 async def _a_changed_byte_leaves_a_rejection_only(
     client: Client, url: str, body: bytes, headers: Mapping[str, str]
 ) -> None:
-    """Send the delivery with one byte changed under another delivery id's worth of luck: 401, and no event."""
+    """Send the delivery with one byte changed: 401, no event, and a rejection that says why."""
     changed = body.replace(b'"', b"'", 1) if body.count(b'"') % 2 else body[:-2] + b" " + body[-1:]
-    before = len(await client.events())
+    webhook_id = url.rpartition("/")[2]
+    before = len(await client.events(webhook_id=webhook_id))
     status, problem = await _post(client, url, changed, headers)
     assert (status, problem["status"]) == (401, 401)
-    assert len(await client.events()) == before
-    webhook_id = url.rpartition("/")[2]
+    assert len(await client.events(webhook_id=webhook_id)) == before
 
     async def listed() -> Any:
         return (await client.ask("GET", f"/api/webhooks/{webhook_id}/rejections"))["items"]
@@ -122,8 +108,9 @@ async def test_a_stripe_delivery_reaches_a_handler_and_a_workflow(
         "charge.succeeded",
         "evt_1Real",
     )
-    kinds = sorted(kind for _, kind, _ in server.calls())
-    assert kinds == ["charge.succeeded", "node"]
+    calls = [(kind, source) for _, kind, source in server.calls()]
+    assert calls.count(("charge.succeeded", "evt_1Real")) == 1
+    assert calls.count(("node", "mark")) == 1
     status, answer = await _post(client, url, body, headers)
     assert (status, answer["status"], answer["event_id"]) == (200, "duplicate", event["id"])
     await _a_changed_byte_leaves_a_rejection_only(client, url, body, headers)
@@ -145,7 +132,7 @@ async def test_a_standardwebhooks_delivery_reaches_a_handler(client: Client, ser
     assert (status, answer["status"]) == (200, "accepted")
     event = await _work_ended(client, answer["event_id"])
     assert (event["status"], event["source_event_id"]) == ("succeeded", message_id)
-    assert [kind for _, kind, _ in server.calls()] == ["contact.created"]
+    assert [kind for _, kind, source in server.calls() if source == message_id] == ["contact.created"]
     await _a_changed_byte_leaves_a_rejection_only(client, url, body, headers)
 
 
@@ -171,4 +158,4 @@ async def test_real_github_payloads_signed_by_octokit_reach_handlers(
         assert event["event_type"].split(".")[0] == one["name"]
         assert event["payload"] == json.loads(body)
         await _a_changed_byte_leaves_a_rejection_only(client, url, body, headers)
-    assert len(server.calls()) == len(names)
+    assert len([kind for _, kind, _ in server.calls() if kind.split(".")[0] in names]) == len(names)
