@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from kanca.domain.event import StoredEvent
 from kanca.storage.claimed_work import (
@@ -18,7 +18,7 @@ from kanca.storage.claimed_work import (
     read_handlers,
 )
 from kanca.storage.ports import Database
-from kanca.storage.tables import endpoints, handlers, workflows
+from kanca.storage.tables import endpoints, workflows
 from kanca.storage.versions import bump_version, read_versions
 from tests.factories import new_event
 
@@ -47,10 +47,6 @@ def _add_workflow(connection: Connection, identifier: str, number: int, publishe
     connection.execute(
         insert(workflows).values(id=identifier, number=number, published_version=published, **row)
     )
-
-
-def _retired(connection: Connection) -> list[str]:
-    return list(connection.scalars(select(handlers.c.name).where(handlers.c.retired_at.is_not(None))))
 
 
 async def test_events_are_read_as_they_were_stored(database: Database) -> None:
@@ -103,8 +99,8 @@ async def test_announced_handlers_are_known_by_their_numbers(database: Database)
     numbers = await database.write(announce_handlers, "shop", {"a": "{1}", "b": "{2}"})
     assert set(numbers) == {"a", "b"}
     assert await database.read(read_handlers) == [
-        HandlerRow(numbers["a"], "a", "{1}"),
-        HandlerRow(numbers["b"], "b", "{2}"),
+        HandlerRow(numbers["a"], "a", "{1}", False),
+        HandlerRow(numbers["b"], "b", "{2}", False),
     ]
 
 
@@ -112,17 +108,20 @@ async def test_a_handler_keeps_its_number(database: Database) -> None:
     first = await database.write(announce_handlers, "shop", {"a": "{1}"})
     changed = await database.write(announce_handlers, "shop", {"a": "{2}", "b": "{}"})
     assert changed["a"] == first["a"]
-    assert HandlerRow(first["a"], "a", "{2}") in await database.read(read_handlers)
+    assert HandlerRow(first["a"], "a", "{2}", False) in await database.read(read_handlers)
 
 
 async def test_what_an_app_no_longer_has_is_retired_until_it_comes_back(database: Database) -> None:
     first = await database.write(announce_handlers, "shop", {"a": "{}", "b": "{}"})
     await database.write(announce_handlers, "blog", {"c": "{}"})
     await database.write(announce_handlers, "shop", {"b": "{}"})
-    assert await database.read(_retired) == ["a"]
-    assert {row.name for row in await database.read(read_handlers)} == {"b", "c"}
+    assert {row.name: row.is_retired for row in await database.read(read_handlers)} == {
+        "a": True,
+        "b": False,
+        "c": False,
+    }
     assert await database.write(announce_handlers, "shop", {"a": "{}", "b": "{}"}) == first
-    assert await database.read(_retired) == []
+    assert not any(row.is_retired for row in await database.read(read_handlers))
 
 
 async def test_an_app_without_handlers_announces_none(database: Database) -> None:

@@ -10,6 +10,9 @@ A task's life:
 
 ``fence`` grows by one with every claim and is never reset. Whoever finishes a task names the fence it was claimed with;
 a worker that lost its lease names an old one, and nothing it says is written.
+
+Nothing here is ever changed once it is made. What is made for every single event is not declared ``frozen`` all the
+same: making a frozen one takes four times as long, which came to a fifth of a worker's time.
 """
 
 from __future__ import annotations
@@ -78,7 +81,7 @@ class NewTask:
         return TaskState.READY if self.due_at is None else TaskState.SCHEDULED
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Task:
     """A claimed task."""
 
@@ -145,7 +148,7 @@ class Keep:
 Disposition = Done | Retry | Dead | HandBack | Park | Keep
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Becomes:
     """The task is about something more definite from now on: a dispatch with one target becomes the work itself."""
 
@@ -158,7 +161,7 @@ class Becomes:
 # What is recorded in the same transaction ---------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """How one piece of an event's work ended, with its last attempt. One row per ``(event, work)``."""
 
@@ -252,7 +255,7 @@ class Step:
     finished_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Records:
     """Rows that are written in the transaction that ends, retries or checkpoints a task."""
 
@@ -264,7 +267,7 @@ class Records:
     tasks: tuple[NewTask, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Completion:
     """What a worker says of a claimed task. Written whole, or, when the fence is old, not at all."""
 

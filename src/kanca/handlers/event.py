@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Generic, TypeVar
 
+import msgspec
+
 T = TypeVar("T")
+
+
+Pairs = Iterable[tuple[str, str]]
 
 
 class Headers(Mapping[str, str]):
@@ -15,8 +19,8 @@ class Headers(Mapping[str, str]):
 
     __slots__ = ("_pairs", "_values")
 
-    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
-        """Keep ``pairs`` of name and value as they came."""
+    def __init__(self, pairs: Pairs | Callable[[], Pairs] = ()) -> None:
+        """Keep ``pairs`` of name and value as they came, or what gives them when somebody looks at a header."""
         self._pairs = pairs
         self._values: dict[str, str] | None = None
 
@@ -24,7 +28,7 @@ class Headers(Mapping[str, str]):
         # Most handlers never look at a header, so the mapping is made when the first one does.
         if self._values is None:
             values: dict[str, str] = {}
-            for name, value in self._pairs:
+            for name, value in self._pairs() if callable(self._pairs) else self._pairs:
                 key = name.lower()
                 values[key] = f"{values[key]}, {value}" if key in values else value
             self._values = values
@@ -46,8 +50,7 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._read()!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[T]):
+class Event(msgspec.Struct, Generic[T], frozen=True):
     """One event, for one attempt of one handler."""
 
     id: str

@@ -6,15 +6,14 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 from pydantic_core import to_jsonable_python
 
-from kanca.handlers.causes import cause, cause_of
 from kanca.domain.decisions import Discard, Retry
+from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.event import Event
 from kanca.handlers.payloads import PayloadInvalid
 from kanca.handlers.registry import Handler
@@ -24,8 +23,7 @@ MAX_RESULT_BYTES = 1 << 20
 MAX_ASKED_DELAY = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True)
-class Succeeded:
+class Succeeded(msgspec.Struct, frozen=True):
     """It returned."""
 
     result: bytes | None
@@ -34,15 +32,13 @@ class Succeeded:
     """``result_not_json`` or ``result_too_large``: the work is done and is not done again, but its result is lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
+class Discarded(msgspec.Struct, frozen=True):
     """It said that there is nothing to do."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """The attempt failed."""
 
     code: str

@@ -43,6 +43,8 @@ class HandlerRow(NamedTuple):
     name: str
     spec: str
     """JSON."""
+    is_retired: bool
+    """No app has it any more; it may have unfinished work."""
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
@@ -77,7 +79,9 @@ _ENDPOINTS = (
     .outerjoin_from(endpoints, workflows, workflows.c.id == endpoints.c.workflow_id)
     .where(endpoints.c.number.in_(_IDS))
 )
-_HANDLERS = select(handlers.c.number, handlers.c.name, handlers.c.spec).where(handlers.c.retired_at.is_(None))
+_HANDLERS = select(
+    handlers.c.number, handlers.c.name, handlers.c.spec, handlers.c.retired_at.is_not(None)
+).order_by(handlers.c.number)
 
 
 def read_events(connection: Connection, ids: Collection[UUID]) -> dict[UUID, StoredEvent]:
@@ -96,8 +100,9 @@ def read_endpoints(connection: Connection, numbers: Collection[int]) -> list[End
 
 
 def read_handlers(connection: Connection) -> list[HandlerRow]:
-    """All handlers that are announced and not retired."""
-    return [HandlerRow(*row) for row in connection.execute(_HANDLERS.order_by(handlers.c.number))]
+    """All handlers that were ever announced."""
+    rows: Iterable[Any] = connection.execute(_HANDLERS)
+    return [HandlerRow(*row) for row in rows]
 
 
 def announce_handlers(connection: Connection, app: str, specs: Mapping[str, str]) -> dict[str, int]:

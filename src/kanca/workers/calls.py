@@ -46,9 +46,9 @@ class Calls:
     threads: SyncThreads
     stuck_after: timedelta
 
-    def work(self, task: Task, event: StoredEvent, handler: Handler, number: int) -> Work:
-        """The piece of work that ``task`` is: its dispatch or its own. ``number`` is the handler's."""
-        name = work_of(handler.name)
+    def work(self, task: Task, event: StoredEvent, handler_name: str, number: int) -> Work:
+        """The piece of work that a call is, under a task of its own or its event's dispatch."""
+        name = work_of(handler_name)
         about, works = Becomes(TaskKind.CALL, event.id, number, task.detail), None
         if task.kind is TaskKind.DISPATCH:
             about, works = Becomes(TaskKind.CALL, event.id, number, ONLY_WORK), 1

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Container
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from kanca.domain.event import StoredEvent
 from kanca.handlers.matching import decode_spec
-from kanca.storage.claimed_work import EndpointRow, read_endpoints, read_events, read_handlers
+from kanca.storage.claimed_work import EndpointRow, HandlerRow, read_endpoints, read_handlers
 from kanca.storage.ports import Database
-from kanca.storage.versions import read_versions
 from kanca.workers.targets import (
     DEFAULT_TIMEOUT,
     PUBLISHED,
@@ -36,31 +35,41 @@ class Catalogue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._versions: dict[str, int] | None = None
+        self._versions: Mapping[str, int] | None = None
         self._senders: dict[int, Sender] = {}
         self._targets: dict[tuple[Any, ...], Targets] = {}
         self.handlers: tuple[KnownHandler, ...] = ()
-        """All announced handlers, as of the last reading."""
+        """All handlers that some app has, as of the last reading."""
+        self.handler_names: dict[int, str] = {}
+        """By number: also those that no app has any more."""
 
-    async def read(self, events: Collection[UUID]) -> dict[UUID, StoredEvent]:
+    async def read(self, ids: Collection[UUID], endpoints: Collection[int] = ()) -> dict[UUID, StoredEvent]:
         """The events that are there. Everything else here is then at least as fresh. One reading at a time.
 
-        Raises DatabaseUnavailable.
+        ``endpoints``: numbers of others that are needed. Raises DatabaseUnavailable.
         """
-        reading = await self._database.read(_read, events, self._versions, self._senders.keys())
-        if reading.handlers is not None:
-            self._versions = reading.versions
-            self.handlers = reading.handlers
-            self._targets.clear()
-            self._senders.clear()
-        elif len(self._senders) > MOST_SENDERS:
-            self._senders = {
-                number: self._senders[number]
-                for number in {event.endpoint for event in reading.events.values()}
-                if number in self._senders
-            }
-        self._senders |= reading.senders
-        return reading.events
+        versions, events = await self._database.queue.read_claimed(ids)
+        needed = {event.endpoint for event in events.values()}.union(endpoints) - {PUBLISHED}
+        is_fresh = versions == self._versions
+        missing = needed - self._senders.keys() if is_fresh else needed
+        if missing or not is_fresh:
+            handlers, senders = await self._database.read(_read, missing, is_fresh)
+            if handlers is not None:
+                self._forget(handlers)
+                self._versions = versions
+            elif len(self._senders) > MOST_SENDERS:
+                self._senders = {number: self._senders[number] for number in needed - missing}
+            self._senders |= senders
+        return events
+
+    def _forget(self, handlers: Sequence[HandlerRow]) -> None:
+        """Forget all but these."""
+        self.handlers = tuple(
+            KnownHandler(row.number, decode_spec(row.spec)) for row in handlers if not row.is_retired
+        )
+        self.handler_names = {row.number: row.name for row in handlers}
+        self._senders = {}
+        self._targets = {}
 
     def sender_of(self, event: StoredEvent) -> Sender | None:
         """The endpoint of an event of the last reading; None for published events."""
@@ -79,30 +88,11 @@ class Catalogue:
         return targets
 
 
-class _Reading(NamedTuple):
-    events: dict[UUID, StoredEvent]
-    versions: dict[str, int]
-    handlers: tuple[KnownHandler, ...] | None
-    """Only when something changed: then all that was known before is old."""
-    senders: dict[int, Sender]
-    """Those that were not known."""
-
-
 def _read(
-    connection: Connection,
-    ids: Collection[UUID],
-    known_versions: dict[str, int] | None,
-    known: Container[int],
-) -> _Reading:
-    versions = read_versions(connection)
-    events = read_events(connection, ids)
-    handlers = None
-    if versions != known_versions:
-        known = ()
-        handlers = tuple(KnownHandler(row.number, decode_spec(row.spec)) for row in read_handlers(connection))
-    missing = {event.endpoint for event in events.values() if event.endpoint not in known} - {PUBLISHED}
-    senders = {row.number: _sender(row) for row in read_endpoints(connection, missing)} if missing else {}
-    return _Reading(events, versions, handlers, senders)
+    connection: Connection, endpoints: Collection[int], is_fresh: bool
+) -> tuple[list[HandlerRow] | None, dict[int, Sender]]:
+    rows = read_endpoints(connection, endpoints) if endpoints else []
+    return None if is_fresh else read_handlers(connection), {row.number: _sender(row) for row in rows}
 
 
 def _sender(row: EndpointRow) -> Sender:

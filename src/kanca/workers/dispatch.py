@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from kanca.domain.event import StoredEvent, data_of
 from kanca.domain.ids import CALL, derived_id, show_id
 from kanca.domain.status import OutcomeStatus
@@ -45,8 +47,7 @@ Plan = Completion | KnownHandler | KnownWorkflow | Several
 """What follows: it is over, this is the only target and it is done at once, or each target gets a task."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(msgspec.Struct, frozen=True):
     """One event on its way to its targets."""
 
     task: Task
@@ -61,14 +62,15 @@ class Dispatch:
         """Say what follows."""
         if self.sender is not None and self.sender.is_paused:
             return Completion(self.task, Park())
-        if self._needs_another_app():
+        if self.targets.ordered_by_function and not self.targets.ordered_by_function <= self.own.keys():
+            # Workers that know of such a handler claim no dispatches; this one has learnt of it since it claimed.
             return Completion(self.task, HandBack())
         workflow = self.targets.workflow
         match self.targets.works:
             case 0:
-                return self._nothing(NO_TARGET)
+                return self.nothing(NO_TARGET)
             case 1 if workflow is not None:
-                return workflow if workflow.is_published else self._nothing(WORKFLOW_UNPUBLISHED)
+                return workflow if workflow.is_published else self.nothing(WORKFLOW_UNPUBLISHED)
             case 1 if self._can_be_done_here(self.targets.handlers[0]):
                 return self.targets.handlers[0]
         return Several()
@@ -101,19 +103,11 @@ class Dispatch:
         )
         return Completion(self.task, Done(), records)
 
-    def _needs_another_app(self) -> bool:
-        """Whether an order key comes from a function that is not here.
-
-        Workers that know of such a handler claim no dispatches; this one has learnt of it since it claimed.
-        """
-        return any(
-            known.spec.order == "function" and known.number not in self.own for known in self.targets.handlers
-        )
-
     def _can_be_done_here(self, known: KnownHandler) -> bool:
         return known.number in self.own and known.spec.order is None
 
-    def _nothing(self, reason: str) -> Completion:
+    def nothing(self, reason: str) -> Completion:
+        """Nobody does anything for the event."""
         outcome = self._outcome(DISPATCH_WORK, OutcomeStatus.SKIPPED, reason=reason, works=0)
         return Completion(self.task, Done(), Records(outcomes=(outcome,)))
 

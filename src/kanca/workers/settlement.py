@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from kanca.domain.event import StoredEvent
 from kanca.domain.retry import GiveUp, RetryPolicy, after_failure
-from kanca.domain.status import OutcomeStatus
+from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import (
     Attempt,
     Becomes,
@@ -20,6 +22,7 @@ from kanca.domain.task import (
     Outcome,
     Records,
     Retry,
+    RunChange,
     Task,
 )
 from kanca.handlers.causes import as_json
@@ -30,8 +33,7 @@ DISPATCH_WORK = "dispatch"
 DEFAULT_TENANT = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """One attempt of one piece of work, done under a claimed task."""
 
     task: Task
@@ -45,6 +47,8 @@ class Work:
     works: int | None
     """How many pieces of work the event has, where this piece has to say it."""
     started_at: datetime
+    run: RunChange | None = None
+    """Of a workflow: the run as it is stored."""
 
     @property
     def attempt_number(self) -> int:
@@ -99,7 +103,10 @@ class Settling:
     ) -> Completion:
         letter = _dead_letter(work, failed, self.new_id(), failed_at)
         outcomes = _outcome(work, OutcomeStatus.DEAD, failed_at, reason=failed.code, ref=letter.id)
-        records = Records(outcomes=outcomes, attempts=attempts, dead_letters=(letter,))
+        runs: tuple[RunChange, ...] = ()
+        if work.run is not None:
+            runs = (replace(work.run, status=RunStatus.FAILED, finished_at=failed_at, error=failed.cause),)
+        records = Records(outcomes=outcomes, attempts=attempts, dead_letters=(letter,), runs=runs)
         return Completion(work.task, Dead(), records)
 
 

@@ -64,6 +64,8 @@ class Targets:
     handlers: tuple[KnownHandler, ...] = ()
     workflow: KnownWorkflow | None = None
     """The endpoint's. Its piece of work is skipped when it is not published."""
+    ordered_by_function: frozenset[int] = frozenset()
+    """The numbers of those handlers whose order key only their own app can tell."""
 
     @property
     def works(self) -> int:
@@ -71,28 +73,38 @@ class Targets:
         return len(self.handlers) + (self.workflow is not None)
 
 
-class RequestRecord(msgspec.Struct, frozen=True):
-    """What a worker reads of ``StoredEvent.request``."""
-
-    headers: tuple[tuple[str, str], ...] = ()
+class _Proof(msgspec.Struct, frozen=True):
     authenticated: bool = True
 
 
-_read_request = msgspec.json.Decoder(RequestRecord).decode
+class _Sent(msgspec.Struct, frozen=True):
+    headers: tuple[tuple[str, str], ...] = ()
 
 
-def request_of(event: StoredEvent) -> RequestRecord:
-    """How the event came."""
+_read_proof = msgspec.json.Decoder(_Proof).decode
+_read_sent = msgspec.json.Decoder(_Sent).decode
+
+
+def is_authenticated(event: StoredEvent) -> bool:
+    """Whether it is proven who sent the event."""
+    if event.endpoint == PUBLISHED:
+        return True
     try:
-        return _read_request(event.request)
+        return _read_proof(event.request).authenticated
     except (msgspec.MsgspecError, UnicodeError):
-        # Nothing that cannot be read proves who sent the event.
-        return RequestRecord(authenticated=False)
+        return False
 
 
 def headers_of(event: StoredEvent) -> Headers:
     """The headers the event came with."""
-    return Headers(request_of(event).headers)
+    return Headers(lambda: _headers(event.request))
+
+
+def _headers(request: bytes) -> tuple[tuple[str, str], ...]:
+    try:
+        return _read_sent(request).headers
+    except (msgspec.MsgspecError, UnicodeError):
+        return ()
 
 
 def arrival_of(event: StoredEvent, sender: Sender | None) -> Arrival:
@@ -103,13 +115,15 @@ def arrival_of(event: StoredEvent, sender: Sender | None) -> Arrival:
         provider=sender.provider if sender else None,
         webhook_id=sender.webhook_id if sender else None,
         slug=sender.slug if sender else None,
-        is_authenticated=event.endpoint == PUBLISHED or request_of(event).authenticated,
+        is_authenticated=is_authenticated(event),
     )
 
 
 def find_targets(arrival: Arrival, sender: Sender | None, handlers: Iterable[KnownHandler]) -> Targets:
     """Who gets an event: the workflow of its endpoint in any case, and every handler that wants it."""
+    wanting = tuple(handler for handler in handlers if wants(handler.spec, arrival))
     return Targets(
-        handlers=tuple(handler for handler in handlers if wants(handler.spec, arrival)),
+        handlers=wanting,
         workflow=sender.workflow if sender else None,
+        ordered_by_function=frozenset(each.number for each in wanting if each.spec.order == "function"),
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import count
+from uuid import UUID
 
+from kanca.domain.event import StoredEvent
 from kanca.domain.task import Completion, NewTask, Task, TaskKind
 from kanca.storage.completions import write_each
-from kanca.storage.dialects.postgresql import claim, finish, leases, promotion
+from kanca.storage.dialects.postgresql import claim, finish, leases, promotion, reading
 from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.ports import Capabilities, LaneAsk, Promoted, Rescued
@@ -47,6 +49,9 @@ class PostgresQueue:
         self, worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
     ) -> list[tuple[Task, int]]:
         return await claim.claim(self._engine, worker, limit, capabilities, asks)
+
+    async def read_claimed(self, ids: Collection[UUID]) -> tuple[Mapping[str, int], dict[UUID, StoredEvent]]:
+        return await reading.read_claimed(self._engine, ids)
 
     async def has_suspects(self, capabilities: Capabilities) -> bool:
         return await claim.has_suspects(self._engine, capabilities)

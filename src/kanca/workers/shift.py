@@ -1,0 +1,138 @@
+"""A shift: what a worker does under one lease, from its registration until it stops or loses the lease.
+
+claim a batch → read what it is about, in one transaction → do each task in a slot → record, many at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.task import Completion, Task
+from kanca.errors import Unavailable
+from kanca.queue.claiming import Claimer
+from kanca.storage.ports import Capabilities, QueueStore
+from kanca.workers.capabilities import capabilities_of
+from kanca.workers.finishing import Finishing
+from kanca.workers.jobs import Jobs
+from kanca.workers.performing import Performer
+from kanca.workers.reading import Reader
+
+log = structlog.get_logger(__name__)
+
+AWAY_PAUSE_S = 0.5
+"""Until the database is asked again after it was away."""
+
+
+class Stop(Protocol):
+    """A request to stop: in good order once it is ``requested``, at once when it is ``hurried``."""
+
+    requested: asyncio.Event
+    hurried: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every shift of a worker uses."""
+
+    queue: QueueStore
+    reader: Reader
+    performer: Performer
+    slots: int
+    poll: timedelta
+    shutdown: timedelta
+    on_written: Callable[[StoredEvent | None, Completion], None]
+    """Told of every completion that was written, and the event that it is about."""
+
+
+class Shift:
+    """One lease of a worker."""
+
+    def __init__(self, worker: int, means: Means) -> None:
+        self._means = means
+        self._claimer = Claimer(means.queue, worker, means.slots, self._capabilities())
+        finishing = Finishing(means.queue, worker)
+        self._jobs = Jobs(means.performer, finishing, means.slots, means.on_written, self._release)
+        self._nudged = asyncio.Event()
+        self.is_lost = False
+
+    @property
+    def active(self) -> int:
+        """Pieces of work that are being done."""
+        return self._jobs.active
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether every slot is taken by work that does not return."""
+        return self._jobs.is_stuck
+
+    def nudge(self) -> None:
+        """Have a look: there may be work."""
+        self._nudged.set()
+
+    def lose(self) -> None:
+        """End: the lease is lost, and what is in hand belongs to others."""
+        self.is_lost = True
+        self._nudged.set()
+
+    async def run(self, stop: Stop) -> None:
+        """Work until asked to stop, until the lease is lost, or until all slots are stuck."""
+        while not (stop.requested.is_set() or self.is_lost or self.is_stuck):
+            self._nudged.clear()
+            self._jobs.hand_back_waiting()
+            if not self._has_room() or not await self._claim():
+                await self._rest()
+        if self.is_lost:
+            await self._jobs.abandon()
+        else:
+            await self._jobs.finish(self._means.shutdown, stop.hurried)
+
+    def _has_room(self) -> bool:
+        """Whether a claim is worth its price."""
+        slots, ahead = self._jobs.slots, self._jobs.ahead
+        self._claimer.slots = slots + ahead
+        # Quick work is claimed in large bites.
+        return self._claimer.in_hand <= ((slots + ahead) // 2 if ahead > slots else slots - 1)
+
+    async def _claim(self) -> bool:
+        """Claim and begin what there is room for; whether there may be more."""
+        try:
+            claimed = await self._claimer.claim()
+            if claimed:
+                await self._begin(claimed)
+        except Unavailable as error:
+            log.warning("database_away", code=error.code)
+            await asyncio.sleep(AWAY_PAUSE_S)
+            return True
+        return bool(claimed)
+
+    async def _begin(self, tasks: Sequence[Task]) -> None:
+        try:
+            held = await self._means.reader.read(tasks)
+        except BaseException:
+            self._jobs.hand_back(tasks)
+            raise
+        self._claimer.capabilities = self._capabilities()
+        if not self.is_lost:
+            self._jobs.begin(held)
+
+    async def _rest(self) -> None:
+        """Wait for a reason to look again."""
+        try:
+            async with asyncio.timeout(self._means.poll.total_seconds()):
+                await self._nudged.wait()
+        except TimeoutError:
+            return
+
+    def _release(self, task: Task) -> None:
+        self._claimer.release(task)
+        self._nudged.set()
+
+    def _capabilities(self) -> Capabilities:
+        return capabilities_of(self._means.performer.own, self._means.reader.catalogue.handlers)

@@ -1,0 +1,73 @@
+"""Counting what came of work: metrics of this process, and dead work in the statistics of endpoints."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+import structlog
+from prometheus_client import Counter, Histogram
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.task import Completion, Dead, Disposition, Done, Retry
+from kanca.errors import Unavailable
+from kanca.storage import statistics
+from kanca.storage.ports import Database
+from kanca.telemetry.metrics import ATTEMPTS, PROCESSING, TypeLabels
+from kanca.workers.targets import is_authenticated
+
+log = structlog.get_logger(__name__)
+
+_RESULTS: Final[dict[type[Disposition], Counter]] = {
+    kind: ATTEMPTS.labels(result)
+    for kind, result in ((Done, "succeeded"), (Dead, "dead"), (Retry, "retried"))
+}
+
+
+class Tally:
+    """Counts what was recorded. Waits for nothing: the statistics are written every so often by ``flush``."""
+
+    def __init__(self, database: Database, writer: str, now: Callable[[], datetime]) -> None:
+        """``writer`` names this process among those that count."""
+        self._database = database
+        self._writer = writer
+        self._now = now
+        self._labels = TypeLabels()
+        self._histograms: dict[str, Histogram] = {}
+        self._dead: collections.Counter[int] = collections.Counter()
+
+    def recorded(self, event: StoredEvent | None, completion: Completion) -> None:
+        """Count a completion that was written."""
+        counter = _RESULTS.get(type(completion.disposition))
+        if counter is None:
+            return
+        counter.inc()
+        if event is None or type(completion.disposition) is Retry:
+            return
+        histogram = self._histograms.get(event.type) or self._histogram(event)
+        histogram.observe((self._now() - event.received_at).total_seconds())
+        for letter in completion.records.dead_letters:
+            self._dead[letter.endpoint or 0] += 1
+
+    def _histogram(self, event: StoredEvent) -> Histogram:
+        label = self._labels.label(event.type, is_authenticated=is_authenticated(event))
+        histogram = PROCESSING.labels(label)
+        if label == event.type:
+            self._histograms[label] = histogram
+        return histogram
+
+    async def flush(self) -> None:
+        """Write the statistics. What cannot be written now is kept for the next time."""
+        counted = dict(self._dead)
+        self._dead.clear()
+        if not counted:
+            return
+        now = self._now()
+        rows = [statistics.Counted(endpoint, now, dead=dead) for endpoint, dead in counted.items()]
+        try:
+            await self._database.write(statistics.add, self._writer, rows)
+        except Unavailable as error:
+            log.warning("statistics_not_written", code=error.code)
+            self._dead.update(counted)

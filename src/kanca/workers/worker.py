@@ -1,0 +1,229 @@
+"""A worker: announces its handlers, works shift after shift, and does the duties of the queue beside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import structlog
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.ids import IdFactory
+from kanca.domain.task import Completion, Task, TaskState
+from kanca.egress import EgressClient
+from kanca.errors import KancaError, Unavailable
+from kanca.handlers.matching import encode_spec
+from kanca.handlers.registry import HandlerRegistry
+from kanca.handlers.threads import SyncThreads
+from kanca.queue.cleaner import Cleaner
+from kanca.queue.duties import Duties
+from kanca.queue.lease import Lease, WorkerIdentity
+from kanca.queue.rescuer import Rescuer
+from kanca.queue.scheduler import Scheduler, Unparker
+from kanca.settings import Settings
+from kanca.storage.claimed_work import announce_handlers
+from kanca.storage.ports import Database
+from kanca.workers.calls import Calls
+from kanca.workers.catalogue import Catalogue
+from kanca.workers.performing import Performer
+from kanca.workers.reading import Reader
+from kanca.workers.settlement import Settling
+from kanca.workers.shift import Means, Shift, Stop
+from kanca.workers.tally import Tally
+from kanca.workflows.announcing import announce
+from kanca.workflows.engine import Surroundings, WorkflowEngine
+from kanca.workflows.loading import WorkflowLoader
+from kanca.workflows.registry import NodeRegistry
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+FLUSH_EVERY = timedelta(seconds=1)
+
+
+class WorkerStuck(KancaError):
+    """Every slot of the worker is taken by work that does not return. Only a new process helps."""
+
+    code = "worker_stuck"
+    title = "Worker stuck"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """The settings of one worker process."""
+
+    app: str
+    """The name of the app that the handlers belong to: workers of one app have the same handlers."""
+    concurrency: int
+    lease: timedelta
+    poll: timedelta
+    shutdown: timedelta
+    retention: timedelta
+    stuck_after: timedelta = timedelta(minutes=5)
+    """How long after its time a call may still keep its work from being given up."""
+
+
+def worker_settings(settings: Settings, app: str) -> WorkerSettings:
+    """What a worker needs of the settings."""
+    return WorkerSettings(
+        app=app,
+        concurrency=settings.worker_concurrency,
+        lease=timedelta(seconds=settings.worker_lease_seconds),
+        poll=timedelta(seconds=settings.worker_poll_seconds),
+        shutdown=timedelta(seconds=settings.shutdown_seconds),
+        retention=timedelta(days=settings.retention_days),
+    )
+
+
+class Worker:
+    """Does the work of one process: handlers, runs, and the duties of the queue."""
+
+    def __init__(
+        self,
+        database: Database,
+        open_database: Callable[[], Awaitable[Database]],
+        handlers: HandlerRegistry,
+        nodes: NodeRegistry,
+        http: EgressClient,
+        ids: IdFactory,
+        settings: WorkerSettings,
+    ) -> None:
+        """``open_database`` opens the database anew, for the lease's own connection."""
+        self._database = database
+        self._handlers = handlers
+        self._nodes = nodes
+        self._http = http
+        self._settings = settings
+        self._threads = SyncThreads()
+        self._settling = Settling(now=lambda: datetime.now(UTC), new_id=ids.new, chance=random.random)
+        identity = WorkerIdentity(socket.gethostname(), os.getpid(), settings.app, settings.concurrency)
+        self._lease = Lease(open_database, identity, settings.lease, self._lost, lambda: self.active)
+        self._tally = Tally(database, f"{identity.hostname}-{identity.pid}", self._settling.now)
+        self._waker = database.waker()
+        self._scheduler = Scheduler(database.queue, self._waker)
+        self._duties = Duties(
+            {
+                "scheduler": self._scheduler,
+                "rescuer": Rescuer(
+                    database.queue, self._waker, lambda: self._lease.worker, self._bury, settings.lease / 2
+                ),
+                "unparker": Unparker(database, self._waker),
+                "cleaner": Cleaner(database, settings.retention),
+            }
+        )
+        self._shift: Shift | None = None
+
+    @property
+    def active(self) -> int:
+        """Pieces of work that are being done."""
+        return self._shift.active if self._shift else 0
+
+    async def run(self, stop: Stop, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Work until asked to stop. ``on_ready`` is called when work can begin.
+
+        A database that is away is waited for. Raises WorkerStuck.
+        """
+        beside: list[asyncio.Task[None]] = []
+        try:
+            means = await self._until_it_works(self._prepare, stop)
+            if means is None:
+                return
+            beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._flush())]
+            self._duties.start()
+            while not stop.requested.is_set():
+                number = await self._until_it_works(self._lease.register, stop)
+                if number is None:
+                    return
+                self._shift = Shift(number, means)
+                if self._lease.worker != number:
+                    self._shift.lose()
+                on_ready()
+                await self._shift.run(stop)
+                if self._shift.is_stuck:
+                    raise WorkerStuck
+        finally:
+            await self._duties.stop()
+            await self._lease.close()
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+            await self._tally.flush()
+            await self._waker.close()
+            self._threads.close()
+
+    async def _prepare(self) -> Means:
+        """Announce what this app has, and put together what does the work. Raises DatabaseUnavailable."""
+        specs = {handler.name: encode_spec(handler.spec) for handler in self._handlers}
+        numbers = await self._database.write(announce_handlers, self._settings.app, specs)
+        await announce(self._database, self._settings.app, self._nodes)
+        own = {numbers[handler.name]: handler for handler in self._handlers}
+        surroundings = Surroundings(
+            http=self._http,
+            threads=self._threads,
+            now=self._settling.now,
+            new_id=self._settling.new_id,
+            chance=self._settling.chance,
+        )
+        loader = WorkflowLoader(self._database, self._nodes)
+        calls = Calls(self._settling, self._threads, self._settings.stuck_after)
+        self._performer = Performer(calls, WorkflowEngine(surroundings), loader, self._settling, own)
+        self._reader = Reader(Catalogue(self._database), loader)
+        await self._reader.read([])
+        return Means(
+            queue=self._database.queue,
+            reader=self._reader,
+            performer=self._performer,
+            slots=self._settings.concurrency,
+            poll=self._settings.poll,
+            shutdown=self._settings.shutdown,
+            on_written=self._written,
+        )
+
+    async def _bury(self, tasks: Sequence[Task]) -> list[Completion]:
+        return [self._performer.lose(held) for held in await self._reader.read(tasks)]
+
+    def _lost(self) -> None:
+        if self._shift is not None:
+            self._shift.lose()
+
+    def _written(self, event: StoredEvent | None, completion: Completion) -> None:
+        self._tally.recorded(event, completion)
+        if self._scheduler.concerns(completion):
+            self._duties.hurry("scheduler")
+        if any(task.state is TaskState.READY for task in completion.records.tasks):
+            self._waker.wake()
+
+    async def _listen(self) -> None:
+        while True:
+            await self._waker.wait(self._settings.poll)
+            if self._shift is not None:
+                self._shift.nudge()
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_EVERY.total_seconds())
+            await self._tally.flush()
+
+    async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
+        """What ``work`` gives, however long the database is away; None when asked to stop before."""
+        pause_s = FIRST_PAUSE_S
+        while not stop.requested.is_set():
+            try:
+                return await work()
+            except Unavailable as error:
+                log.warning("database_away", code=error.code)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await stop.requested.wait()
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        return None
