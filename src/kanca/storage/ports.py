@@ -176,7 +176,10 @@ class Database(Protocol):
     async def write(
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run a changing function in one transaction, rolled back when it raises. Raises DatabaseUnavailable."""
+        """Run a changing function in one transaction, rolled back when it raises. Raises DatabaseUnavailable.
+
+        It runs again when it lost against another transaction, so it changes nothing but the database.
+        """
         ...
 
     async def now(self) -> datetime:

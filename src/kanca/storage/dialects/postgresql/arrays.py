@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column
 from sqlalchemy.dialects import postgresql
 
-_DIALECT = postgresql.dialect()
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
 
 
 def array_type(column: Column[Any]) -> str:

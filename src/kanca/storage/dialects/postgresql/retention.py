@@ -103,8 +103,15 @@ class _Dropping:
             await self._delete(_BY_ID.format("runs", _OF_DAY, BATCH_ROWS), *bounds)
 
     async def _drop(self, partition: Partition) -> None:
-        # A reader that holds it up beyond the limit: the next time goes on from there.
-        with suppress(asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, TimeoutError):
+        # A reader that holds it up beyond the limit: the next time goes on from there. Somebody else, behind a pooler,
+        # who drops it too: then it is gone.
+        with suppress(
+            asyncpg.QueryCanceledError,
+            asyncpg.LockNotAvailableError,
+            asyncpg.ObjectNotInPrerequisiteStateError,
+            asyncpg.UndefinedTableError,
+            TimeoutError,
+        ):
             await drop_partition(self._connection, partition)
             self._dropped += 1
 

@@ -2,7 +2,7 @@
 
 SQLite lets one connection write at a time. All writes of this process go through one thread that owns the writing
 connection, so they queue in memory, in order, instead of fighting for the file's lock; only other processes are waited
-for (``busy_timeout``). Readers see the last commit and never wait for the writer (WAL).
+for. Readers see the last commit and never wait for the writer (WAL).
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 10.0
+"""The longest that a write waits for another process's."""
+FIRST_PAUSE_S = 0.0002
+LONGEST_PAUSE_S = 0.002
 PAGE_SIZE_BYTES = 8192
 
 # The file, not the statement, is what is wrong.
@@ -61,13 +64,14 @@ class SqliteEngine:
         self.path = path
         self.clock = Clock()
         self.positions = PositionClock()
+        self._patience_s = BUSY_TIMEOUT_S
         self._write_thread = ThreadPoolExecutor(1, "kanca-sqlite-writer")
         self._read_threads = ThreadPoolExecutor(readers, "kanca-sqlite-reader")
         # Not autocommit as a mode, but isolation_level None: transactions begin and end where this module says.
-        self._writing = _engine(self._connect, "BEGIN IMMEDIATE", poolclass=StaticPool)
+        self._writing = _engine(self._connect, self._begin_writing, poolclass=StaticPool)
         self._reading = _engine(
             partial(self._connect, read_only=True),
-            "BEGIN",
+            _begin_reading,
             poolclass=QueuePool,
             pool_size=readers,
             max_overflow=0,
@@ -89,11 +93,15 @@ class SqliteEngine:
 
         Raises DatabaseUnavailable; other errors of the database come as sqlite3's.
         """
-        return await self._in_thread(self._write_thread, partial(_run_raw, self._writing, change))
+        return await self._in_thread(
+            self._write_thread, partial(_run_raw, self._writing, self._begin_writing, change)
+        )
 
     async def run_read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run ``query`` on a reading connection: one transaction, one snapshot. Raises as ``run_write`` does."""
-        return await self._in_thread(self._read_threads, partial(_run_raw, self._reading, query))
+        return await self._in_thread(
+            self._read_threads, partial(_run_raw, self._reading, _begin_reading, query)
+        )
 
     async def write(
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -111,19 +119,11 @@ class SqliteEngine:
 
     async def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` as ``write`` does, with the patience to wait until another process has migrated."""
-        await self._set_patience(LOCK_TIMEOUT_S)
+        self._patience_s = LOCK_TIMEOUT_S
         try:
             return await self.write(work)
         finally:
-            await self._set_patience(BUSY_TIMEOUT_S)
-
-    async def _set_patience(self, seconds: float) -> None:
-        def set_on_writer() -> None:
-            pooled = self._writing.raw_connection()
-            pooled.cursor().execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
-            pooled.close()
-
-        await self._in_thread(self._write_thread, set_on_writer)
+            self._patience_s = BUSY_TIMEOUT_S
 
     async def close(self) -> None:
         """Finish what was begun, then close all connections."""
@@ -132,6 +132,21 @@ class SqliteEngine:
             await loop.run_in_executor(None, thread.shutdown)
         self._writing.dispose()
         self._reading.dispose()
+
+    def _begin_writing(self, connection: sqlite3.Connection) -> None:
+        # SQLite's own waiting sleeps up to 100 ms between two looks: beside a process that writes all the time, one
+        # write in a hundred took 200 ms. Nothing else waits for a lock: readers never do, and who writes has it.
+        give_up_at = time.monotonic() + self._patience_s
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up_at:
+                    raise
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
 
     async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         with translated():
@@ -154,10 +169,12 @@ class SqliteEngine:
         connection.create_function("kanca_now", 0, self.clock.now_us)
         if not read_only:
             _shape(connection)
+            connection.execute("PRAGMA busy_timeout = 0")
         for pragma in (
             "synchronous = FULL",
             "foreign_keys = ON",
             "cache_size = -32768",
+            "journal_size_limit = 67108864",
             f"query_only = {int(read_only)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -181,7 +198,7 @@ def translated() -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         code = getattr(cause, "sqlite_errorcode", None) or 0
         sentence = _UNAVAILABLE.get(code & 0xFF)
-        if sentence is None and "no such table" in str(cause):
+        if sentence is None and any(sign in str(cause) for sign in ("no such table", "no such column")):
             sentence = "The database has no Kanca tables yet, or older ones: run `kanca migrate`"
         if sentence is None:
             raise
@@ -189,14 +206,17 @@ def translated() -> Iterator[None]:
 
 
 def _engine(
-    connect: Callable[[], sqlite3.Connection], begin: str, poolclass: type[Pool], **pool: Any
+    connect: Callable[[], sqlite3.Connection],
+    begin: Callable[[sqlite3.Connection], None],
+    poolclass: type[Pool],
+    **pool: Any,
 ) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=poolclass, **pool)
     name_by_prefix(engine)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        begin(cast(sqlite3.Connection, connection.connection.driver_connection))
 
     return engine
 
@@ -206,11 +226,19 @@ def _run(engine: Engine, function: Callable[..., T], args: Any, kwargs: Any) -> 
         return function(connection, *args, **kwargs)
 
 
-def _run_raw(engine: Engine, function: Callable[[sqlite3.Connection], T]) -> T:
+def _begin_reading(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+
+
+def _run_raw(
+    engine: Engine,
+    begin: Callable[[sqlite3.Connection], None],
+    function: Callable[[sqlite3.Connection], T],
+) -> T:
     pooled = engine.raw_connection()
     try:
         connection = cast(sqlite3.Connection, pooled.driver_connection)
-        connection.execute("BEGIN IMMEDIATE" if engine.pool.__class__ is StaticPool else "BEGIN")
+        begin(connection)
         try:
             result = function(connection)
             connection.execute("COMMIT")
