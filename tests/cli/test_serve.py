@@ -38,7 +38,7 @@ def test_it_says_where_it_is_and_an_interruption_ends_it_in_good_order(tmp_path:
     assert said.startswith("Kanca 0.1.0 starts: database_url=sqlite:///mine.db port=0 gateways=1 workers=0\n")
     assert (tmp_path / "mine.db").exists()
     assert code == 0
-    assert "Traceback" not in server.errors()
+    assert "Traceback" not in server.errors(), server.errors()
 
 
 @pytest.fixture
