@@ -14,9 +14,9 @@ from kanca.storage.claimed_work import (
     HandlerRow,
     announce_handlers,
     read_endpoints,
-    read_events,
     read_handlers,
 )
+from kanca.storage.events import read_events
 from kanca.storage.ports import Database
 from kanca.storage.tables import endpoints, workflows
 from kanca.storage.versions import bump_version, read_versions

@@ -18,8 +18,8 @@ from kanca.domain.ids import EVENT, show_id
 from kanca.domain.status import EventStatus
 from kanca.errors import EndpointNotFound, EventNotFound, InvalidInput
 from kanca.storage import event_list, events
-from kanca.storage.claimed_work import read_events
 from kanca.storage.event_list import EventFilter
+from kanca.storage.events import read_events
 
 router = resource("Events", "/api/events")
 

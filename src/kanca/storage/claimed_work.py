@@ -7,17 +7,14 @@ changed since (``versions``): so a worker never decides about an event by someth
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple, TypeVar
-from uuid import UUID
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
 
-from kanca.domain.event import StoredEvent
 from kanca.storage.clock import now
-from kanca.storage.tables import endpoints, events, handlers, workflows
+from kanca.storage.events import padded
+from kanca.storage.tables import endpoints, handlers, workflows
 from kanca.storage.versions import bump_version
-
-V = TypeVar("V")
 
 
 class EndpointRow(NamedTuple):
@@ -48,22 +45,6 @@ class HandlerRow(NamedTuple):
 
 
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
-_EVENTS = select(
-    events.c.id,
-    events.c.endpoint,
-    events.c.tenant,
-    events.c.type,
-    events.c.received_at,
-    events.c.source_event_id,
-    events.c.correlation_id,
-    events.c.request,
-    events.c.body,
-    events.c.replay_of,
-).where(
-    # The bounds let PostgreSQL look only at the days in question.
-    events.c.id.in_(_IDS),
-    events.c.id.between(bindparam("first"), bindparam("last")),
-)
 _ENDPOINTS = (
     select(
         endpoints.c.number,
@@ -84,19 +65,9 @@ _HANDLERS = select(
 ).order_by(handlers.c.number)
 
 
-def read_events(connection: Connection, ids: Collection[UUID]) -> dict[UUID, StoredEvent]:
-    """The events that are there, by id."""
-    if not ids:
-        return {}
-    rows: Iterable[Any] = connection.execute(
-        _EVENTS, {"ids": _padded(ids), "first": min(ids), "last": max(ids)}
-    )
-    return {row[0]: StoredEvent(*row) for row in rows}
-
-
 def read_endpoints(connection: Connection, numbers: Collection[int]) -> list[EndpointRow]:
     """Endpoints by number, deleted ones too, with what is known of their workflows."""
-    return [EndpointRow(*row) for row in connection.execute(_ENDPOINTS, {"ids": _padded(numbers)})]
+    return [EndpointRow(*row) for row in connection.execute(_ENDPOINTS, {"ids": padded(numbers)})]
 
 
 def read_handlers(connection: Connection) -> list[HandlerRow]:
@@ -129,9 +100,3 @@ def announce_handlers(connection: Connection, app: str, specs: Mapping[str, str]
     connection.execute(update(handlers).where(handlers.c.name.in_(gone)).values(retired_at=now))
     numbers = select(handlers.c.name, handlers.c.number).where(handlers.c.name.in_(specs))
     return {row.name: row.number for row in connection.execute(numbers)}
-
-
-def _padded(values: Collection[V]) -> list[V]:
-    """The values, the last one repeated until their number is a power of two: few different statements to prepare."""
-    padded = list(values)
-    return padded + padded[-1:] * ((1 << (len(padded) - 1).bit_length()) - len(padded)) if padded else padded

@@ -13,8 +13,7 @@ from kanca.domain.ids import id_at
 from kanca.domain.status import EventStatus
 from kanca.domain.task import Attempt, Outcome
 from kanca.errors import InvalidInput
-from kanca.storage.claimed_work import read_events
-from kanca.storage.events import attempts_of, outcomes_of, status_of, statuses_of
+from kanca.storage.events import attempts_of, outcomes_of, read_events, status_of, statuses_of
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.scanning import IN_DATABASE, ROW_BY_ROW, Scan, look
 from kanca.storage.tables import events

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, select
@@ -17,6 +17,8 @@ from kanca.domain.ids import id_at, time_of
 from kanca.domain.status import EventStatus, OutcomeStatus, event_status
 from kanca.domain.task import Attempt, Outcome
 from kanca.storage.tables import attempts, events, outcomes
+
+V = TypeVar("V")
 
 _EVENT = [events.c[field.name] for field in fields(StoredEvent)]
 _OUTCOME = [outcomes.c[field.name] for field in fields(Outcome)]
@@ -42,6 +44,17 @@ def get(connection: Connection, event_id: UUID) -> StoredEvent | None:
     """Give the event with that id."""
     row = connection.execute(select(*_EVENT).where(events.c.id == event_id)).one_or_none()
     return None if row is None else _event(row)
+
+
+def read_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, StoredEvent]:
+    """Give the events that are there, by id."""
+    if not event_ids:
+        return {}
+    # The bounds let PostgreSQL look only at the days in question.
+    query = select(*_EVENT).where(
+        events.c.id.in_(padded(event_ids)), events.c.id.between(min(event_ids), max(event_ids))
+    )
+    return {row.id: _event(row) for row in connection.execute(query)}
 
 
 def outcomes_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, tuple[Outcome, ...]]:
@@ -104,10 +117,10 @@ def as_replay(event: StoredEvent, new_id: UUID, now: datetime) -> NewEvent:
     )
 
 
-def padded(ids: Collection[UUID]) -> list[UUID]:
-    """Give the ids, the last one repeated up to a power of two: few different statements instead of hundreds."""
-    found = list(ids)
-    size = 1 << (len(found) - 1).bit_length()
+def padded(values: Collection[V]) -> list[V]:
+    """Give the values, the last one repeated up to a power of two: few different statements instead of hundreds."""
+    found = list(values)
+    size = 1 << (len(found) - 1).bit_length() if found else 0
     return found + found[-1:] * (size - len(found))
 
 

@@ -15,7 +15,7 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.task import RunChange, Step, Task
 from kanca.errors import InvalidWorkflow
 from kanca.storage import runs, workflows
-from kanca.storage.claimed_work import read_events
+from kanca.storage.events import read_events
 from kanca.storage.ports import Database
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.runs import RunState, WorkflowVersion
