@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from kanca.settings import PREFIX, Settings
+from scripts.api_pages import errors_page, openapi_page
 from scripts.cli_page import cli_page
 from scripts.nodes_page import nodes_page
 
@@ -30,7 +31,9 @@ def pages() -> dict[Path, str]:
     """Every generated file and what has to stand in it."""
     return {
         ROOT / "docs" / "reference" / "cli.md": cli_page(),
+        ROOT / "docs" / "reference" / "errors.md": errors_page(),
         ROOT / "docs" / "reference" / "nodes.md": nodes_page(),
+        ROOT / "docs" / "reference" / "openapi.json": openapi_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),
         ROOT / "kanca.sample.toml": sample_file(Settings),
     }

@@ -1,7 +1,11 @@
 """Every error that Kanca raises on purpose, as one tree.
 
     KancaError
+    ├── BadRequest              400  not to be read as HTTP
+    ├── MethodNotAllowed        405
+    ├── PayloadTooLarge         413
     ├── InvalidInput            422  something given to us cannot be
+    │   ├── InvalidRequest           a request to the API that has not the form of its route
     │   ├── InvalidSetting           a setting, at start
     │   ├── InvalidHandler           a handler, when it is registered
     │   ├── InvalidExpression        a CEL expression, when saved
@@ -67,6 +71,33 @@ class KancaError(Exception):
         super().__init__(self.detail)
 
 
+class BadRequest(KancaError):
+    """The request cannot be read."""
+
+    code = "bad_request"
+    title = "Bad request"
+    status = 400
+    exit_code = 2
+
+
+class MethodNotAllowed(KancaError):
+    """The address does not take this method."""
+
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    status = 405
+    exit_code = 2
+
+
+class PayloadTooLarge(KancaError):
+    """The body is larger than 1 MB."""
+
+    code = "payload_too_large"
+    title = "Body too large"
+    status = 413
+    exit_code = 2
+
+
 class InvalidInput(KancaError):
     """What was given cannot be accepted."""
 
@@ -74,6 +105,13 @@ class InvalidInput(KancaError):
     title = "Invalid input"
     status = 422
     exit_code = 2
+
+
+class InvalidRequest(InvalidInput):
+    """The request does not have the form that this route takes; `errors` says where and why."""
+
+    code = "invalid_request"
+    title = "Invalid request"
 
 
 class InvalidSetting(InvalidInput):

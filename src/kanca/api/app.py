@@ -6,6 +6,8 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from kanca.api import (
     dead_letters,
@@ -21,7 +23,7 @@ from kanca.api import (
     workflows,
 )
 from kanca.api.health import HealthCheck
-from kanca.api.openapi import describe
+from kanca.api.openapi import complete
 from kanca.api.problems import install_problem_handlers
 from kanca.api.services import Services
 
@@ -42,6 +44,18 @@ ROUTERS = (
 
 def create_api(services: Services) -> FastAPI:
     """The app that serves management, health and metrics. It guards nothing: see ``access.ManagementGuard``."""
+    app = _assembled()
+    app.state.services = services
+    app.state.health = HealthCheck(services)
+    return app
+
+
+def api_document() -> dict[str, Any]:
+    """The OpenAPI document of that app."""
+    return _assembled().openapi()
+
+
+def _assembled() -> FastAPI:
     app = _Api(
         title="Kanca",
         description="Receive webhooks, run handlers and workflows with them, and see what became of each.",
@@ -51,8 +65,6 @@ def create_api(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.services = services
-    app.state.health = HealthCheck(services)
     for router in ROUTERS:
         app.include_router(router)
     install_problem_handlers(app)
@@ -62,4 +74,11 @@ def create_api(services: Services) -> FastAPI:
 class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
-        return describe(self)
+        if self.openapi_schema is None:
+            self.openapi_schema = complete(super().openapi(), _answers())
+        return self.openapi_schema
+
+
+def _answers() -> set[type[BaseModel]]:
+    routes = (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+    return {route.response_model for route in routes if route.response_model is not None}

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.problems import MEDIA_TYPE, problem
-from kanca.errors import InvalidInput, KancaError
+from kanca.errors import InvalidRequest, KancaError, PayloadTooLarge
 
 _VALIDATION_MODELS = ("HTTPValidationError", "ValidationError")
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
-
-
-class InvalidRequest(InvalidInput):
-    """The request does not have the form that this route takes; `errors` says where and why."""
-
-    code = "invalid_request"
-    title = "Invalid request"
-
-
-class PayloadTooLarge(KancaError):
-    """The request's body is larger than 1 MB."""
-
-    code = "payload_too_large"
-    title = "Body too large"
-    status = 413
 
 
 class Problem(BaseModel):
@@ -58,22 +43,32 @@ def refused_with(*errors: type[KancaError]) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of the app: FastAPI's, with this API's refusals in the place of FastAPI's own."""
-    if app.openapi_schema is None:
-        app.openapi_schema = _with_problems(FastAPI.openapi(app))
-    return app.openapi_schema
-
-
-def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+def complete(document: dict[str, Any], models: Iterable[type[BaseModel]]) -> dict[str, Any]:
+    """FastAPI's document with this API's refusals in the place of FastAPI's own, and whole examples of its answers."""
+    schemas = document["components"]["schemas"]
     for name in _VALIDATION_MODELS:
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema()
+    for model in models:
+        own = model.model_json_schema()
+        for name, schema in {model.__name__: own, **own.get("$defs", {})}.items():
+            if "examples" in schema:
+                # FastAPI leaves out of them whatever is null.
+                schemas[name]["examples"] = schema["examples"]
     for path in document["paths"].values():
         for operation in path.values():
             _document_bad_requests(operation)
+            _share(operation["responses"], document["components"].setdefault("responses", {}))
     return document
+
+
+def _share(responses: dict[str, Any], shared: dict[str, Any]) -> None:
+    """Refer to refusals that many routes have in common, instead of repeating them."""
+    for status, response in responses.items():
+        if _is_ours(response):
+            name = "_or_".join(sorted(response["content"][MEDIA_TYPE]["examples"]))
+            shared[name] = response
+            responses[status] = {"$ref": f"#/components/responses/{name}"}
 
 
 def _document_bad_requests(operation: dict[str, Any]) -> None:

@@ -14,19 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from kanca.errors import KancaError
+from kanca.errors import BadRequest, InvalidRequest, KancaError, MethodNotAllowed, NotFound, PayloadTooLarge
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-_BAD_REQUEST = ("bad_request", "Bad request", "The request cannot be read.")
-_PROTOCOL = {
-    404: ("not_found", "Not found", "There is nothing at this address."),
-    405: ("method_not_allowed", "Method not allowed", "This address does not take this method."),
-    413: ("payload_too_large", "Body too large", "The body is larger than 1 MB."),
-}
-"""What the framework refuses by itself. Its own sentences change with versions."""
+_REFUSED_BY_THE_FRAMEWORK = {404: NotFound, 405: MethodNotAllowed, 413: PayloadTooLarge}
 
 
 def problem(status: int, code: str, title: str, detail: str, **facts: Any) -> dict[str, Any]:
@@ -60,11 +54,7 @@ async def _on_validation_error(_request: Request, error: RequestValidationError)
         for found in error.errors()
     ]
     detail = "; ".join(f"{'.'.join(found['location'])}: {found['message']}" for found in problems)
-    return JSONResponse(
-        problem(422, "invalid_request", "Invalid request", detail, errors=problems),
-        422,
-        media_type=MEDIA_TYPE,
-    )
+    return problem_response(InvalidRequest(detail, errors=problems))
 
 
 def _message(found: Mapping[str, Any]) -> str:
@@ -72,9 +62,9 @@ def _message(found: Mapping[str, Any]) -> str:
 
 
 async def _on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
-    code, title, detail = _PROTOCOL.get(error.status_code, _BAD_REQUEST)
-    body = problem(error.status_code, code, title, detail)
-    return JSONResponse(body, error.status_code, dict(error.headers or {}), MEDIA_TYPE)
+    # The framework's own sentences change with its versions.
+    kind = _REFUSED_BY_THE_FRAMEWORK.get(error.status_code, BadRequest)
+    return problem_response(kind(), error.headers)
 
 
 async def _on_unknown_error(request: Request, error: Exception) -> JSONResponse:
