@@ -83,6 +83,10 @@ class Jobs:
             self._bench.put(each)
         self._fill()
 
+    def fail(self, held: Held, error: Exception) -> None:
+        """Record that a task could not be begun."""
+        self._spawn(self._record(held.task, self._performer.fail(held, error), held))
+
     def hand_back(self, tasks: Iterable[Task]) -> None:
         """Leave these tasks to others; no attempt is counted."""
         for task in tasks:

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.task import Task, TaskKind, lane_of
+from kanca.errors import Unavailable
+from kanca.storage.ports import QueueStore
 from kanca.workers.catalogue import Catalogue
 from kanca.workers.workbench import Held
 from kanca.workflows.loading import WorkflowLoader
@@ -17,8 +19,9 @@ from kanca.workflows.runs import RunState
 class Reader:
     """Reads what tasks are about."""
 
-    def __init__(self, catalogue: Catalogue, loader: WorkflowLoader) -> None:
+    def __init__(self, queue: QueueStore, catalogue: Catalogue, loader: WorkflowLoader) -> None:
         self.catalogue = catalogue
+        self._queue = queue
         self._loader = loader
         # What the catalogue knows belongs to its last reading.
         self._one_at_a_time = asyncio.Lock()
@@ -32,6 +35,18 @@ class Reader:
             ids = {task.ref for task in tasks if task.kind is not TaskKind.RUN}
             events = await self.catalogue.read(ids, endpoints)
             return [self._held(task, states, events) for task in tasks]
+
+    async def read_alone(self, task: Task) -> Held | tuple[Held, Exception]:
+        """The same for one task; with the error, when something about it cannot be read. Raises DatabaseUnavailable."""
+        try:
+            [held] = await self.read([task])
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the others
+            _, events = await self._queue.read_claimed([task.ref])
+            lane = lane_of(task.kind, task.target)
+            return Held(task, events.get(task.ref), None, None, None, None, lane), error
+        return held
 
     def _held(self, task: Task, states: Mapping[UUID, RunState], events: Mapping[UUID, StoredEvent]) -> Held:
         kind, state = task.kind, None

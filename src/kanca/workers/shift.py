@@ -23,6 +23,7 @@ from kanca.workers.finishing import Finishing
 from kanca.workers.jobs import Jobs
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
+from kanca.workers.workbench import Held
 
 log = structlog.get_logger(__name__)
 
@@ -115,12 +116,30 @@ class Shift:
     async def _begin(self, tasks: Sequence[Task]) -> None:
         try:
             held = await self._means.reader.read(tasks)
-        except BaseException:
+        except Unavailable:
             self._jobs.hand_back(tasks)
             raise
+        except Exception:
+            log.exception("batch_not_readable", tasks=len(tasks))
+            held = await self._read_each(tasks)
         self._claimer.capabilities = self._capabilities()
         if not self.is_lost:
             self._jobs.begin(held)
+
+    async def _read_each(self, tasks: Sequence[Task]) -> list[Held]:
+        """Those of the tasks that can be read; the others have failed."""
+        readable: list[Held] = []
+        for task in tasks:
+            try:
+                found = await self._means.reader.read_alone(task)
+            except Unavailable:
+                self._jobs.hand_back([task])
+            else:
+                if isinstance(found, Held):
+                    readable.append(found)
+                else:
+                    self._jobs.fail(*found)
+        return readable
 
     async def _rest(self) -> None:
         """Wait for a reason to look again."""

@@ -177,7 +177,7 @@ class Worker:
         loader = WorkflowLoader(self._database, self._nodes)
         calls = Calls(self._settling, self._threads, self._settings.stuck_after)
         self._performer = Performer(calls, WorkflowEngine(surroundings), loader, self._settling, own)
-        self._reader = Reader(Catalogue(self._database), loader)
+        self._reader = Reader(self._database.queue, Catalogue(self._database), loader)
         await self._reader.read([])
         return Means(
             queue=self._database.queue,
