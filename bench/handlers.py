@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from kanca import Event, Kanca
 
@@ -12,13 +13,13 @@ hooks = Kanca()
 
 
 @hooks.on("charge.succeeded")
-async def take(_event: Event) -> dict[str, bool]:
+async def take(_event: Event[Any]) -> dict[str, bool]:
     """Do nothing, quickly."""
     return {"ok": True}
 
 
 @hooks.on("burn.core")
-def burn(_event: Event) -> None:
+def burn(_event: Event[Any]) -> None:
     """Keep a core busy without letting go of the interpreter."""
     until = time.thread_time() + BURN_S
     while time.thread_time() < until:

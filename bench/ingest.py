@@ -27,7 +27,7 @@ MOST_PER_SECOND = 20_000
 
 @contextmanager
 def databases(directory: Path) -> Iterator[dict[str, tuple[str, int]]]:
-    """Both databases: their URLs, and the process whose CPU they use (0: the gateway's own)."""
+    """Both databases: their URLs, and the process whose CPU they use (0: that of Kanca's own)."""
     with PostgresServer(fsync=True, settings={"shared_buffers": "512MB", "max_wal_size": "8GB"}) as postgres:
         yield {
             "PostgreSQL": (postgres.create_database("bench"), postgres.pid),
@@ -78,9 +78,12 @@ def _round(
     target: str, ours: Running, database_pid: int, requests: Path, seconds: float, plain: Load
 ) -> tuple[Load, Load, float, float]:
     """One load of ours, with the CPU microseconds per accepted event of the gateway and of the database."""
-    before = cpu_seconds(ours.pid), cpu_seconds(database_pid)
+    before = cpu_seconds(ours.pid), cpu_seconds(database_pid) if database_pid else 0.0
     load = run_wrk(target, requests, seconds)
-    spent = cpu_seconds(ours.pid) - before[0], cpu_seconds(database_pid) - before[1]
+    spent = (
+        cpu_seconds(ours.pid) - before[0],
+        (cpu_seconds(database_pid) if database_pid else 0.0) - before[1],
+    )
     accepted = max(load.requests - load.refused, 1)
     if load.refused or load.broken:
         print(f"  {load.refused} refused, {load.broken} broken")

@@ -49,7 +49,12 @@ def kanca(database_url: str, directory: Path, *options: str, **environment: str)
         database_url,
         *options,
     ]
-    environ = {**os.environ, "KANCA_SECRET_KEY": "benchmark", "KANCA_LOG_LEVEL": "warning", **environment}
+    environ = {
+        **os.environ,
+        "KANCA_SECRET_KEY": "benchmark-secret-key-0123456789",
+        "KANCA_LOG_LEVEL": "warning",
+        **environment,
+    }
     yield from _running(command, port, "/health/ready", directory, environ)
 
 
