@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import httpx
 
+from kanca.api.services import Services
 from kanca.providers import provider_names
-from kanca.storage import claimed_work
+from kanca.storage import claimed_work, node_types
 from kanca.storage.ports import Database
 from tests.databases import ClockOffset
 
@@ -47,3 +48,26 @@ async def test_workers_are_listed_with_the_handlers_that_none_of_them_has(
     ]
     assert found["items"][1]["concurrency"] == 4
     assert found["unserved_handlers"] == [{"name": "shop.paid", "app": "shop:hooks"}]
+
+
+async def test_workflows_are_listed_that_no_worker_has_all_node_types_for(
+    client: httpx.AsyncClient, services: Services, database: Database
+) -> None:
+    services.nodes.node("SendInvoice")(lambda step, config: None)
+    nodes = [{"id": "start", "type": "WebhookTrigger"}, {"id": "bill", "type": "SendInvoice"}]
+    definition = {"id": "bills", "nodes": nodes, "edges": [{"from": "start", "to": "bill"}]}
+    assert (await client.post("/api/workflows", json=definition)).status_code == 200
+    assert (await client.post("/api/workflows/bills/publish")).status_code == 200
+    await database.queue.register("here", 1, None, 4, timedelta(seconds=10))
+
+    found = (await client.get("/api/instances")).json()
+    assert found["unserved_workflows"] == [{"id": "bills", "node_types": ["SendInvoice"]}]
+    health = (await client.get("/health")).json()
+    assert any(
+        "Workflows that no running worker has all node types for: bills." in each
+        for each in health["warnings"]
+    )
+
+    await database.write(node_types.announce, "shop:hooks", {"SendInvoice": "{}"})
+    await database.queue.register("here", 2, "shop:hooks", 4, timedelta(seconds=10))
+    assert (await client.get("/api/instances")).json()["unserved_workflows"] == []

@@ -6,7 +6,7 @@ import pytest
 
 from kanca.cli import findings
 from kanca.cli.findings import Level
-from kanca.storage.workers import UnservedHandler, Worker
+from kanca.storage.workers import UnservedHandler, UnservedWorkflow, Worker
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -93,6 +93,22 @@ def test_handlers_without_a_worker_are_named_with_what_to_start() -> None:
     assert (shop.level, shop.message) == (Level.WARNING, "no worker has ship, bill")
     assert "kanca serve --app shop:hooks" in shop.advice
     assert "kanca serve --app blog:hooks" in blog.advice
+
+
+def test_workflows_without_a_worker_are_named_with_what_they_need() -> None:
+    assert [finding.level for finding in findings.of_workflows([])] == [Level.OK]
+
+    [bill, post] = findings.of_workflows(
+        [
+            UnservedWorkflow("bills", ("SendInvoice",)),
+            UnservedWorkflow("posts", ("Post", "SendInvoice")),
+            UnservedWorkflow("reminders", ("SendInvoice",)),
+        ]
+    )
+
+    assert (bill.level, bill.message) == (Level.WARNING, "no worker can run bills, reminders")
+    assert "an app that has SendInvoice:" in bill.advice
+    assert "an app that has Post, SendInvoice:" in post.advice
 
 
 def test_whatever_is_not_ok_says_what_to_do() -> None:

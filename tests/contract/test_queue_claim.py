@@ -69,6 +69,15 @@ async def test_a_worker_claims_only_what_it_can_do(database: Database) -> None:
     assert [task.target for task in await claim(database.queue, worker)] == [1]
 
 
+async def test_a_worker_leaves_to_others_what_it_is_told_to(database: Database) -> None:
+    worker = await register(database.queue)
+    await database.queue.enqueue([dispatch(1), dispatch(2), call(1), call(2), call(3)])
+    able = Capabilities({TaskKind.CALL: frozenset({1, 2})}, {kind: frozenset({1}) for kind in TaskKind})
+    claimed = await claim(database.queue, worker, capabilities=able)
+    assert {(task.kind, task.target) for task in claimed} == {(TaskKind.DISPATCH, 2), (TaskKind.CALL, 2)}
+    assert {task.target for task in await claim(database.queue, worker)} == {1, 3}
+
+
 async def test_a_worker_whose_lease_is_over_claims_nothing(
     database: Database, clock_offset: ClockOffset
 ) -> None:

@@ -145,6 +145,7 @@ async def test_a_suspect_is_not_among_what_others_claim(database: Database) -> N
     assert await claim(queue, worker) == []
     assert await queue.has_suspects(EVERYTHING)
     assert not await queue.has_suspects(Capabilities({row.kind: frozenset({4})}))
+    assert not await queue.has_suspects(Capabilities({}, {row.kind: frozenset({3})}))
     (task,) = await claim_suspect(queue, worker)
     assert not await queue.has_suspects(EVERYTHING)
     # It stays apart when it is handed back; storing a step clears it of the suspicion.

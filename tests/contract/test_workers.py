@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, insert
 
-from kanca.storage import workers
+from kanca.storage import node_types, workers, workflows
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.ports import Database
 from kanca.storage.tables import workers as table
-from kanca.storage.workers import UnservedHandler
+from kanca.storage.workers import UnservedHandler, UnservedWorkflow
 from tests.databases import ClockOffset
 
 
@@ -62,3 +62,29 @@ async def test_a_handler_is_unserved_until_a_living_worker_has_its_app(
     await clock_offset(50)
 
     assert await database.read(workers.unserved_handlers) == (UnservedHandler("ship", "shop:hooks"),)
+
+
+async def test_a_workflow_is_unserved_until_a_living_worker_has_all_its_node_types(
+    database: Database, clock_offset: ClockOffset
+) -> None:
+    now = datetime.now(UTC)
+    for name, needed in (
+        ("plain", ["Log"]),
+        ("bill", ["Log", "SendInvoice"]),
+        ("both", ["SendInvoice", "Post"]),
+    ):
+        await database.write(workflows.create, name, "default", name, "{}", now, needed)
+        await database.write(workflows.publish, name, now)
+    await database.write(node_types.announce, "shop:hooks", {"SendInvoice": "{}", "Post": "{}"})
+    await database.write(node_types.announce, "shop:hooks", {"SendInvoice": "{}"})
+    await database.write(node_types.announce, "blog:hooks", {"Post": "{}"})
+    await database.queue.register("here", 1, None, 10, timedelta(seconds=100))
+    await database.queue.register("here", 2, "blog:hooks", 10, timedelta(seconds=100))
+    await database.queue.register("here", 3, "shop:hooks", 10, timedelta(seconds=10))
+    both = UnservedWorkflow("both", ("Post", "SendInvoice"))
+    assert await database.read(workers.unserved_workflows, ["Log"]) == (both,)
+
+    await clock_offset(50)
+
+    bill = UnservedWorkflow("bill", ("SendInvoice",))
+    assert await database.read(workers.unserved_workflows, ["Log"]) == (bill, both)

@@ -104,3 +104,28 @@ async def test_workflows_are_listed_by_id(database: Database) -> None:
     assert [each.id for each in (*first.items, *second.items)] == ["a", "b", "c", "d"]
     assert second.next_cursor is None
     assert [each.id for each in (await database.read(workflows.page, tenant="t2")).items] == ["c", "d"]
+
+
+async def test_published_workflows_are_found_that_need_more_than_these_node_types(database: Database) -> None:
+    for name, node_types in (
+        ("a", ["Log", "Own"]),
+        ("b", ["Log"]),
+        ("c", ["Own", "Log", "Log"]),
+        ("d", ["Own"]),
+    ):
+        await database.write(workflows.create, name, "default", name, "{}", NOW, node_types)
+        if name != "d":
+            await database.write(workflows.publish, name, NOW)
+    a, b, c = [await database.read(workflows.get, name) for name in "abc"]
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    both = frozenset({"Log", "Own"})
+
+    assert await database.read(workflows.beyond, ["Log"]) == [(a.number, "a", both), (c.number, "c", both)]
+    assert await database.read(workflows.beyond, ["Log", "Own", "Other"]) == []
+
+    await database.write(workflows.save, "a", "a", "{}", NOW, ["Log"])
+    await database.write(workflows.publish, "a", NOW)
+    await database.write(workflows.save, "b", "b", "{}", NOW, ["Own"])
+    assert [each.id for each in await database.read(workflows.beyond, ["Log"])] == ["c"]

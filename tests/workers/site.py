@@ -25,6 +25,7 @@ from kanca.storage.tables import endpoints, tasks
 from kanca.storage.versions import bump_version
 from kanca.workers.worker import Worker, WorkerSettings
 from kanca.workflows.nodes import built_in_registry
+from kanca.workflows.registry import NodeRegistry
 from tests.factories import new_event
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,13 +59,15 @@ class Site:
     waker: Waker
     running: list[tuple[Worker, Stop, asyncio.Task[None]]] = field(default_factory=list)
 
-    async def start(self, handlers: HandlerRegistry | None = None, **settings: Any) -> Worker:
+    async def start(
+        self, handlers: HandlerRegistry | None = None, nodes: NodeRegistry | None = None, **settings: Any
+    ) -> Worker:
         """Start a worker and wait until it works."""
         worker = Worker(
             self.database,
             lambda: open_database(self.url, connections=1),
             handlers or HandlerRegistry(),
-            built_in_registry(),
+            nodes or built_in_registry(),
             EgressClient(EgressGuard()),
             IdFactory(),
             replace(SETTINGS, **settings),
@@ -150,7 +153,10 @@ class Site:
         chain = [{"id": "start", "type": "WebhookTrigger", "config": {}}, *nodes]
         edges = [{"from": a["id"], "to": b["id"]} for a, b in pairwise(chain)]
         definition = json.dumps({"id": workflow_id, "name": workflow_id, "nodes": chain, "edges": edges})
-        await self.database.write(workflows.create, workflow_id, "default", workflow_id, definition, MOMENT)
+        types = {node["type"] for node in chain}
+        await self.database.write(
+            workflows.create, workflow_id, "default", workflow_id, definition, MOMENT, types
+        )
         if publish:
             await self.publish(workflow_id)
 

@@ -14,12 +14,15 @@ from kanca.api.services import Services
 from kanca.errors import KancaError
 from kanca.storage import dead_letters, workers
 from kanca.storage.workers import Worker
+from kanca.workflows.nodes import BUILT_IN_NAMES
 
 FRESH = timedelta(seconds=1)
 PATIENCE = timedelta(seconds=3)
 """How long the database may take to answer before it counts as away."""
 WARNINGS_FRESH = timedelta(minutes=1)
 QUEUE_WARNING_PERCENT = 90
+MOST_NAMED = 10
+"""Workflows that a warning names."""
 
 Condition = Literal["healthy", "warning", "unhealthy"]
 
@@ -36,6 +39,7 @@ class Report:
     workers: tuple[Worker, ...]
     """Those that are alive."""
     unserved_handlers: int
+    unserved_workflows: tuple[str, ...]
     closed_for: str | None
     """Why no webhooks are accepted, as the code of the refusals."""
     database_warnings: tuple[str, ...]
@@ -64,6 +68,11 @@ class Report:
             found.append("No worker is running: what is accepted waits.")
         if self.unserved_handlers and self.workers:
             found.append(f"Handlers that no running worker has: {self.unserved_handlers}. Their events wait.")
+        if self.unserved_workflows and self.workers:
+            found.append(
+                f"Workflows that no running worker has all node types for: {_listed(self.unserved_workflows)}."
+                " Their runs wait."
+            )
         return found
 
     @property
@@ -72,6 +81,16 @@ class Report:
         if not self.can_accept:
             return "unhealthy"
         return "warning" if self.warnings else "healthy"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What the tables say."""
+
+    dead_letters: int = 0
+    workers: tuple[Worker, ...] = ()
+    unserved_handlers: int = 0
+    unserved_workflows: tuple[str, ...] = ()
 
 
 class HealthCheck:
@@ -96,32 +115,23 @@ class HealthCheck:
     async def _look(self, now: datetime) -> Report:
         try:
             async with asyncio.timeout(self.patience.total_seconds()):
-                letters, running, unserved = await self._services.database.read(_counted)
+                counted = await self._services.database.read(_counted)
                 size = await self._queue_size()
                 await self._look_for_warnings(now)
         except (KancaError, TimeoutError):
-            return self._result(now, is_up=False)
-        alive = tuple(worker for worker in running if worker.is_alive)
-        return self._result(now, is_up=True, size=size, letters=letters, alive=alive, unserved=unserved)
+            return self._result(now, _Counted(), 0, is_up=False)
+        return self._result(now, counted, size, is_up=True)
 
-    def _result(
-        self,
-        now: datetime,
-        *,
-        is_up: bool,
-        size: int = 0,
-        letters: int = 0,
-        alive: tuple[Worker, ...] = (),
-        unserved: int = 0,
-    ) -> Report:
+    def _result(self, now: datetime, counted: _Counted, size: int, *, is_up: bool) -> Report:
         return Report(
             looked_at=now,
             is_database_up=is_up,
             queue_size=size,
             queue_maxsize=self._services.queue_max_tasks,
-            dead_letters=letters,
-            workers=alive,
-            unserved_handlers=unserved,
+            dead_letters=counted.dead_letters,
+            workers=tuple(worker for worker in counted.workers if worker.is_alive),
+            unserved_handlers=counted.unserved_handlers,
+            unserved_workflows=counted.unserved_workflows,
             closed_for=self._services.closed_for(),
             database_warnings=tuple(self._warnings),
         )
@@ -137,9 +147,15 @@ class HealthCheck:
             self._warned_at = now
 
 
-def _counted(connection: Connection) -> tuple[int, tuple[Worker, ...], int]:
-    return (
+def _counted(connection: Connection) -> _Counted:
+    return _Counted(
         dead_letters.count(connection),
         workers.running(connection),
         len(workers.unserved_handlers(connection)),
+        tuple(each.id for each in workers.unserved_workflows(connection, BUILT_IN_NAMES)),
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.storage import workers
-from kanca.storage.workers import UnservedHandler, Worker
+from kanca.storage.workers import UnservedHandler, UnservedWorkflow, Worker
+from kanca.workflows.nodes import BUILT_IN_NAMES
 
 router = resource("Instances", "/api/instances")
 
@@ -36,6 +37,13 @@ class Unserved(BaseModel):
     app: str
 
 
+class UnservedRuns(BaseModel):
+    """A published workflow that no running worker can run."""
+
+    id: str
+    node_types: list[str] = Field(description="A worker is needed whose app has all of these.")
+
+
 class InstanceList(BaseModel):
     """All workers that have not signed off."""
 
@@ -57,6 +65,7 @@ class InstanceList(BaseModel):
                         }
                     ],
                     "unserved_handlers": [],
+                    "unserved_workflows": [],
                 }
             ]
         }
@@ -64,17 +73,27 @@ class InstanceList(BaseModel):
 
     items: list[Instance]
     unserved_handlers: list[Unserved] = Field(description="Their events wait until somebody runs them.")
+    unserved_workflows: list[UnservedRuns] = Field(description="Their runs wait until somebody can do them.")
 
 
 @router.get("", summary="List running workers", operation_id="list_instances")
 async def list_all(services: Given) -> InstanceList:
-    """List the workers, and the handlers that none of them has."""
-    running, unserved = await services.database.read(_running)
+    """List the workers, and the handlers and workflows that none of them can run."""
+    running, unserved, unserved_workflows = await services.database.read(_running)
     return InstanceList(
         items=[Instance.model_validate(worker, from_attributes=True) for worker in running],
         unserved_handlers=[Unserved(name=each.name, app=each.app) for each in unserved],
+        unserved_workflows=[
+            UnservedRuns(id=each.id, node_types=list(each.node_types)) for each in unserved_workflows
+        ],
     )
 
 
-def _running(connection: Connection) -> tuple[tuple[Worker, ...], tuple[UnservedHandler, ...]]:
-    return workers.running(connection), workers.unserved_handlers(connection)
+def _running(
+    connection: Connection,
+) -> tuple[tuple[Worker, ...], tuple[UnservedHandler, ...], tuple[UnservedWorkflow, ...]]:
+    return (
+        workers.running(connection),
+        workers.unserved_handlers(connection),
+        workers.unserved_workflows(connection, BUILT_IN_NAMES),
+    )

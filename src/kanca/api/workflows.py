@@ -66,7 +66,7 @@ async def create(
     """
     saved = read_workflow(definition, services.nodes).definition
     workflow = await services.database.write(
-        workflows.create, saved.id, tenant, saved.name, _as_json(saved), services.now()
+        workflows.create, saved.id, tenant, saved.name, _as_json(saved), services.now(), _node_types(saved)
     )
     audit("workflow.created", workflow.id)
     return WorkflowView(**workflow_fields(workflow))
@@ -113,7 +113,7 @@ async def save(services: Given, workflow_id: WorkflowIdPath, definition: Definit
         raise InvalidInput(f"The definition's id is not {workflow_id}, and an id cannot be changed.")
     saved = read_workflow(definition, services.nodes).definition
     workflow = await services.database.write(
-        workflows.save, workflow_id, saved.name, _as_json(saved), services.now()
+        workflows.save, workflow_id, saved.name, _as_json(saved), services.now(), _node_types(saved)
     )
     audit("workflow.saved", workflow_id, version=workflow.version)
     return WorkflowView(**workflow_fields(workflow))
@@ -177,6 +177,10 @@ async def start_run(
 
 def _as_json(definition: Definition) -> str:
     return json.dumps(show_definition(definition))
+
+
+def _node_types(definition: Definition) -> set[str]:
+    return {node.type for node in definition.nodes}
 
 
 def _read(connection: Connection, workflow_id: str, version: int | None) -> tuple[Workflow, WorkflowVersion]:

@@ -15,6 +15,7 @@ from kanca.storage.dialects import file_of, key_file_of, open_database
 from kanca.storage.migrating import current_revision, newest_revision
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
+from kanca.workflows.nodes import BUILT_IN_NAMES
 
 
 async def examine() -> list[Finding]:
@@ -84,6 +85,7 @@ async def _inside(database: Database, settings: Settings) -> list[Finding]:
     ]
     found.append(findings.of_workers(await database.read(workers.running)))
     found += findings.of_handlers(await database.read(workers.unserved_handlers))
+    found += findings.of_workflows(await database.read(workers.unserved_workflows, BUILT_IN_NAMES))
     backlog = await database.queue.backlog(settings.queue_max_tasks)
     found.append(findings.of_backlog(backlog, settings.queue_max_tasks))
     found.append(findings.of_snapshot(await database.oldest_snapshot_age()))

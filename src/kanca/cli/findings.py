@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from kanca.storage.workers import UnservedHandler, Worker
+from kanca.storage.workers import UnservedHandler, UnservedWorkflow, Worker
 
 CLOSING_SHARE = 0.95
 """The share of the largest backlog from which ingest answers 503."""
@@ -112,6 +112,23 @@ def of_handlers(unserved: Sequence[UnservedHandler]) -> list[Finding]:
             f"Start `kanca serve --app {app}`: their events wait.",
         )
         for app, names in names_by_app.items()
+    ]
+
+
+def of_workflows(unserved: Sequence[UnservedWorkflow]) -> list[Finding]:
+    """Whether every published workflow has a worker that can run it; a finding for those that lack the same."""
+    if not unserved:
+        return [ok("workflows", "each has a worker")]
+    ids_by_types: dict[tuple[str, ...], list[str]] = {}
+    for workflow in unserved:
+        ids_by_types.setdefault(workflow.node_types, []).append(workflow.id)
+    return [
+        warning(
+            "workflows",
+            f"no worker can run {', '.join(ids)}",
+            f"Start `kanca serve --app …` with an app that has {', '.join(types)}: their runs wait.",
+        )
+        for types, ids in ids_by_types.items()
     ]
 
 

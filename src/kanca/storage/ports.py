@@ -8,7 +8,7 @@ one: plain functions that take a connection and are run by ``Database.read`` and
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from uuid import UUID
@@ -41,6 +41,8 @@ class Capabilities:
 
     targets: Mapping[TaskKind, frozenset[int]]
     """Kinds that are missing are claimed whatever their target."""
+    others: Mapping[TaskKind, frozenset[int]] = field(default_factory=dict)
+    """Targets that are left to others, of any kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ endpoints = Table(
     Column("deleted_at", Instant),
     **NEVER_REUSED,
 )
-live_slug = Index(
+Index(
     "ix_endpoints_slug",
     endpoints.c.slug,
     unique=True,
@@ -315,6 +315,7 @@ workflow_versions = Table(
     Column("workflow_id", Text, primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("definition", Text, nullable=False),
+    Column("node_types", Text, nullable=False, comment="the types of its nodes, as a JSON list in order"),
     Column("created_at", Instant, nullable=False),
 )
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -40,10 +43,27 @@ class WorkflowVersion:
     created_at: datetime
 
 
+class Needed(NamedTuple):
+    """What it takes to run a workflow."""
+
+    number: int
+    id: str
+    node_types: frozenset[str]
+
+
 def create(
-    connection: Connection, workflow_id: str, tenant: str, name: str, definition: str, now: datetime
+    connection: Connection,
+    workflow_id: str,
+    tenant: str,
+    name: str,
+    definition: str,
+    now: datetime,
+    node_types: Collection[str] = (),
 ) -> Workflow:
-    """Store a new workflow, unpublished. Raises WorkflowExists when there is one with that id."""
+    """Store a new workflow, unpublished. ``node_types``: what a worker must have to run it.
+
+    Raises WorkflowExists when there is one with that id.
+    """
     bump_version(connection, "workflows")
     if get(connection, workflow_id) is not None:
         raise WorkflowExists(f"There is a workflow {workflow_id} already")
@@ -60,15 +80,22 @@ def create(
     connection.execute(
         insert(workflows).values({field.name: getattr(workflow, field.name) for field in fields(workflow)})
     )
-    _add_version(connection, workflow_id, version, definition, now)
+    _add_version(connection, workflow_id, version, definition, now, node_types)
     return workflow
 
 
-def save(connection: Connection, workflow_id: str, name: str, definition: str, now: datetime) -> Workflow:
+def save(
+    connection: Connection,
+    workflow_id: str,
+    name: str,
+    definition: str,
+    now: datetime,
+    node_types: Collection[str] = (),
+) -> Workflow:
     """Store a new version, which is published only by ``publish``. Raises WorkflowNotFound."""
     bump_version(connection, "workflows")
     version = _existing(connection, workflow_id).version + 1
-    _add_version(connection, workflow_id, version, definition, now)
+    _add_version(connection, workflow_id, version, definition, now, node_types)
     return _set(connection, workflow_id, name=name, version=version, updated_at=now)
 
 
@@ -116,11 +143,32 @@ def get(connection: Connection, workflow_id: str) -> Workflow | None:
 def definition_of(connection: Connection, workflow_id: str, version: int) -> WorkflowVersion | None:
     """Give a version, also one of a workflow that was deleted."""
     row = connection.execute(
-        select(workflow_versions).where(
+        select(*(workflow_versions.c[field.name] for field in fields(WorkflowVersion))).where(
             workflow_versions.c.workflow_id == workflow_id, workflow_versions.c.version == version
         )
     ).one_or_none()
     return None if row is None else WorkflowVersion(**row._asdict())
+
+
+def beyond(connection: Connection, node_types: Collection[str]) -> list[Needed]:
+    """The published workflows for which these node types are not enough, with what each needs, by number."""
+    published = workflow_versions.join(
+        workflows,
+        (workflows.c.id == workflow_versions.c.workflow_id)
+        & (workflows.c.published_version == workflow_versions.c.version),
+    )
+    # Many workflows need the same: each need is looked at once, and most are no reason to read any further.
+    needs = connection.scalars(select(workflow_versions.c.node_types).select_from(published).distinct())
+    lacking = {need: types for need in needs if (types := frozenset(json.loads(need))) - set(node_types)}
+    if not lacking:
+        return []
+    query = (
+        select(workflows.c.number, workflows.c.id, workflow_versions.c.node_types)
+        .select_from(published)
+        .where(workflow_versions.c.node_types.in_(list(lacking)))
+        .order_by(workflows.c.number)
+    )
+    return [Needed(row.number, row.id, lacking[row.node_types]) for row in connection.execute(query)]
 
 
 def page(
@@ -145,11 +193,20 @@ def _existing(connection: Connection, workflow_id: str) -> Workflow:
 
 
 def _add_version(
-    connection: Connection, workflow_id: str, version: int, definition: str, now: datetime
+    connection: Connection,
+    workflow_id: str,
+    version: int,
+    definition: str,
+    now: datetime,
+    node_types: Collection[str],
 ) -> None:
     connection.execute(
         insert(workflow_versions).values(
-            workflow_id=workflow_id, version=version, definition=definition, created_at=now
+            workflow_id=workflow_id,
+            version=version,
+            definition=definition,
+            node_types=json.dumps(sorted(set(node_types))),
+            created_at=now,
         )
     )
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -14,6 +14,7 @@ from kanca.domain.event import StoredEvent
 from kanca.handlers.matching import decode_spec
 from kanca.storage.claimed_work import EndpointRow, HandlerRow, read_endpoints, read_handlers
 from kanca.storage.ports import Database
+from kanca.storage.workflows import beyond
 from kanca.workers.targets import (
     DEFAULT_TIMEOUT,
     PUBLISHED,
@@ -33,8 +34,10 @@ MOST_TARGETS = 10_000
 class Catalogue:
     """Gives events, with all that is needed to dispatch them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, node_types: Iterable[str]) -> None:
+        """``node_types``: those that this worker has."""
         self._database = database
+        self._node_types = frozenset(node_types)
         self._versions: Mapping[str, int] | None = None
         self._senders: dict[int, Sender] = {}
         self._targets: dict[tuple[Any, ...], Targets] = {}
@@ -42,6 +45,8 @@ class Catalogue:
         """All handlers that some app has, as of the last reading."""
         self.handler_names: dict[int, str] = {}
         """By number: also those that no app has any more."""
+        self.others_workflows: frozenset[int] = frozenset()
+        """The numbers of the workflows whose published version has nodes of types that this worker lacks."""
 
     async def read(self, ids: Collection[UUID], endpoints: Collection[int] = ()) -> dict[UUID, StoredEvent]:
         """The events that are there. Everything else here is then at least as fresh. One reading at a time.
@@ -53,21 +58,22 @@ class Catalogue:
         is_fresh = versions == self._versions
         missing = needed - self._senders.keys() if is_fresh else needed
         if missing or not is_fresh:
-            handlers, senders = await self._database.read(_read, missing, is_fresh)
-            if handlers is not None:
-                self._forget(handlers)
+            read, senders = await self._database.read(_read, missing, None if is_fresh else self._node_types)
+            if read is not None:
+                self._forget(read)
                 self._versions = versions
             elif len(self._senders) > MOST_SENDERS:
                 self._senders = {number: self._senders[number] for number in needed - missing}
             self._senders |= senders
         return events
 
-    def _forget(self, handlers: Sequence[HandlerRow]) -> None:
-        """Forget all but these."""
+    def _forget(self, read: _Read) -> None:
+        """Forget all but this."""
         self.handlers = tuple(
-            KnownHandler(row.number, decode_spec(row.spec)) for row in handlers if not row.is_retired
+            KnownHandler(row.number, decode_spec(row.spec)) for row in read.handlers if not row.is_retired
         )
-        self.handler_names = {row.number: row.name for row in handlers}
+        self.handler_names = {row.number: row.name for row in read.handlers}
+        self.others_workflows = read.others_workflows
         self._senders = {}
         self._targets = {}
 
@@ -88,11 +94,23 @@ class Catalogue:
         return targets
 
 
+class _Read(NamedTuple):
+    """What is read anew when anything has changed."""
+
+    handlers: list[HandlerRow]
+    others_workflows: frozenset[int]
+
+
 def _read(
-    connection: Connection, endpoints: Collection[int], is_fresh: bool
-) -> tuple[list[HandlerRow] | None, dict[int, Sender]]:
+    connection: Connection, endpoints: Collection[int], node_types: frozenset[str] | None
+) -> tuple[_Read | None, dict[int, Sender]]:
+    """The endpoints, and for a worker with these ``node_types`` what else there is to know (None: nothing)."""
     rows = read_endpoints(connection, endpoints) if endpoints else []
-    return None if is_fresh else read_handlers(connection), {row.number: _sender(row) for row in rows}
+    senders = {row.number: _sender(row) for row in rows}
+    if node_types is None:
+        return None, senders
+    others = frozenset(needed.number for needed in beyond(connection, node_types))
+    return _Read(read_handlers(connection), others), senders
 
 
 def _sender(row: EndpointRow) -> Sender:

@@ -10,11 +10,13 @@ import structlog
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import derived_id
 from kanca.domain.retry import RetryPolicy
-from kanca.domain.task import Becomes, Completion, Done, HandBack, TaskKind
+from kanca.domain.task import Becomes, Completion, Done, HandBack, NewTask, RunChange, TaskKind
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.registry import Handler
 from kanca.workers.calls import Calls
+from kanca.workers.capabilities import leave_run
+from kanca.workers.catalogue import Catalogue
 from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Several
 from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
 from kanca.workers.targets import DEFAULT_TIMEOUT, KnownHandler, KnownWorkflow, Targets
@@ -44,6 +46,7 @@ class Performer:
     calls: Calls
     engine: WorkflowEngine
     loader: WorkflowLoader
+    catalogue: Catalogue
     settling: Settling
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
@@ -55,6 +58,8 @@ class Performer:
         its time is long over. Raises CancelledError when cancelled; whatever else it raises is for ``fail``.
         """
         match held.task.kind, held.event, held.state:
+            case TaskKind.RUN, _, state if state is not None and state.version.is_for_others:
+                return leave_run(held.task, self.catalogue.others_workflows)
             case TaskKind.RUN, _, state if state is not None:
                 timeout = held.sender.timeout if held.sender else DEFAULT_TIMEOUT
                 return await self.engine.execute(held.task, state, record, timeout=timeout)
@@ -104,6 +109,8 @@ class Performer:
                 version = await self._published(workflow)
                 if version is None:
                     return dispatch.nothing(WORKFLOW_UNPUBLISHED)
+                if version.is_for_others:
+                    return dispatch.expand(self._run(held, event, version))
                 return await self.engine.start(
                     held.task,
                     event,
@@ -117,10 +124,14 @@ class Performer:
                 version = await self._published(targets.workflow)
                 if version is None:
                     return dispatch.expand(None)
-                node_id = held.sender.node_id if held.sender else None
-                return dispatch.expand(run_of_event(event, version, node_id, self.settling.now()))
+                return dispatch.expand(self._run(held, event, version))
             case completion:
                 return completion
+
+    def _run(self, held: Held, event: StoredEvent, version: WorkflowVersion) -> tuple[RunChange, NewTask]:
+        """What starts a workflow under a task of its own."""
+        node_id = held.sender.node_id if held.sender else None
+        return run_of_event(event, version, node_id, self.settling.now())
 
     async def _published(self, workflow: KnownWorkflow | None) -> WorkflowVersion | None:
         if workflow is None or workflow.published_version is None:

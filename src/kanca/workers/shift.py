@@ -154,4 +154,5 @@ class Shift:
         self._nudged.set()
 
     def _capabilities(self) -> Capabilities:
-        return capabilities_of(self._means.performer.own, self._means.reader.catalogue.handlers)
+        catalogue = self._means.reader.catalogue
+        return capabilities_of(self._means.performer.own, catalogue.handlers, catalogue.others_workflows)

@@ -176,8 +176,10 @@ class Worker:
         )
         loader = WorkflowLoader(self._database, self._nodes)
         calls = Calls(self._settling, self._threads, self._settings.stuck_after)
-        self._performer = Performer(calls, WorkflowEngine(surroundings), loader, self._settling, own)
-        self._reader = Reader(self._database.queue, Catalogue(self._database), loader)
+        catalogue = Catalogue(self._database, (kind.name for kind in self._nodes))
+        engine = WorkflowEngine(surroundings)
+        self._performer = Performer(calls, engine, loader, catalogue, self._settling, own)
+        self._reader = Reader(self._database.queue, catalogue, loader)
         await self._reader.read([])
         return Means(
             queue=self._database.queue,

@@ -14,7 +14,7 @@ from kanca.domain.ids import derived_id
 from kanca.domain.status import RunStatus
 from kanca.domain.task import NewTask, RunChange, Step, Task, TaskKind
 from kanca.errors import InvalidInput, InvalidWorkflow
-from kanca.workflows.validation import Workflow
+from kanca.workflows.validation import UNKNOWN_NODE_TYPE, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,13 @@ class WorkflowVersion:
     version: int
     workflow: Workflow | InvalidWorkflow
     """The error when this process cannot run it: a node type of an app may have gone, or be another app's."""
+
+    @property
+    def is_for_others(self) -> bool:
+        """Whether it has nodes of types that this process lacks, and perhaps another one has."""
+        return isinstance(self.workflow, InvalidWorkflow) and any(
+            problem["code"] == UNKNOWN_NODE_TYPE for problem in self.workflow.facts["problems"]
+        )
 
     def ready(self) -> Workflow:
         """The workflow. Raises InvalidWorkflow when this process cannot run it."""

@@ -24,6 +24,7 @@ from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER
 from kanca.workflows.nodes.webhook_trigger import START_NODE
 from kanca.workflows.registry import NodeRegistry
 
+UNKNOWN_NODE_TYPE = "unknown_node_type"
 MAX_MESSAGE_PROBLEMS = 3
 """Problems that the error's sentence tells; its facts have them all."""
 
@@ -123,7 +124,7 @@ class _Check:
             return
         node_type = self._types[node.id] = self._registry.get(node.type)
         if node_type is None:
-            self._problem(node.id, "unknown_node_type", f"there is no node type {node.type[:64]!r}")
+            self._problem(node.id, UNKNOWN_NODE_TYPE, f"there is no node type {node.type[:64]!r}")
             return
         try:
             self._nodes[node.id] = PreparedNode(node.id, node_type, node_type.read_config(node.config))

@@ -10,6 +10,7 @@ from kanca.workflows.nodes.webhook_trigger import WEBHOOK_TRIGGER
 from kanca.workflows.registry import NodeRegistry
 
 BUILT_IN = (WEBHOOK_TRIGGER, TRANSFORM, BRANCH, HTTP_REQUEST, LOG)
+BUILT_IN_NAMES = frozenset(node_type.name for node_type in BUILT_IN)
 
 
 def built_in_registry() -> NodeRegistry:

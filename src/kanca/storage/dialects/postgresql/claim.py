@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import asyncpg
 
@@ -13,8 +14,11 @@ from kanca.storage.ports import Capabilities, LaneAsk
 TASK = "t.id, t.kind, t.ref, t.target, t.detail, t.order_key, t.attempt, t.crashes, t.fence"
 """What ``task_of`` reads."""
 
-# A kind that is named may only be claimed for the targets that are named with it.
-_CAN = "(kind <> ALL ($2::smallint[]) OR (kind::bigint << 32 | target) = ANY ($3::bigint[]))"
+# A kind that is named may only be claimed for the targets that are named with it; some targets are left to others.
+_CAN = """
+(kind <> ALL ($2::smallint[]) OR (kind::bigint << 32 | target) = ANY ($3::bigint[]))
+AND (kind::bigint << 32 | target) <> ALL ($4::bigint[])
+"""
 
 # The worker's row is locked first, here and in `finish`; `rescue` and `leave` delete it first. So a claim never hands
 # tasks to a worker that is being cleared away, and no two of them ever wait for each other's tasks.
@@ -26,14 +30,14 @@ WITH worker AS MATERIALIZED (
     SELECT id FROM kanca.workers WHERE id = $1 AND expires_at > kanca.now() FOR KEY SHARE
 ), picked AS MATERIALIZED (
     SELECT found.tid
-    FROM worker, unnest($4::smallint[], $5::bigint[], $6::int[]) AS ask (lane, floor, share)
+    FROM worker, unnest($5::smallint[], $6::bigint[], $7::int[]) AS ask (lane, floor, share)
     CROSS JOIN LATERAL (
         SELECT ctid AS tid FROM kanca.tasks
         WHERE state = 0 AND lane = ask.lane AND position >= ask.floor AND {_CAN}
         ORDER BY position LIMIT ask.share
         FOR UPDATE SKIP LOCKED
     ) AS found
-    LIMIT $7
+    LIMIT $8
 )
 UPDATE kanca.tasks AS t SET state = 1, worker = $1, fence = t.fence + 1
 FROM picked WHERE t.ctid = picked.tid
@@ -49,19 +53,23 @@ async def claim(
     engine: PostgresEngine, worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
 ) -> list[tuple[Task, int]]:
     """See ``QueueStore.claim``."""
-    kinds, targets = _restrictions(capabilities)
     async with engine.connection() as connection:
-        rows = await connection.fetch(
-            CLAIM,
-            worker,
-            kinds,
-            targets,
-            [ask.lane for ask in asks],
-            [ask.floor for ask in asks],
-            [ask.share for ask in asks],
-            limit,
-        )
+        rows = await connection.fetch(CLAIM, *claim_arguments(worker, limit, capabilities, asks))
     return [(task_of(row), row[9]) for row in rows]
+
+
+def claim_arguments(
+    worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
+) -> tuple[Any, ...]:
+    """The arguments of ``CLAIM``."""
+    return (
+        worker,
+        *_restrictions(capabilities),
+        [ask.lane for ask in asks],
+        [ask.floor for ask in asks],
+        [ask.share for ask in asks],
+        limit,
+    )
 
 
 async def has_suspects(engine: PostgresEngine, capabilities: Capabilities) -> bool:
@@ -76,8 +84,10 @@ def task_of(row: asyncpg.Record) -> Task:
     return Task(number, TaskKind(kind), ref, target, detail, order_key, attempt, crashes, fence)
 
 
-def _restrictions(capabilities: Capabilities) -> tuple[list[int], list[int]]:
+def _restrictions(capabilities: Capabilities) -> tuple[list[int], list[int], list[int]]:
     restricted = capabilities.targets
-    return list(restricted), [
-        kind << 32 | target for kind, targets in restricted.items() for target in targets
-    ]
+    return list(restricted), _packed(restricted), _packed(capabilities.others)
+
+
+def _packed(targets: Mapping[TaskKind, frozenset[int]]) -> list[int]:
+    return [kind << 32 | target for kind, numbers in targets.items() for target in numbers]

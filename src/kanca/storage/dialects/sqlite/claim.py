@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -30,9 +30,10 @@ WITH RECURSIVE ready (lane) AS (
 )
 SELECT lane FROM ready WHERE lane IS NOT NULL
 """
-# A kind that is named may only be claimed for the targets that are named with it.
+# A kind that is named may only be claimed for the targets that are named with it; some targets are left to others.
 _CAN = """
 (kind NOT IN (SELECT value FROM json_each(?)) OR (kind << 32 | target) IN (SELECT value FROM json_each(?)))
+AND (kind << 32 | target) NOT IN (SELECT value FROM json_each(?))
 """
 _FIND = f"""
 SELECT {TASK}, position FROM kanca_tasks WHERE state = 0 AND lane = ? AND {_CAN} ORDER BY position LIMIT ?
@@ -97,7 +98,10 @@ def _ready_lanes(connection: sqlite3.Connection, asks: Sequence[LaneAsk]) -> lis
     return [ask for ask in asks if ask.lane in lanes]
 
 
-def _restrictions(capabilities: Capabilities) -> tuple[str, str]:
+def _restrictions(capabilities: Capabilities) -> tuple[str, str, str]:
     restricted = capabilities.targets
-    targets = [kind << 32 | target for kind, targets in restricted.items() for target in targets]
-    return json.dumps(list(restricted)), json.dumps(targets)
+    return json.dumps(list(restricted)), _packed(restricted), _packed(capabilities.others)
+
+
+def _packed(targets: Mapping[TaskKind, frozenset[int]]) -> str:
+    return json.dumps([kind << 32 | target for kind, numbers in targets.items() for target in numbers])

@@ -31,8 +31,6 @@ from kanca.storage.types import Id, Instant, Number
 
 revision = "0001"
 down_revision = None
-branch_labels = None
-depends_on = None
 
 FIRST_NUMBER = 100
 """Of the endpoints that people create; smaller ones are built in."""
@@ -215,6 +213,12 @@ def _configuration() -> None:
         Column("workflow_id", Text, nullable=False),
         Column("version", Integer, nullable=False, autoincrement=False),
         Column("definition", Text, nullable=False),
+        Column(
+            "node_types",
+            Text,
+            nullable=False,
+            comment="the types of its nodes, as a JSON list in order",
+        ),
         Column("created_at", Instant, nullable=False),
         PrimaryKeyConstraint("workflow_id", "version", name="pk_workflow_versions"),
         schema="kanca",
