@@ -134,6 +134,22 @@ def set_positions(database: Database, clock: Hand) -> None:
             database.engine.positions = PositionClock(clock.now_us)
 
 
+class Bell:
+    """A waker that counts how often somebody woke the others."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def wake(self) -> None:
+        self.rung += 1
+
+    async def wait(self, timeout: timedelta) -> bool:
+        raise AssertionError("nobody waits for this one")
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 class Overheard:
     """A queue whose last claim can be looked at."""
 

@@ -7,7 +7,7 @@ import pytest
 from kanca.domain.task import Done, Retry, Task, TaskKind
 from kanca.queue.scheduler import BATCH, LONGEST_PAUSE, SHORTEST_PAUSE, Scheduler, pause_after
 from kanca.storage.ports import Promoted
-from tests.queueing import call, new_id, said
+from tests.queueing import Bell, call, new_id, said
 
 NONE = timedelta(0)
 MS = timedelta(milliseconds=1)
@@ -41,16 +41,6 @@ class Promotions:
 
     async def promote(self, limit: int) -> Promoted:
         return next(self._promotions)
-
-
-class Bell:
-    """A waker that counts."""
-
-    def __init__(self) -> None:
-        self.rung = 0
-
-    def wake(self) -> None:
-        self.rung += 1
 
 
 def scheduler_of(bell: Bell, *promotions: Promoted) -> Scheduler:
