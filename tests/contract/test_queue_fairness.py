@@ -10,7 +10,7 @@ import pytest
 
 from kanca.domain.task import Task, TaskKind, TaskState, lane_of
 from kanca.queue.claiming import Claimer
-from kanca.storage.dialects.postgresql.claim import CLAIM
+from kanca.storage.dialects.postgresql.claim import CLAIM, claim_arguments
 from kanca.storage.dialects.postgresql.database import PostgresDatabase
 from kanca.storage.ports import Database, LaneAsk, QueueStore
 from tests.databases import ClockOffset
@@ -142,12 +142,12 @@ async def test_a_snapshot_held_open_does_not_make_claims_slower(postgres_databas
 
 
 async def _pages_of_claim(database: PostgresDatabase, worker: int, asks: Sequence[LaneAsk]) -> int:
-    lanes, floors, shares = zip(*((ask.lane, ask.floor, ask.share) for ask in asks), strict=True)
     async with database.engine.connection() as connection:
         transaction = connection.transaction()
         await transaction.start()
         text = await connection.fetchval(
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM}", worker, [], [], lanes, floors, shares, 100
+            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {CLAIM}",
+            *claim_arguments(worker, 100, EVERYTHING, asks),
         )
         await transaction.rollback()
     (plan,) = json.loads(text)
