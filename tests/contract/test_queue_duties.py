@@ -144,6 +144,18 @@ async def test_what_was_parked_after_its_endpoint_was_resumed_comes_back(databas
     assert ready == [(TaskKind.DISPATCH, resumed.number)] * 2
 
 
+async def test_what_waits_for_an_endpoint_that_is_deleted_comes_back(database: Database) -> None:
+    box = SecretBox(["a key of the tests"])
+    paused = await database.write(endpoints.create, box, new_endpoint(is_paused=True))
+    worker = await register(database.queue)
+    await database.queue.enqueue([dispatch(paused.number)])
+    (task,) = await claim(database.queue, worker)
+    await database.queue.finish(worker, [said(task, Park())])
+    await database.write(endpoints.delete, paused.webhook_id, await database.now())
+    await Unparker(database, Bell(), EVERY).run_once()
+    assert [again.id for again in await claim(database.queue, worker)] == [task.id]
+
+
 async def test_the_cleaner_drops_what_is_over_and_merges_statistics(
     database: Database, clock_offset: ClockOffset
 ) -> None:

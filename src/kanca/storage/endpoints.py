@@ -70,6 +70,7 @@ def change(
 def delete(connection: Connection, webhook_id: str, now: datetime) -> None:
     """Delete an endpoint: it is not found any more, its slug is free, its events stay.
 
+    A paused one goes on, so that the work of its events ends.
     Raises EndpointNotFound, also for one that is built in.
     """
     bump_version(connection, "endpoints")
@@ -80,7 +81,7 @@ def delete(connection: Connection, webhook_id: str, now: datetime) -> None:
             endpoints.c.deleted_at.is_(None),
             endpoints.c.number >= FIRST_ENDPOINT_NUMBER,
         )
-        .values(deleted_at=now, updated_at=now, is_active=False)
+        .values(deleted_at=now, updated_at=now, is_active=False, is_paused=False)
     )
     if not result.rowcount:
         raise EndpointNotFound(f"There is no endpoint {webhook_id}")
