@@ -7,6 +7,7 @@ import itertools
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ import pytest
 
 from kanca.storage.dialects import open_database
 from kanca.storage.dialects.postgresql.database import PostgresDatabase
+from kanca.storage.dialects.postgresql.partitions import partition_name
 from kanca.storage.dialects.sqlite.database import SqliteDatabase
 from kanca.storage.ports import Database
+from kanca.storage.tables import PARTITIONED
 from tests.servers.postgres import PostgresServer
+
+DAYS_AHEAD = 14
+"""How far ahead a migration makes partitions."""
 
 ClockOffset = Callable[[float], Awaitable[None]]
 
@@ -47,8 +53,18 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: PostgresServer) -> str:
-    """The name of a migrated PostgreSQL database that nobody is connected to."""
+    """The name of a migrated PostgreSQL database that nobody is connected to.
+
+    It has partitions for today and tomorrow only: a copy takes a third of the time then.
+    """
     _run_aside(_migrate(postgres.create_database("kanca_template")))
+    today = datetime.now(UTC).date()
+    later = [
+        f"kanca.{partition_name(table.name, today + timedelta(days=ahead))}"
+        for table in PARTITIONED
+        for ahead in range(2, DAYS_AHEAD + 1)
+    ]
+    postgres.execute(f"DROP TABLE {', '.join(later)}", "kanca_template")
     return "kanca_template"
 
 
