@@ -1,4 +1,4 @@
-"""For tests of one's own handlers, without a server and without a database.
+"""Calls of handlers, an attempt at a time.
 
     from kanca.testing import call, send
     from shop.hooks import hooks, order_created
@@ -18,26 +18,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal, Protocol
-from uuid import UUID
 
 import msgspec
 
-from kanca.domain.ids import CALL, EVENT, derived_id, show_id, uuid7_int
 from kanca.domain.retry import GiveUp, after_failure
-from kanca.handlers.event import Event, Headers
 from kanca.handlers.execution import Discarded, Failed, Succeeded, execute, invalid_payload
 from kanca.handlers.matching import Arrival, wants
 from kanca.handlers.payloads import PayloadInvalid, validate
 from kanca.handlers.registry import Handler, HandlerRegistry
 from kanca.handlers.threads import SyncThreads
+from kanca.testing.events import make_event
 
 Status = Literal["succeeded", "skipped", "retrying", "dead"]
-
-WEBHOOK_ID = "wh_" + "0" * 24
-RECEIVED_AT = datetime(2026, 1, 1, tzinfo=UTC)
-_EVENT = UUID(int=uuid7_int(int(RECEIVED_AT.timestamp() * 1000), 0))
 
 
 class HasHandlers(Protocol):
@@ -62,33 +56,6 @@ class CallResult:
     """The cause of a failure: ``message``, ``type``, ``traceback``, or the ``problems`` of the data."""
     retry_after: timedelta | None = None
     """When ``retrying``: how long until the next attempt."""
-
-
-def make_event(
-    event_type: str,
-    data: Any,
-    *,
-    headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
-    **fields: Any,
-) -> Event[Any]:
-    """An event as a handler gets it. ``body`` defaults to the data as JSON; ``fields`` are any others of ``Event``."""
-    values: dict[str, Any] = {
-        "id": show_id(EVENT, _EVENT),
-        "type": event_type,
-        "data": data,
-        "body": msgspec.json.encode(data) if body is None else body,
-        "headers": Headers(tuple((headers or {}).items())),
-        "endpoint_id": WEBHOOK_ID,
-        "provider": "generic",
-        "tenant": "default",
-        "source_event_id": None,
-        "correlation_id": "test",
-        "received_at": RECEIVED_AT,
-        "attempt_number": 1,
-        "call_id": show_id(CALL, derived_id(_EVENT, "test")),
-    }
-    return Event(**values | fields)
 
 
 async def call(
