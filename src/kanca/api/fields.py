@@ -65,6 +65,13 @@ def _id(kind: str, name: str, missing: type[NotFound]) -> Callable[[str], UUID]:
     return read
 
 
+def _event_id(value: object) -> UUID:
+    found = read_id(EVENT, value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be `evt_` and 32 hexadecimal digits")
+    return found
+
+
 def _shown_id(kind: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "examples": [f"{kind}_019503f0a1c27d3e8f00b4a6c8d2e1f0"]})
 
@@ -78,7 +85,7 @@ WebhookId = Annotated[str, Field(pattern=f"^{WEBHOOK_ID.pattern}$", examples=["w
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
 """Without a zone it is in UTC."""
-EventId = Annotated[UUID, BeforeValidator(_id(EVENT, "event", EventNotFound)), _shown_id(EVENT)]
+EventId = Annotated[UUID, BeforeValidator(_event_id), _shown_id(EVENT)]
 
 WebhookIdPath = Annotated[
     str,
@@ -88,7 +95,12 @@ WebhookIdPath = Annotated[
 WorkflowIdPath = Annotated[
     str, AfterValidator(_workflow_id), Path(description="The id that the definition says.")
 ]
-EventIdPath = Annotated[EventId, Path(description="`evt_` and 32 hexadecimal digits.")]
+EventIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(EVENT, "event", EventNotFound)),
+    _shown_id(EVENT),
+    Path(description="`evt_` and 32 hexadecimal digits."),
+]
 RunIdPath = Annotated[
     UUID,
     BeforeValidator(_id(RUN, "run", RunNotFound)),

@@ -18,9 +18,10 @@ def configure_logs(level: str, form: str, process: str, stream: TextIO = sys.std
     ``process`` stands on every line (``gateway-1``, ``worker-1``).
     """
     as_text = form == "text" or (form == "auto" and stream.isatty())
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer(default=str)
-    )
+    renderer: Any = structlog.processors.JSONRenderer(default=str)
+    if as_text:
+        # The prettier tracebacks print the values of local variables, secrets among them.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
