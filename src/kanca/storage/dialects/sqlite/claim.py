@@ -1,6 +1,7 @@
 """Claiming on SQLite: one writer at a time, so nothing needs to be locked or skipped.
 
-Rows that are gone leave nothing behind in the index, so the floors of the lanes are of no use here.
+Rows that are gone leave nothing behind in the index; the floors of the lanes only spare a claim what it passed before
+because this worker cannot do it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ _CAN = """
 AND (kind << 32 | target) NOT IN (SELECT value FROM json_each(?))
 """
 _FIND = f"""
-SELECT {TASK}, position FROM kanca_tasks WHERE state = 0 AND lane = ? AND {_CAN} ORDER BY position LIMIT ?
+SELECT {TASK}, position FROM kanca_tasks WHERE state = 0 AND lane = ? AND position >= ? AND {_CAN}
+ORDER BY position LIMIT ?
 """  # noqa: S608 - made of this module's constants
 _TAKE = "UPDATE kanca_tasks SET state = 1, worker = ?, fence = fence + 1 WHERE id = ?"
 
@@ -58,7 +60,8 @@ async def has_suspects(engine: SqliteEngine, capabilities: Capabilities) -> bool
 
     def look(connection: sqlite3.Connection) -> bool:
         return (
-            connection.execute(_FIND, (SUSPECT_LANE, *_restrictions(capabilities), 1)).fetchone() is not None
+            connection.execute(_FIND, (SUSPECT_LANE, 0, *_restrictions(capabilities), 1)).fetchone()
+            is not None
         )
 
     return await engine.run_read(look)
@@ -87,7 +90,7 @@ def _claim(
         share = min(ask.share, limit - len(found))
         if share <= 0:
             break
-        found += connection.execute(_FIND, (ask.lane, *can, share)).fetchall()
+        found += connection.execute(_FIND, (ask.lane, ask.floor, *can, share)).fetchall()
     connection.executemany(_TAKE, [(worker, row[0]) for row in found])
     return [(task_of(row, claims=1), row[9]) for row in found]
 
