@@ -14,7 +14,18 @@ from kanca.storage.dialects.postgresql.claim import CLAIM, claim_arguments
 from kanca.storage.dialects.postgresql.database import PostgresDatabase
 from kanca.storage.ports import Database, LaneAsk, QueueStore
 from tests.databases import ClockOffset
-from tests.queueing import EVERYTHING, Hand, Overheard, call, dispatch, done, register, rows, set_positions
+from tests.queueing import (
+    EVERYTHING,
+    Hand,
+    Overheard,
+    call,
+    dispatch,
+    done,
+    every_lane,
+    register,
+    rows,
+    set_positions,
+)
 
 BURST = 20_000
 SMALL = range(1_000, 1_200)
@@ -36,11 +47,14 @@ async def serve(
 
 
 async def test_a_burst_of_thousands_does_not_hold_up_small_targets(database: Database) -> None:
+    clock = Hand()
+    set_positions(database, clock)
     for _ in range(BURST // 5_000):
         await database.queue.enqueue([dispatch(1) for _ in range(5_000)])
+    clock.seconds += 0.1
     await database.queue.enqueue([dispatch(target) for target in SMALL])
     worker = await register(database.queue)
-    claimer = Claimer(database.queue, worker, 100, EVERYTHING)
+    claimer = Claimer(database.queue, worker, 100, EVERYTHING, now_us=clock.now_us)
     served = await serve(
         database, claimer, worker, lambda served: {task.target for task in served} >= set(SMALL)
     )
@@ -110,6 +124,15 @@ async def postgres_database(postgres_url: str) -> AsyncIterator[PostgresDatabase
     database = await PostgresDatabase.open(postgres_url, connections=3)
     yield database
     await database.close()
+
+
+async def test_a_worker_that_looks_in_vain_writes_nothing(postgres_database: PostgresDatabase) -> None:
+    """No transaction id, so nothing to wait for the disk with; an idle worker looks all the time."""
+    worker = await register(postgres_database.queue)
+    async with postgres_database.engine.transaction() as connection:
+        arguments = claim_arguments(worker, 10, EVERYTHING, every_lane(4))
+        assert await connection.fetch(CLAIM, *arguments) == []
+        assert await connection.fetchval("SELECT pg_current_xact_id_if_assigned()") is None
 
 
 async def test_a_snapshot_held_open_does_not_make_claims_slower(postgres_database: PostgresDatabase) -> None:

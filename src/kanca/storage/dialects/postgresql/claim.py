@@ -20,17 +20,16 @@ _CAN = """
 AND (kind::bigint << 32 | target) <> ALL ($4::bigint[])
 """
 
-# The worker's row is locked first, here and in `finish`; `rescue` and `leave` delete it first. So a claim never hands
-# tasks to a worker that is being cleared away, and no two of them ever wait for each other's tasks.
+# The worker's row is locked, here and in `finish`; `rescue` and `leave` delete it before they touch its tasks. So a
+# claim never hands tasks to a worker that is being cleared away, and no two of them ever wait for each other's tasks.
+# It is locked only when there is something to claim: a worker that looks in vain would write, and wait for the disk.
 # The lanes are asked in order and only until there is enough: nothing is locked that is not claimed.
 # Joined by `ctid`, here and elsewhere, because that leaves the planner no second way: by `id`, a plan made for an empty
 # table reads the whole index.
 CLAIM = f"""
-WITH worker AS MATERIALIZED (
-    SELECT id FROM kanca.workers WHERE id = $1 AND expires_at > kanca.now() FOR KEY SHARE
-), picked AS MATERIALIZED (
+WITH picked AS MATERIALIZED (
     SELECT found.tid
-    FROM worker, unnest($5::smallint[], $6::bigint[], $7::int[]) AS ask (lane, floor, share)
+    FROM unnest($5::smallint[], $6::bigint[], $7::int[]) AS ask (lane, floor, share)
     CROSS JOIN LATERAL (
         SELECT ctid AS tid FROM kanca.tasks
         WHERE state = 0 AND lane = ask.lane AND position >= ask.floor AND {_CAN}
@@ -38,9 +37,13 @@ WITH worker AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) AS found
     LIMIT $8
+), worker AS MATERIALIZED (
+    SELECT id FROM kanca.workers
+    WHERE id = $1 AND expires_at > kanca.now() AND EXISTS (SELECT 1 FROM picked)
+    FOR KEY SHARE
 )
-UPDATE kanca.tasks AS t SET state = 1, worker = $1, fence = t.fence + 1
-FROM picked WHERE t.ctid = picked.tid
+UPDATE kanca.tasks AS t SET state = 1, worker = worker.id, fence = t.fence + 1
+FROM picked, worker WHERE t.ctid = picked.tid
 RETURNING {TASK}, t.position
 """  # noqa: S608 - made of this module's constants
 
