@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from kanca.app.clock import ClockCorrection
+from kanca.app.clock import ClockCorrection, correction
 from kanca.domain.ids import IdFactory, time_of
 from kanca.storage.ports import Database
 from tests.databases import ClockOffset
@@ -22,3 +22,10 @@ async def test_a_correction_that_is_no_longer_needed_goes(database: Database) ->
     ids.correction_s = 3600
     await ClockCorrection(database, ids).run_once()
     assert abs(ids.correction_s) < 60
+
+
+def test_an_offset_that_may_be_the_way_there_and_back_is_none() -> None:
+    assert correction(offset_s=0.12, round_trip_s=0.3) == 0
+    assert correction(offset_s=-0.12, round_trip_s=0.3) == 0
+    assert correction(offset_s=0.12, round_trip_s=0.02) == 0.12
+    assert correction(offset_s=-90, round_trip_s=0.3) == -90
