@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 
 from kanca.domain.task import SUSPECT_LANE, Task, TaskKind, lane_of
+from kanca.errors import DatabaseUnavailable
 from kanca.queue.claiming import FIRST_PATIENCE, SWEEP_EVERY, Claimer
 from kanca.storage.ports import Capabilities, LaneAsk, QueueStore
 from tests.queueing import EVERYTHING, new_id
@@ -29,6 +30,7 @@ class Lanes:
         self.asked: list[Sequence[LaneAsk]] = []
         self.clock = clock
         self.takes_s = 0.0
+        self.fails_after = 1_000_000
         self._numbers = iter(range(1, 10**9))
 
     def add(self, target: int, count: int = 1, lane: int | None = None) -> None:
@@ -44,6 +46,8 @@ class Lanes:
     async def claim(
         self, worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
     ) -> list[tuple[Task, int]]:
+        if len(self.asked) >= self.fails_after:
+            raise DatabaseUnavailable
         self.asked.append(asks)
         self.clock.now += self.takes_s
         found: list[Task] = []
@@ -75,6 +79,14 @@ async def test_a_burst_for_one_target_is_claimed_at_once_as_far_as_one_target_ma
     assert len(await claimer.claim()) == 7
     assert await claimer.claim() == []
     assert claimer.in_hand == 7
+
+
+async def test_what_a_claim_gave_is_done_although_asking_for_more_fails(lanes: Lanes) -> None:
+    lanes.add(1, 100)
+    lanes.add(2, 100)
+    lanes.fails_after = 1
+    claimer = claimer_of(lanes, 200)
+    assert len(await claimer.claim()) == claimer.in_hand > 0
 
 
 async def test_hanging_work_of_one_target_leaves_room_for_others(lanes: Lanes) -> None:

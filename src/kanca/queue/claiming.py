@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 
+import structlog
+
 from kanca.domain.task import LANES, SUSPECT_LANE, Task, lane_of
+from kanca.errors import Unavailable
 from kanca.queue.fairness import Lane, note_claimed, plan_asks
 from kanca.storage.ports import Capabilities, LaneAsk, QueueStore
+
+log = structlog.get_logger(__name__)
 
 SWEEP_EVERY = timedelta(milliseconds=250)
 """How often a claim looks below the floors, when that is cheap."""
@@ -49,6 +55,8 @@ class Claimer:
         self._turn = 0
         self._sweep_at = 0.0
         self._suspects = _SuspectWatch(monotonic)
+        self._is_in_doubt = False
+        """The worker may hold tasks that it does not know of."""
 
     @property
     def in_hand(self) -> int:
@@ -58,8 +66,13 @@ class Claimer:
     async def claim(self) -> list[Task]:
         """Claim what there is room for, in the order in which it should begin. Empty: nothing to do, or no room.
 
-        One claim at a time. Raises DatabaseUnavailable.
+        One claim at a time. Raises DatabaseUnavailable; what was claimed nevertheless is put back the next time.
         """
+        if self._is_in_doubt:
+            put_back = await self._queue.put_back(self._worker, self._in_hand)
+            self._is_in_doubt = False
+            if put_back:
+                log.warning("unknown_tasks_put_back", count=put_back)
         if SUSPECT_LANE in self._in_hand.values():
             return []
         if await self._suspects.is_awaited(self._queue, self.capabilities):
@@ -70,9 +83,14 @@ class Claimer:
         tasks, has_enough = await self._claim_from(self._lanes)
         if not has_enough and any(lane.is_full for lane in self._lanes):
             # Most often a burst for one target, whose first share was small.
-            more, _ = await self._claim_from([lane for lane in self._lanes if lane.is_full])
-            tasks += more
+            with suppress(Unavailable):  # what the first claim gave is to be done all the same
+                more, _ = await self._claim_from([lane for lane in self._lanes if lane.is_full])
+                tasks += more
         return tasks
+
+    def doubt(self) -> None:
+        """Say that somebody else may have claimed something for this worker and got no answer."""
+        self._is_in_doubt = True
 
     def release(self, task: Task) -> None:
         """Say that a claimed task is finished, handed back or lost. Does nothing the second time."""
@@ -99,7 +117,11 @@ class Claimer:
         return self._hold(taken), len(rows) >= limit
 
     async def _claim(self, limit: int, asks: list[LaneAsk]) -> list[tuple[Task, int]]:
-        return await self._queue.claim(self._worker, limit, self.capabilities, asks)
+        try:
+            return await self._queue.claim(self._worker, limit, self.capabilities, asks)
+        except BaseException:
+            self._is_in_doubt = True
+            raise
 
     def _hold(self, taken: list[tuple[Task, int]]) -> list[Task]:
         for task, lane in taken:

@@ -30,23 +30,32 @@ class Rescuer:
         bury: Bury,
         every: timedelta,
         max_crashes: int = MAX_CRASHES,
+        on_doubt: Callable[[], None] = lambda: None,
     ) -> None:
-        """``worker``: the number of the worker that rescues; while it has none, it rescues nobody."""
+        """``worker``: the number of the worker that rescues; while it has none, it rescues nobody.
+
+        ``on_doubt`` is told that the worker may hold lost tasks that nobody will bury: they have to be put back.
+        """
         self._queue = queue
         self._waker = waker
         self._worker = worker
         self._bury = bury
         self._every = every
         self._max_crashes = max_crashes
+        self._on_doubt = on_doubt
 
     async def run_once(self) -> timedelta:
-        """Rescue what there is to rescue. Raises DatabaseUnavailable.
-
-        A task that is lost is this worker's until it is buried: when that fails, it is lost again with this worker.
-        """
+        """Rescue what there is to rescue. Raises DatabaseUnavailable."""
         worker = self._worker()
-        if worker is None:
-            return self._every
+        if worker is not None:
+            try:
+                await self._rescue(worker)
+            except BaseException:
+                self._on_doubt()
+                raise
+        return self._every
+
+    async def _rescue(self, worker: int) -> None:
         rescued = await self._queue.rescue(worker, self._max_crashes)
         if rescued.returned:
             log.warning("tasks_rescued", count=rescued.returned)
@@ -54,4 +63,3 @@ class Rescuer:
         if rescued.lost:
             log.error("tasks_lost", count=len(rescued.lost))
             await self._queue.finish(worker, await self._bury(rescued.lost))
-        return self._every

@@ -121,6 +121,14 @@ class QueueStore(Protocol):
         """Whether a ready task that must run alone waits for somebody with these capabilities."""
         ...
 
+    async def put_back(self, worker: int, held: Collection[int]) -> int:
+        """Make ready again, at no cost, what the worker has claimed but for the tasks ``held``; gives how many.
+
+        For a worker that asked for tasks and got no answer: the claim may have happened all the same. It must not be
+        claiming meanwhile.
+        """
+        ...
+
     async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool | Exception]:
         """Write the completions, each whole or not at all, all of them in one transaction where that is possible.
 

@@ -77,6 +77,10 @@ class Shift:
         """Have a look: there may be work."""
         self._nudged.set()
 
+    def doubt(self) -> None:
+        """Say that the worker may hold tasks that nobody does."""
+        self._claimer.doubt()
+
     def lose(self) -> None:
         """End: the lease is lost, and what is in hand belongs to others."""
         self.is_lost = True

@@ -115,7 +115,12 @@ class Worker:
             {
                 "scheduler": self._scheduler,
                 "rescuer": Rescuer(
-                    database.queue, self._waker, lambda: self._lease.worker, self._bury, settings.lease / 2
+                    database.queue,
+                    self._waker,
+                    lambda: self._lease.worker,
+                    self._bury,
+                    settings.lease / 2,
+                    on_doubt=self._doubt,
                 ),
                 "unparker": Unparker(database, self._waker),
                 "cleaner": Cleaner(database, settings.retention),
@@ -193,6 +198,10 @@ class Worker:
 
     async def _bury(self, tasks: Sequence[Task]) -> list[Completion]:
         return [self._performer.lose(held) for held in await self._reader.read(tasks)]
+
+    def _doubt(self) -> None:
+        if self._shift is not None:
+            self._shift.doubt()
 
     def _lost(self) -> None:
         if self._shift is not None:

@@ -6,6 +6,7 @@ before, or find that the worker is gone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from kanca.domain.task import SUSPECT_CRASHES, SUSPECT_LANE
@@ -25,6 +26,16 @@ _LEAVE = "DELETE FROM kanca.workers WHERE id = $1"
 _RETURN = """
 WITH returned AS (
     UPDATE kanca.tasks SET state = 0, worker = NULL WHERE state = 1 AND worker = $1 RETURNING id
+)
+SELECT count(*) FROM returned
+"""
+
+# A claim whose answer was lost may still be at it: it has locked the worker's row.
+_AWAIT_CLAIM = "SELECT 1 FROM kanca.workers WHERE id = $1 FOR UPDATE"
+_PUT_BACK = """
+WITH returned AS (
+    UPDATE kanca.tasks SET state = 0, worker = NULL
+    WHERE state = 1 AND worker = $1 AND id <> ALL ($2::bigint[]) RETURNING id
 )
 SELECT count(*) FROM returned
 """
@@ -70,6 +81,13 @@ async def leave(engine: PostgresEngine, worker: int) -> int:
     async with engine.transaction() as connection:
         await connection.execute(_LEAVE, worker)
         return int(await connection.fetchval(_RETURN, worker))
+
+
+async def put_back(engine: PostgresEngine, worker: int, held: Collection[int]) -> int:
+    """See ``QueueStore.put_back``."""
+    async with engine.transaction() as connection:
+        await connection.execute(_AWAIT_CLAIM, worker)
+        return int(await connection.fetchval(_PUT_BACK, worker, list(held)))
 
 
 async def rescue(engine: PostgresEngine, rescuer: int, max_crashes: int) -> Rescued:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
 
@@ -19,6 +21,10 @@ RETURNING id
 _HEARTBEAT = "UPDATE kanca_workers SET expires_at = kanca_now() + ?, active = ? WHERE id = ?"
 _LEAVE = "DELETE FROM kanca_workers WHERE id = ?"
 _RETURN = "UPDATE kanca_tasks SET state = 0, worker = NULL WHERE state = 1 AND worker = ?"
+_PUT_BACK = """
+UPDATE kanca_tasks SET state = 0, worker = NULL
+WHERE state = 1 AND worker = ? AND id NOT IN (SELECT value FROM json_each(?))
+"""
 
 _IS_KNOWN = "SELECT 1 FROM kanca_workers WHERE id = ?"
 _CLEAR_AWAY = "DELETE FROM kanca_workers WHERE expires_at <= kanca_now() AND id <> ? RETURNING id"
@@ -63,6 +69,13 @@ async def leave(engine: SqliteEngine, worker: int) -> int:
         return connection.execute(_RETURN, (worker,)).rowcount
 
     return await engine.run_write(sign_off)
+
+
+async def put_back(engine: SqliteEngine, worker: int, held: Collection[int]) -> int:
+    """See ``QueueStore.put_back``. A claim whose answer was lost is over: its thread writes one thing at a time."""
+    return await engine.run_write(
+        lambda connection: connection.execute(_PUT_BACK, (worker, json.dumps(list(held)))).rowcount
+    )
 
 
 async def rescue(engine: SqliteEngine, rescuer: int, max_crashes: int) -> Rescued:

@@ -48,6 +48,9 @@ class SqliteQueue:
     async def has_suspects(self, capabilities: Capabilities) -> bool:
         return await claim.has_suspects(self._engine, capabilities)
 
+    async def put_back(self, worker: int, held: Collection[int]) -> int:
+        return await leases.put_back(self._engine, worker, held)
+
     async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool | Exception]:
         return await write_each(partial(finish.write, self._engine, worker), batch)
 
