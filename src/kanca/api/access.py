@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kanca.api.problems import problem_response
 from kanca.errors import Forbidden, KancaError, Unauthenticated
 
-PUBLIC_PATHS = ("/health",)
+PUBLIC_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/health/processor"})
 """Served without a key (besides ingest, which does not come here)."""
 
 FORWARDING_HEADERS = frozenset(
@@ -112,4 +112,4 @@ class ManagementGuard:
 
 def _is_public(scope: Scope) -> bool:
     path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return any(path == public or path.startswith(public + "/") for public in PUBLIC_PATHS)
+    return path in PUBLIC_PATHS

@@ -229,7 +229,7 @@ def _signed_test(services: Services, endpoint: Endpoint) -> tuple[list[tuple[byt
     delivery_id = new_delivery_id(spec)
     made = sample(spec, now.timestamp(), delivery_id, TEST_EVENT)
     secrets = live_secrets(endpoint, now)
-    headers = {"content-type": "application/json"}
+    headers = {"Content-Type": "application/json"}
     if secrets:
         options, secret = endpoint.config.hmac, secrets[0].value
         url = (services.public_url or "") + path_of(endpoint)

@@ -21,8 +21,6 @@ PATIENCE = timedelta(seconds=3)
 """How long the database may take to answer before it counts as away."""
 WARNINGS_FRESH = timedelta(minutes=1)
 QUEUE_WARNING_PERCENT = 90
-MOST_NAMED = 10
-"""Workflows that a warning names."""
 
 Condition = Literal["healthy", "warning", "unhealthy"]
 
@@ -39,7 +37,7 @@ class Report:
     workers: tuple[Worker, ...]
     """Those that are alive."""
     unserved_handlers: int
-    unserved_workflows: tuple[str, ...]
+    unserved_workflows: int
     closed_for: str | None
     """Why no webhooks are accepted, as the code of the refusals."""
     database_warnings: tuple[str, ...]
@@ -56,7 +54,7 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences about what is not as it should be."""
+        """Sentences about what is not as it should be. They name nothing: anybody may read them."""
         if not self.is_database_up:
             return ["The database cannot be reached: webhooks are refused, and their senders try again."]
         found = list(self.database_warnings)
@@ -70,8 +68,7 @@ class Report:
             found.append(f"Handlers that no running worker has: {self.unserved_handlers}. Their events wait.")
         if self.unserved_workflows and self.workers:
             found.append(
-                f"Workflows that no running worker has all node types for: {_listed(self.unserved_workflows)}."
-                " Their runs wait."
+                f"Workflows that no running worker can run: {self.unserved_workflows}. Their runs wait."
             )
         return found
 
@@ -90,7 +87,7 @@ class _Counted:
     dead_letters: int = 0
     workers: tuple[Worker, ...] = ()
     unserved_handlers: int = 0
-    unserved_workflows: tuple[str, ...] = ()
+    unserved_workflows: int = 0
 
 
 class HealthCheck:
@@ -152,10 +149,5 @@ def _counted(connection: Connection) -> _Counted:
         dead_letters.count(connection),
         workers.running(connection),
         len(workers.unserved_handlers(connection)),
-        tuple(each.id for each in workers.unserved_workflows(connection, BUILT_IN_NAMES)),
+        len(workers.unserved_workflows(connection, BUILT_IN_NAMES)),
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
