@@ -17,7 +17,9 @@ def test_every_code_has_its_place_and_its_meaning() -> None:
 
 
 def test_every_error_is_found() -> None:
-    declared = {value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, KancaError)}
+    declared = {
+        value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, KancaError)
+    }
     assert set(all_errors()) == declared
 
 
