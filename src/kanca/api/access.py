@@ -8,30 +8,25 @@ page of another origin made a browser send it. A tunnel or a rebinding DNS name 
 from __future__ import annotations
 
 import hmac
-import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.problems import problem_response
+from kanca.domain.loopback import is_loopback
 from kanca.errors import Forbidden, KancaError, Unauthenticated
 
 PUBLIC_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/health/processor"})
 """Served without a key (besides ingest, which does not come here)."""
 
 FORWARDING_HEADERS = frozenset(
-    {
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
-        b"x-real-ip",
-        b"via",
-        b"cf-connecting-ip",
-    }
+    {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"}
 )
+"""Besides all that begin with ``x-forwarded-``."""
+
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +38,25 @@ class AccessRule:
     """Kanca opened the listening socket itself, on a loopback address (never true when mounted in another app)."""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address means this machine: ``localhost``, ``127.0.0.0/8``, ``::1``."""
-    if host.lower().rstrip(".") == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
 def refusal(rule: AccessRule, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> KancaError | None:
     """Why a request may not use the management API; None when it may.
 
     ``peer`` is the address of the other end; ``headers`` have lower-case names.
     """
-    found = dict(headers)
+    pairs = list(headers)
     if rule.admin_key is not None:
-        return _key_refusal(rule.admin_key, found.get(b"authorization", b""))
+        return _key_refusal(rule.admin_key, dict(pairs).get(b"authorization", b""))
     if not rule.is_bound_to_loopback:
         return Unauthenticated("Management needs a key here: set KANCA_ADMIN_KEY.")
     if peer is None or not is_loopback(peer):
         return Forbidden("Without a key, management is served to this machine only.")
-    if not is_loopback(_host_of(found.get(b"host", b""))):
+    hosts = [value for name, value in pairs if name == b"host"]
+    if len(hosts) != 1 or not is_loopback(_host_of(hosts[0])):
         return Forbidden("Without a key, management is served under a loopback host name only.")
-    if FORWARDING_HEADERS & found.keys():
+    if any(name in FORWARDING_HEADERS or name.startswith(b"x-forwarded-") for name, _ in pairs):
         return Forbidden("Without a key, management is not served to forwarded requests.")
-    origin = found.get(b"origin")
-    if origin is not None and urlsplit(origin.decode("latin-1")).netloc.encode("latin-1") != found.get(
-        b"host"
-    ):
+    own_origins = {b"http://" + hosts[0], b"https://" + hosts[0]}
+    if any(name == b"origin" and value not in own_origins for name, value in pairs):
         return Forbidden("Without a key, management is not served to pages of another origin.")
     return None
 
@@ -87,8 +71,9 @@ def _key_refusal(admin_key: str, authorization: bytes) -> KancaError | None:
 
 
 def _host_of(header: bytes) -> str:
-    """The host without its port."""
-    return urlsplit("//" + header.decode("latin-1")).hostname or ""
+    """The host without its port; empty when the header is not written like one."""
+    found = _HOST.fullmatch(header.decode("latin-1"))
+    return found[1] if found else ""
 
 
 class ManagementGuard:

@@ -7,10 +7,11 @@ import os
 import sys
 from datetime import timedelta
 
-from kanca.api.access import AccessRule, is_loopback
+from kanca.api.access import AccessRule
 from kanca.app.gateway import open_gateway
 from kanca.app.granian import GatewayServer
 from kanca.app.processes import CONFIGURATION_EXIT, LISTEN_FD, Stop, run_child, say_ready
+from kanca.domain.loopback import is_loopback
 from kanca.errors import InvalidSetting
 from kanca.settings import Settings, load_settings
 from kanca.storage.dialects import open_database

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Callable
 from datetime import timedelta
 
-from kanca.api.access import is_loopback
 from kanca.app.supervisor import Supervisor, bind
+from kanca.domain.loopback import is_loopback
 from kanca.errors import InvalidSetting
 from kanca.settings import Settings, to_environment
 from kanca.storage.dialects import open_database, serves_many_gateways

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 
-from kanca.api.access import is_loopback
 from kanca.cli import findings
 from kanca.cli.findings import Finding, Level, error, ok, warning
+from kanca.domain.loopback import is_loopback
 from kanca.errors import DatabaseUnavailable, InvalidSetting, KancaError
 from kanca.settings import Settings, load_settings, redacted
 from kanca.storage import endpoints, workers
