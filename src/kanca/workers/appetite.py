@@ -19,15 +19,20 @@ class Appetite:
 
     def __init__(self) -> None:
         self._mean_s = CAUTIOUS_S
+        self._is_blocked = False
 
     def ended(self, took_s: float) -> None:
         """Learn that a task needed its slot for so long."""
         self._mean_s += (took_s - self._mean_s) * _WEIGHT
+        self._is_blocked = False
 
     def was_too_large(self) -> None:
-        """Learn that claimed tasks had to wait."""
+        """Learn that claimed tasks had to wait: nothing more is claimed ahead until something has ended."""
         self._mean_s = max(self._mean_s, CAUTIOUS_S)
+        self._is_blocked = True
 
     def ahead(self, slots: int) -> int:
         """How many tasks to have in hand beyond the slots."""
+        if self._is_blocked:
+            return 0
         return min(int(slots * MOMENT_S / max(self._mean_s, 1e-6)), MOST_AHEAD)

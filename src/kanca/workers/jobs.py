@@ -52,7 +52,8 @@ class Jobs:
         self._all: set[asyncio.Task[None]] = set()
         self._at_work: set[asyncio.Task[None]] = set()
         """Those that are at their work, not at recording it."""
-        self._given_up = 0
+        self._given_up: set[asyncio.Task[None]] = set()
+        """Those of them that were recorded as dead, for they do not return."""
         self._has_lost_lease = False
 
     @property
@@ -73,7 +74,7 @@ class Jobs:
     @property
     def is_stuck(self) -> bool:
         """Whether every slot is taken by work that was given up and does not return."""
-        return self._given_up >= self.slots
+        return len(self._given_up) >= self.slots
 
     def begin(self, held: Iterable[Held]) -> None:
         """Do these tasks, each as soon as there is a slot."""
@@ -108,11 +109,11 @@ class Jobs:
         self.hand_back_waiting(unless_moving=False)
         hurry = asyncio.ensure_future(hurried.wait())
         give_up_at = asyncio.get_running_loop().time() + patience.total_seconds()
-        while self._at_work and not hurry.done():
+        while (busy := self._at_work - self._given_up) and not hurry.done():
             left = give_up_at - asyncio.get_running_loop().time()
             if left <= 0:
                 break
-            await asyncio.wait({hurry, *self._at_work}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({hurry, *busy}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         await self._cancel(self._at_work)
         await self._finishing.close(LAST_COMMITS)
@@ -141,20 +142,17 @@ class Jobs:
         job = asyncio.current_task()
         assert job is not None  # noqa: S101 - a coroutine that runs is in a task; mypy does not know
         begun_at_s = loop.time()
-        was_given_up = False
 
         def give_up(completion: Completion) -> None:
-            nonlocal was_given_up
-            was_given_up = True
-            self._given_up += 1
+            self._given_up.add(job)
             log.error("work_given_up", task=held.task.id, ref=str(held.task.ref))
             self._spawn(self._write(held, completion))
 
         try:
             completion = await self._perform(held, give_up)
         finally:
-            self._given_up -= was_given_up
             self._at_work.discard(job)
+            self._given_up.discard(job)
             self._bench.done(held)
             self._appetite.ended(loop.time() - begun_at_s)
             if not self._has_lost_lease:

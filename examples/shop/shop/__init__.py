@@ -1,0 +1,1 @@
+"""A small shop whose events are handled by Kanca."""
