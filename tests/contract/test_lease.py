@@ -137,6 +137,26 @@ async def test_a_database_that_is_away_longer_than_the_lease_costs_it() -> None:
     await lease.close(timedelta(seconds=1))
 
 
+class Odd(Away):
+    """A database whose heartbeat fails as nobody expected."""
+
+    async def heartbeat(self, *_: object) -> bool:
+        raise LookupError("nobody expected this")
+
+
+async def test_a_heart_does_not_stop_in_silence() -> None:
+    lost = asyncio.Event()
+
+    async def open_odd() -> Database:
+        return Odd()  # type: ignore[return-value]  # just enough of a database
+
+    lease = Lease(open_odd, IDENTITY, timedelta(milliseconds=300), lost.set)
+    await lease.register()
+    async with asyncio.timeout(10):
+        await lost.wait()
+    await lease.close(timedelta(seconds=1))
+
+
 async def test_closing_does_not_wait_for_a_database_that_does_not_answer() -> None:
     async def open_away() -> Database:
         return Away()  # type: ignore[return-value]  # just enough of a database

@@ -136,8 +136,8 @@ class Lease:
             try:
                 async with asyncio.timeout(self._pause_s):
                     is_alive = await database.queue.heartbeat(worker, self._lease, self._active())
-            except (KancaError, TimeoutError) as error:
-                log.warning("heartbeat_failed", worker=worker, error=str(error))
+            except Exception as error:  # noqa: BLE001 - a heart that stopped in silence would leave a worker without work
+                log.warning("heartbeat_failed", worker=worker, error=str(error) or type(error).__name__)
                 continue
             if not is_alive:
                 break
