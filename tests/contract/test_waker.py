@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from kanca.storage.dialects import open_database
@@ -99,6 +100,30 @@ async def test_another_process_wakes(pipe: tuple[int, int], database_url: str) -
         process.stdin.close()
         await process.wait()
         await database.close()
+
+
+async def test_a_wake_up_that_finds_its_connection_cut_is_sent_on_the_next_one(postgres_url: str) -> None:
+    sending, hearing = await open_database(postgres_url), await open_database(postgres_url)
+    waking, waiting = sending.waker(), hearing.waker()
+    while not await waiting.wait(timedelta(milliseconds=200)):
+        pass  # it listens
+    wait = asyncio.create_task(waiting.wait(SOON))
+    waking.wake()
+    assert await wait
+    connection = await asyncpg.connect(postgres_url)
+    cut = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE query LIKE 'NOTIFY%' AND datname = current_database()"
+    )
+    assert await connection.fetchval(cut) == 1
+    while await connection.fetchval(cut):
+        pass
+    wait = asyncio.create_task(waiting.wait(timedelta(seconds=5)))
+    waking.wake()
+    assert await wait
+    await connection.close()
+    await sending.close()
+    await hearing.close()
 
 
 async def test_waking_into_a_pipe_that_nobody_reads_never_blocks(

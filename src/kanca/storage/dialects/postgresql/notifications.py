@@ -76,7 +76,11 @@ class NotifyMessenger:
         while True:
             await self._to_send.wait()
             self._to_send.clear()
-            await connection.execute(f"NOTIFY {CHANNEL}")
+            try:
+                await connection.execute(f"NOTIFY {CHANNEL}")
+            except BaseException:
+                self._to_send.set()  # on the next connection
+                raise
             await asyncio.sleep(_SPACING_S)
 
     async def _hear_all(self, connection: asyncpg.Connection) -> None:
