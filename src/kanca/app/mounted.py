@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.access import AccessRule
@@ -18,10 +19,17 @@ from kanca.app.processes import Stop
 from kanca.app.serving import migrate
 from kanca.app.working import open_worker
 from kanca.errors import ShuttingDown
+from kanca.settings import Settings
 from kanca.storage.dialects import open_database
+from kanca.storage.ports import Database
+from kanca.workers.worker import Worker
+
+log = structlog.get_logger(__name__)
 
 HURRY_AFTER = timedelta(seconds=5)
 """How much longer than its own limit a stopping worker is waited for."""
+RESTART_AFTER = timedelta(seconds=1)
+"""Between a worker that died and the next one."""
 
 
 class MountedApp:
@@ -59,7 +67,7 @@ class MountedApp:
                 ) as gateway,
                 open_worker(self._hooks, settings, database) as worker,
             ):
-                working = asyncio.create_task(worker.run(stop))
+                working = asyncio.create_task(self._work(worker, settings, database, stop))
                 self._app = gateway.asgi
                 try:
                     yield
@@ -72,3 +80,17 @@ class MountedApp:
                     await asyncio.gather(working, return_exceptions=True)
         finally:
             await database.close()
+
+    async def _work(self, worker: Worker, settings: Settings, database: Database, stop: Stop) -> None:
+        """Work until asked to stop: after a worker that ended of anything else comes another one."""
+        async with AsyncExitStack() as opened:
+            while True:
+                try:
+                    return await worker.run(stop)
+                except Exception:
+                    log.exception("worker_died", restart_in_s=RESTART_AFTER.total_seconds())
+                await opened.aclose()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RESTART_AFTER.total_seconds()):
+                        await stop.requested.wait()
+                worker = await opened.enter_async_context(open_worker(self._hooks, settings, database))
