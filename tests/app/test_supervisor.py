@@ -1,13 +1,19 @@
-"""The supervisor's decisions; its processes are tested in ``tests/acceptance``."""
+"""The supervisor with small children; with real ones it is tested in ``tests/acceptance``."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import socket
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kanca.app.supervisor import LONGEST_DELAY, YOUNG, bind, restart_delay
+from kanca.app.processes import CONFIGURATION_EXIT
+from kanca.app.supervisor import LONGEST_DELAY, YOUNG, Supervisor, bind, restart_delay
 from kanca.errors import InvalidSetting
 
 
@@ -35,3 +41,95 @@ async def test_a_listener_is_ready_to_be_handed_down() -> None:
     with listener:
         assert not listener.getblocking()
         assert listener.getsockname()[1] > 0
+
+
+LIMIT_S = 60
+
+_CHILD = """
+import os, sys
+with open("starts", "a") as starts:
+    starts.write(os.environ["KANCA_PREDECESSOR"] + "\\n")
+number = len(open("starts").readlines())
+"""
+_READY = """
+os.write(int(os.environ["KANCA_READY_FD"]), f"worker-1 {10 + number}\\n".encode())
+"""
+_WAIT = """
+import signal
+signal.pause()
+"""
+
+
+@pytest.fixture
+def _children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children run ``child.py`` in a directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+
+def supervisor_of(directory: Path, child: str) -> Supervisor:
+    (directory / "child.py").write_text(_CHILD + child)
+    return Supervisor(0, 1, None, timedelta(seconds=LIMIT_S), dict(os.environ), worker_module="child")
+
+
+async def ended(supervisor: Supervisor) -> int:
+    async with asyncio.timeout(LIMIT_S):
+        return await supervisor.run()
+
+
+@pytest.mark.usefixtures("_children")
+async def test_who_takes_the_place_of_a_dead_worker_is_told_its_number(tmp_path: Path) -> None:
+    child = _READY + "if number < 3: sys.exit(1)\nos.kill(os.getppid(), 15)\n" + _WAIT
+    assert await ended(supervisor_of(tmp_path, child)) == 0
+    assert (tmp_path / "starts").read_text().splitlines() == ["", "11", "12"]
+
+
+@pytest.mark.usefixtures("_children")
+async def test_a_child_that_cannot_be_set_up_ends_everything_at_the_start(tmp_path: Path) -> None:
+    supervisor = supervisor_of(tmp_path, f"sys.exit({CONFIGURATION_EXIT})")
+    assert await ended(supervisor) == CONFIGURATION_EXIT
+
+
+@pytest.mark.usefixtures("_children")
+async def test_what_once_worked_is_tried_again(tmp_path: Path) -> None:
+    child = f"if number == 2: sys.exit({CONFIGURATION_EXIT})\n{_READY}"
+    child += "if number == 1: sys.exit(1)\nos.kill(os.getppid(), 15)\n" + _WAIT
+    assert await ended(supervisor_of(tmp_path, child)) == 0
+    assert len((tmp_path / "starts").read_text().splitlines()) == 3
+
+
+@pytest.mark.usefixtures("_children")
+async def test_a_child_that_is_just_being_started_is_told_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = asyncio.create_subprocess_exec
+
+    async def start_while_stopping(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        process = await start(*arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(10):  # the signal's handler has its turn
+            await asyncio.sleep(0)
+        return process
+
+    supervisor = supervisor_of(tmp_path, _WAIT)
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_while_stopping)
+    async with asyncio.timeout(LIMIT_S / 2):
+        assert await supervisor.run() == 0
+
+
+@pytest.mark.usefixtures("_children")
+async def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = asyncio.create_subprocess_exec
+    failures = [BlockingIOError("no more processes")]
+
+    async def start_later(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        if failures:
+            raise failures.pop()
+        return await start(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_later)
+    child = _READY + "os.kill(os.getppid(), 15)\n" + _WAIT
+    assert await ended(supervisor_of(tmp_path, child)) == 0
+    assert len((tmp_path / "starts").read_text().splitlines()) == 1

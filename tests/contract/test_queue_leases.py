@@ -39,6 +39,17 @@ async def test_the_tasks_of_an_expired_worker_are_ready_again(
     assert {(task.crashes, task.attempt, task.fence) for task in again} == {(1, 0, 2)}
 
 
+async def test_the_tasks_of_a_worker_that_is_known_to_be_dead_need_not_wait(database: Database) -> None:
+    queue = database.queue
+    first, second = await register(queue), await register(queue)
+    await queue.enqueue([dispatch()])
+    await claim(queue, first)
+    assert (await queue.rescue(second, 3)).returned == 0
+    await queue.expire(first)
+    assert (await queue.rescue(second, 3)).returned == 1
+    assert not await queue.heartbeat(first, LEASE, 0)
+
+
 async def test_a_worker_that_gives_signs_of_life_keeps_its_tasks(
     database: Database, clock_offset: ClockOffset
 ) -> None:

@@ -6,6 +6,8 @@ Everything travels as inherited file descriptors, named in the environment:
 ``KANCA_LIFELINE_FD``    a pipe that ends when the supervisor does, however it ends: children then stop at once
 ``KANCA_READY_FD``       a pipe into which a child writes a line once it works
 ``KANCA_WAKE_READ_FD``, ``KANCA_WAKE_WRITE_FD``   the pipe on which gateways wake workers (see ``Database.waker``)
+
+``KANCA_PREDECESSOR`` is the number of the worker that died in a child's place.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ LIFELINE_FD = "KANCA_LIFELINE_FD"
 READY_FD = "KANCA_READY_FD"
 WAKE_READ_FD = "KANCA_WAKE_READ_FD"
 WAKE_WRITE_FD = "KANCA_WAKE_WRITE_FD"
+PREDECESSOR = "KANCA_PREDECESSOR"
 
 CONFIGURATION_EXIT = 78
 """A child that ends with this (EX_CONFIG of sysexits.h) would end so again: the supervisor stops too."""
@@ -52,18 +55,29 @@ def run_child(main: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
     async def listen_and_run() -> None:
         stop = Stop()
         loop = asyncio.get_running_loop()
+
+        def lose_supervisor(lifeline: int) -> None:
+            loop.remove_reader(lifeline)  # the end of a pipe can be read again and again
+            stop.insist()
+
         # A terminal sends SIGINT to the whole group; the supervisor turns it into SIGTERM for its children.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         loop.add_signal_handler(signal.SIGTERM, stop.ask)
         if lifeline := os.environ.get(LIFELINE_FD):
-            loop.add_reader(int(lifeline), stop.insist)
+            loop.add_reader(int(lifeline), lose_supervisor, int(lifeline))
         await main(stop)
 
     uvloop.run(listen_and_run())
 
 
-def say_ready(name: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Tell the supervisor that this child works."""
+def say_ready(name: str, worker: int | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the supervisor that this child works, and the number of the worker that it is."""
     if descriptor := environ.get(READY_FD):
         with suppress(OSError):
-            os.write(int(descriptor), f"{name}\n".encode())
+            os.write(int(descriptor), f"{name} {'' if worker is None else worker}\n".encode())
+
+
+def predecessor(environ: Mapping[str, str] = os.environ) -> int | None:
+    """The number of the worker that died in this child's place."""
+    number = environ.get(PREDECESSOR, "")
+    return int(number) if number.isdecimal() else None

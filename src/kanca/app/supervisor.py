@@ -22,6 +22,7 @@ from kanca.app.processes import (
     CONFIGURATION_EXIT,
     LIFELINE_FD,
     LISTEN_FD,
+    PREDECESSOR,
     READY_FD,
     WAKE_READ_FD,
     WAKE_WRITE_FD,
@@ -71,6 +72,8 @@ class Child:
     name: str
     module: str
     deaths_in_youth: int = 0
+    worker: str = ""
+    """The number of the worker that it is, or was before it died."""
     process: asyncio.subprocess.Process | None = None
 
 
@@ -85,12 +88,12 @@ class Supervisor:
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     on_ready: Callable[[], None] = lambda: None
     """Called once, when every child said for the first time that it works."""
+    gateway_module: str = "kanca.app.gateway_process"
+    worker_module: str = "kanca.app.worker_process"
 
     def __post_init__(self) -> None:
-        self._children = [
-            Child(f"gateway-{n + 1}", "kanca.app.gateway_process") for n in range(self.gateways)
-        ]
-        self._children += [Child(f"worker-{n + 1}", "kanca.app.worker_process") for n in range(self.workers)]
+        self._children = [Child(f"gateway-{n + 1}", self.gateway_module) for n in range(self.gateways)]
+        self._children += [Child(f"worker-{n + 1}", self.worker_module) for n in range(self.workers)]
         self._stopping = asyncio.Event()
         self._exit_code = 0
         self._waiting_for = {child.name for child in self._children}
@@ -119,7 +122,12 @@ class Supervisor:
         self.environ |= {name: str(descriptor) for name, descriptor in names.items()}
 
     def _hear_ready(self) -> None:
-        for name in os.read(self._ready, 4096).decode().split():
+        # As much as a pipe holds, so that no line is cut.
+        for line in os.read(self._ready, 65536).decode().splitlines():
+            name, _, worker = line.partition(" ")
+            for child in self._children:
+                if child.name == name:
+                    child.worker = worker
             if name in self._waiting_for:
                 self._waiting_for.discard(name)
                 if not self._waiting_for:
@@ -128,18 +136,11 @@ class Supervisor:
     async def _keep_alive(self, child: Child) -> None:
         while not self._stopping.is_set():
             started_at = time.monotonic()
-            child.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                child.module,
-                child.name,
-                env=self.environ,
-                pass_fds=self._inherited,
-            )
-            code = await self._wait(child.process)
+            code = await self._run(child)
             if self._stopping.is_set():
                 return
-            if code == CONFIGURATION_EXIT:
+            # Later the same may have passing causes, and whatever still runs is worth keeping.
+            if code == CONFIGURATION_EXIT and child.name in self._waiting_for:
                 self._exit_code = CONFIGURATION_EXIT
                 self._stop()
                 return
@@ -148,6 +149,24 @@ class Supervisor:
             delay = restart_delay(age, child.deaths_in_youth)
             log.error("child_died", child=child.name, exit_code=code, restart_in_s=delay.total_seconds())
             await self._stops_within(delay)
+
+    async def _run(self, child: Child) -> int | None:
+        """Start a child and wait for its end; gives its exit code, None when it could not be started."""
+        try:
+            child.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                child.module,
+                child.name,
+                env={**self.environ, PREDECESSOR: child.worker},
+                pass_fds=self._inherited,
+            )
+        except OSError as error:
+            log.warning("child_not_started", child=child.name, error=str(error))
+            return None
+        if self._stopping.is_set():
+            child.process.terminate()  # it was not there yet when the others were told
+        return await self._wait(child.process)
 
     async def _stops_within(self, delay: timedelta) -> None:
         try:

@@ -8,7 +8,7 @@ import traceback
 
 from kanca.app.hooks import Kanca
 from kanca.app.loading import load_app
-from kanca.app.processes import CONFIGURATION_EXIT, Stop, run_child, say_ready
+from kanca.app.processes import CONFIGURATION_EXIT, Stop, predecessor, run_child, say_ready
 from kanca.app.working import open_worker
 from kanca.errors import InvalidInput
 from kanca.settings import Settings, load_settings
@@ -20,10 +20,26 @@ async def main(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
     """Work until ``stop`` is asked for."""
     database = await open_database(settings.database_url)
     try:
-        async with open_worker(hooks, settings, database) as worker:
-            await worker.run(stop, on_ready=lambda: say_ready(name))
+        async with open_worker(hooks, settings, database, predecessor()) as worker:
+            await worker.run(stop, on_ready=lambda: say_ready(name, worker.number))
     finally:
         await database.close()
+
+
+async def _main_to_the_end(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
+    """End the process with ``main``: what the app's threads are still at must not keep it."""
+    exit_code = 0
+    try:
+        await main(stop, settings, hooks, name)
+    except InvalidInput as error:
+        sys.stderr.write(f"{error.detail}\n")
+        exit_code = CONFIGURATION_EXIT
+    except BaseException:  # noqa: BLE001 - the process ends with it
+        traceback.print_exc()
+        exit_code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def run() -> None:
@@ -39,11 +55,7 @@ def run() -> None:
     except Exception:  # noqa: BLE001 - whatever the app's own modules raise
         traceback.print_exc()
         sys.exit(CONFIGURATION_EXIT)
-    run_child(lambda stop: main(stop, settings, hooks, name))
-    # A handler's thread that never returns must not keep the process.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    run_child(lambda stop: _main_to_the_end(stop, settings, hooks, name))
 
 
 if __name__ == "__main__":

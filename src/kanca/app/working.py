@@ -23,8 +23,10 @@ NO_APP = "-"
 
 
 @asynccontextmanager
-async def open_worker(hooks: Kanca, settings: Settings, database: Database) -> AsyncIterator[Worker]:
-    """A worker that is ready to ``run``. Raises InvalidSetting."""
+async def open_worker(
+    hooks: Kanca, settings: Settings, database: Database, predecessor: int | None = None
+) -> AsyncIterator[Worker]:
+    """A worker that is ready to ``run``, in the place of one that died. Raises InvalidSetting."""
     ids = IdFactory()
     duties = Duties({"clock": ClockCorrection(database, ids)})
     guard = EgressGuard(settings.egress_allow)
@@ -36,7 +38,7 @@ async def open_worker(hooks: Kanca, settings: Settings, database: Database) -> A
             hooks.nodes,
             http,
             ids,
-            worker_settings(settings, settings.app or NO_APP),
+            worker_settings(settings, settings.app or NO_APP, predecessor),
         )
         duties.start()
         try:

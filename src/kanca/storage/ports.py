@@ -91,6 +91,10 @@ class QueueStore(Protocol):
         """Extend a worker's lease. False: it was cleared away, and nothing that it holds is its own any more."""
         ...
 
+    async def expire(self, worker: int) -> None:
+        """End a worker's lease, for its process is known to have died: the next rescue finds its tasks."""
+        ...
+
     async def leave(self, worker: int) -> int:
         """Sign a worker off: all that it still holds is ready again, at no cost. Gives how many."""
         ...

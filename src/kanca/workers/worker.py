@@ -71,9 +71,11 @@ class WorkerSettings:
     retention: timedelta
     stuck_after: timedelta = timedelta(minutes=5)
     """How long after its time a call may still keep its work from being given up."""
+    predecessor: int | None = None
+    """The number of a worker whose process is known to have died: its tasks need not wait until its lease is over."""
 
 
-def worker_settings(settings: Settings, app: str) -> WorkerSettings:
+def worker_settings(settings: Settings, app: str, predecessor: int | None = None) -> WorkerSettings:
     """What a worker needs of the settings."""
     return WorkerSettings(
         app=app,
@@ -82,6 +84,7 @@ def worker_settings(settings: Settings, app: str) -> WorkerSettings:
         poll=timedelta(seconds=settings.worker_poll_seconds),
         shutdown=timedelta(seconds=settings.shutdown_seconds),
         retention=timedelta(days=settings.retention_days),
+        predecessor=predecessor,
     )
 
 
@@ -119,7 +122,7 @@ class Worker:
                     self._waker,
                     lambda: self._lease.worker,
                     self._bury,
-                    settings.lease / 2,
+                    settings.lease / 5,
                     on_doubt=self._doubt,
                 ),
                 "unparker": Unparker(database, self._waker),
@@ -127,6 +130,11 @@ class Worker:
             }
         )
         self._shift: Shift | None = None
+
+    @property
+    def number(self) -> int | None:
+        """The worker's number, while it has a lease."""
+        return self._lease.worker
 
     @property
     def active(self) -> int:
@@ -146,7 +154,7 @@ class Worker:
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._flush())]
             self._duties.start()
             while not stop.requested.is_set():
-                number = await self._until_it_works(self._lease.register, stop)
+                number = await self._until_it_works(self._register, stop)
                 if number is None:
                     return
                 self._shift = Shift(number, means)
@@ -165,6 +173,13 @@ class Worker:
             await self._tally.flush()
             await self._waker.close()
             self._threads.close()
+
+    async def _register(self) -> int:
+        if self._settings.predecessor is not None:
+            await self._database.queue.expire(self._settings.predecessor)
+        number = await self._lease.register()
+        self._duties.hurry("rescuer")
+        return number
 
     async def _prepare(self) -> Means:
         """Announce what this app has, and put together what does the work. Raises DatabaseUnavailable."""

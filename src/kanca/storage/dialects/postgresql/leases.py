@@ -22,6 +22,7 @@ RETURNING id
 _HEARTBEAT = """
 UPDATE kanca.workers SET expires_at = (SELECT kanca.now()) + $2, active = $3 WHERE id = $1 RETURNING id
 """
+_EXPIRE = "UPDATE kanca.workers SET expires_at = LEAST(expires_at, (SELECT kanca.now())) WHERE id = $1"
 _LEAVE = "DELETE FROM kanca.workers WHERE id = $1"
 _RETURN = """
 WITH returned AS (
@@ -74,6 +75,12 @@ async def heartbeat(engine: PostgresEngine, worker: int, lease: timedelta, activ
     """See ``QueueStore.heartbeat``."""
     async with engine.connection() as connection:
         return await connection.fetchval(_HEARTBEAT, worker, lease, active) is not None
+
+
+async def expire(engine: PostgresEngine, worker: int) -> None:
+    """See ``QueueStore.expire``."""
+    async with engine.connection() as connection:
+        await connection.execute(_EXPIRE, worker)
 
 
 async def leave(engine: PostgresEngine, worker: int) -> int:

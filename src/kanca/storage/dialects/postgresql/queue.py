@@ -36,6 +36,9 @@ class PostgresQueue:
     async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:
         return await leases.heartbeat(self._engine, worker, lease, active)
 
+    async def expire(self, worker: int) -> None:
+        await leases.expire(self._engine, worker)
+
     async def leave(self, worker: int) -> int:
         return await leases.leave(self._engine, worker)
 
