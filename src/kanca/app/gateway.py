@@ -54,7 +54,7 @@ class Root:
 def is_ingest(path: str) -> bool:
     """Whether a path is one that senders call; ingest itself decides whether there is something."""
     if path.startswith(_SHORT):
-        return not path.startswith(_SUBSCRIPTIONS)
+        return path != _SUBSCRIPTIONS and not path.startswith(_SUBSCRIPTIONS + "/")
     return path.startswith(_API) and len(path) == _ENDPOINT_PATH_LENGTH
 
 
@@ -99,6 +99,7 @@ async def open_gateway(
         send_test=_test_door(ingest),
         closed_for=ingest.closed_for,
         backlog=lambda: gauge.size,
+        webhook_secret=settings.webhook_secret,
         public_url=settings.public_url and settings.public_url.rstrip("/"),
         retention_days=settings.retention_days,
         queue_max_tasks=settings.queue_max_tasks,

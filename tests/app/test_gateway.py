@@ -1,0 +1,99 @@
+"""What goes to ingest, and what to management."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from kanca.api.access import AccessRule
+from kanca.app.gateway import is_ingest, open_gateway
+from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
+from kanca.settings import Settings
+from kanca.storage.dialects import open_database
+from kanca.workflows.nodes import built_in_registry
+
+ADMIN_KEY = "the-key-of-the-administrator"
+MANAGER = {"authorization": f"Bearer {ADMIN_KEY}"}
+WEBHOOK_SECRET = "the-secret-of-the-sender"
+
+
+@asynccontextmanager
+async def gateway_of(url: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a gateway on the database at ``url``."""
+    database = await open_database(url)
+    access = AccessRule(admin_key=ADMIN_KEY, is_bound_to_loopback=True)
+    given = Settings.model_validate({"database_url": url, "min_free_disk_mb": 0} | settings)
+    try:
+        async with (
+            open_gateway(given, database, built_in_registry(), access, "gateway-1") as gateway,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(gateway.asgi), base_url="http://127.0.0.1:8000"
+            ) as client,
+        ):
+            yield client
+    finally:
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/webhooks/wh_000000000000000000000001",
+        "/webhooks/receive",
+        "/webhooks/stripe",
+        "/webhooks/subscriptions-eu",
+        "/webhooks/subscriptions.created",
+    ],
+)
+def test_senders_call_these(path: str) -> None:
+    assert is_ingest(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/health",
+        "/webhooks",
+        "/webhooks/subscriptions",
+        "/webhooks/subscriptions/sub-1",
+        "/api/webhooks/endpoints",
+        "/api/webhooks/wh_000000000000000000000001/stats",
+    ],
+)
+def test_these_are_management(path: str) -> None:
+    assert not is_ingest(path)
+
+
+async def test_management_shows_and_tests_the_built_in_endpoint_that_the_setting_turns_on(
+    sqlite_url: str,
+) -> None:
+    body = b'{"event_type": "order.created", "event_id": "o-1", "data": {}}'
+    signature = hmac.new(WEBHOOK_SECRET.encode(), body, hashlib.sha256).hexdigest()
+    async with gateway_of(sqlite_url, webhook_secret=WEBHOOK_SECRET) as client:
+        headers = {"x-webhook-signature": signature}
+        assert (await client.post("/webhooks/receive", content=body, headers=headers)).status_code == 200
+        path = f"/api/webhooks/endpoints/{RECEIVE_WEBHOOK_ID}"
+        shown = (await client.get(path, headers=MANAGER)).json()
+        assert shown["is_active"]
+        assert WEBHOOK_SECRET not in str(shown)
+        listed = (await client.get("/api/webhooks/endpoints", headers=MANAGER)).json()["items"]
+        assert RECEIVE_WEBHOOK_ID in {each["webhook_id"] for each in listed}
+        tested = await client.post(f"/api/webhooks/{RECEIVE_WEBHOOK_ID}/test", headers=MANAGER)
+        assert tested.json()["test_successful"]
+
+
+async def test_without_the_key_of_the_secrets_senders_are_told_to_come_again(sqlite_url: str) -> None:
+    async with gateway_of(sqlite_url, secret_key="the first key of all") as client:
+        made = (await client.post("/api/webhooks/endpoints", json={}, headers=MANAGER)).json()
+    bearer = {"authorization": f"Bearer {made['secret_token']}"}
+    async with gateway_of(sqlite_url, secret_key="another key than that") as client:
+        answer = await client.post(made["endpoint_path"], json={}, headers=bearer)
+    assert (answer.status_code, answer.json()["code"]) == (503, "endpoint_unusable")
+    assert "retry-after" in answer.headers
