@@ -36,6 +36,8 @@ def test_an_empty_config_has_the_published_defaults() -> None:
         ("authentication_required", 1),
         ("allowed_event_types", "order.created"),
         ("allowed_event_types", [1]),
+        ("allowed_event_types", ["order.*.created"]),
+        ("allowed_event_types", ["*a*a*a*a*a*b"]),
         ("max_payload_size", 0),
         ("max_payload_size", "1024"),
         ("max_payload_size", True),

@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from kanca.domain.patterns import is_pattern
+
 MAX_PAYLOAD_KB = 100 * 1024
 DEFAULT_RATE_LIMIT = 60
 """Requests a minute from one client, where nothing signs what is sent."""
@@ -158,6 +160,15 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _event_types(value: object) -> tuple[str, ...]:
+    types = _strings(value)
+    for text in types:
+        # Every event is matched against it: several stars would let a sender keep the gateway busy for minutes.
+        if "*" in text and not is_pattern(text):
+            raise ValueError(f"{text!r} is not an event type, `*`, `order.*` or `*.created`")
+    return types
+
+
 def _networks(value: object) -> tuple[str, ...]:
     networks = _strings(value)
     for network in networks:
@@ -185,7 +196,7 @@ def _object(value: object) -> Mapping[str, Any] | None:
 
 _READERS: dict[str, Any] = {
     "authentication_required": _boolean,
-    "allowed_event_types": _strings,
+    "allowed_event_types": _event_types,
     "max_payload_size": _whole(1, MAX_PAYLOAD_KB),
     "rate_limit_per_minute": lambda value: None if value is None else _whole(0, 1_000_000)(value),
     "webhook_timeout": _whole(1, 3600),
