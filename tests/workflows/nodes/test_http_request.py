@@ -104,6 +104,10 @@ async def test_the_request_is_made_of_literals_and_expressions(world: World, rec
         ({"text": '{"id":5}', "content_type": "application/problem+json"}, {"json": {"id": 5}}),
         ({"text": "{", "content_type": "application/json"}, {"body": "{"}),
         ({"text": "çay", "charset": "iso-8859-9"}, {"body": "çay"}),
+        (
+            {"text": "host-name", "charset": "punycode"},
+            {"body_base64": base64.b64encode(b"host-name-").decode()},
+        ),
         ({"body": b"\xff\x00"}, {"body_base64": base64.b64encode(b"\xff\x00").decode()}),
         ({"status": 204}, {"body": ""}),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import codecs
 from collections.abc import Mapping
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,8 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 MAX_RETRY_AFTER = timedelta(hours=1)
 MAX_EXCERPT_LENGTH = 300
+_SLOW_CHARSETS = frozenset({"punycode", "idna"})
+"""Made for host names: the time they take grows with the square of the text, and the server chooses what is used."""
 
 
 class HttpRequestConfig(NodeConfig):
@@ -136,9 +139,11 @@ def _content(response: EgressResponse) -> dict[str, Any]:
         except NotJson:
             pass
     try:
-        return {"body": response.body.decode(charset)}
-    except (UnicodeError, LookupError):
-        return {"body_base64": base64.b64encode(response.body).decode()}
+        if codecs.lookup(charset).name not in _SLOW_CHARSETS:
+            return {"body": response.body.decode(charset)}
+    except (ValueError, LookupError):
+        pass
+    return {"body_base64": base64.b64encode(response.body).decode()}
 
 
 def _media_type(headers: Mapping[str, str]) -> tuple[str, str]:
