@@ -60,9 +60,8 @@ def preflight(endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
         (b"access-control-allow-headers", asked or b"*"),
         (b"access-control-max-age", b"600"),
         (b"allow", allowed_methods(endpoint)),
-        (b"content-length", b"0"),
     ]
-    return Answer(204, pairs[:-1], b"")
+    return Answer(204, pairs, b"")
 
 
 def allowed_methods(endpoint: Prepared) -> bytes:
