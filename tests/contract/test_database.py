@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, func, insert, select
+from sqlalchemy.exc import DBAPIError
 
 from kanca.storage.clock import now
 from kanca.storage.ports import Database
@@ -30,6 +31,18 @@ async def test_a_change_that_raises_leaves_nothing_behind(database: Database) ->
     with pytest.raises(ValueError, match="after all"):
         await database.write(_add, "things", fail=True)
     assert await database.read(_count) == 0
+
+
+async def test_an_error_does_not_repeat_the_values(database: Database) -> None:
+    def twice(connection: Connection) -> None:
+        for _ in range(2):
+            connection.execute(insert(versions).values(subject="what a sender sent", version=1))
+
+    with pytest.raises(DBAPIError) as raised:
+        await database.write(twice)
+    assert "parameters" in str(raised.value)
+    assert "[parameters: (" not in str(raised.value)
+    assert "[parameters: {" not in str(raised.value)
 
 
 async def test_the_clock_is_the_present_and_moves_with_its_offset(

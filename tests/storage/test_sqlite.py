@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import stat
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +43,31 @@ async def test_the_file_is_kept_safe_and_fast(database: SqliteDatabase) -> None:
     }
     assert await database.engine.run_write(pragmas) == expected
     assert await database.engine.run_read(pragmas) == expected
+
+
+def modes_of(url: str) -> dict[str, int]:
+    """The modes of the database's file and of those beside it, by what their names add to its."""
+    path = Path(url.removeprefix("sqlite:///"))
+    files = (file for file in path.parent.iterdir() if file.name.startswith(path.name))
+    return {file.name.removeprefix(path.name): stat.S_IMODE(file.stat().st_mode) for file in files}
+
+
+async def test_a_new_file_is_its_owners_alone(empty_sqlite_url: str) -> None:
+    database = await open_database(empty_sqlite_url)
+    try:
+        await database.migrate()
+        assert modes_of(empty_sqlite_url) == {"": 0o600, "-wal": 0o600, "-shm": 0o600}
+    finally:
+        await database.close()
+
+
+def test_a_file_that_is_there_keeps_its_mode(sqlite_url: str) -> None:
+    async def open_and_close() -> None:
+        await (await open_database(sqlite_url)).close()
+
+    Path(sqlite_url.removeprefix("sqlite:///")).chmod(0o640)
+    asyncio.run(open_and_close())
+    assert modes_of(sqlite_url)[""] == 0o640
 
 
 async def test_every_table_and_index_has_the_prefix(database: SqliteDatabase) -> None:

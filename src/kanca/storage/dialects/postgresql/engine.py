@@ -177,6 +177,7 @@ def _query_engine(address: Address, statement_timeout: timedelta, **pool: Any) -
         "postgresql+asyncpg://",
         async_creator=connect,
         connect_args=unprepared if address.is_pooled else {},
+        hide_parameters=True,  # they are what senders sent: errors, and with them logs, do not repeat it
         **pool,
     )
 

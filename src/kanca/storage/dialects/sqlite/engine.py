@@ -8,11 +8,12 @@ for. Readers see the last commit and never wait for the writer (WAL).
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
@@ -80,6 +81,7 @@ class SqliteEngine:
     @classmethod
     async def open(cls, path: str, readers: int) -> SqliteEngine:
         """Open the file, making it when there is none. Raises DatabaseUnavailable."""
+        _make_private(path)
         engine = cls(path, readers)
         try:
             await engine.run_write(lambda connection: connection.execute("SELECT 1").fetchone())
@@ -181,6 +183,12 @@ class SqliteEngine:
         return connection
 
 
+def _make_private(path: str) -> None:
+    """Make a new file for its owner alone; the files beside it get its mode. One that is there keeps what it has."""
+    with suppress(OSError):  # SQLite says better why a file cannot be made
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
 def _shape(connection: sqlite3.Connection) -> None:
     """Give a new file its shape; one that is shared keeps what it has, but for the journal."""
     if not connection.execute("PRAGMA page_count").fetchone()[0]:
@@ -211,7 +219,8 @@ def _engine(
     poolclass: type[Pool],
     **pool: Any,
 ) -> Engine:
-    engine = create_engine("sqlite://", creator=connect, poolclass=poolclass, **pool)
+    # Parameters are what senders sent: errors, and with them logs, do not repeat it.
+    engine = create_engine("sqlite://", creator=connect, poolclass=poolclass, hide_parameters=True, **pool)
     name_by_prefix(engine)
 
     @event.listens_for(engine, "begin")
