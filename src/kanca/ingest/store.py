@@ -10,13 +10,7 @@ from uuid import UUID
 from pydantic import SecretStr
 from sqlalchemy import Connection, select
 
-from kanca.domain.endpoint import (
-    RECEIVE_CONTENT_HASH_WEBHOOK_ID,
-    RECEIVE_WEBHOOK_ID,
-    Endpoint,
-    EndpointConfig,
-    Secret,
-)
+from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, Secret
 from kanca.domain.ids import time_of
 from kanca.domain.status import EventStatus
 from kanca.ingest.answers import Original
@@ -26,13 +20,7 @@ from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.statistics import Counted
-from kanca.storage.tables import endpoints as endpoint_table
 from kanca.storage.tables import events as event_table
-
-_BUILT_IN = {
-    RECEIVE_WEBHOOK_ID: "Webhooks with an id (/webhooks/receive)",
-    RECEIVE_CONTENT_HASH_WEBHOOK_ID: "Webhooks without an id (/webhooks/receive-content-hash)",
-}
 
 
 class DatabaseStore:
@@ -54,14 +42,13 @@ class DatabaseStore:
         self._now = now
 
     async def find_endpoints(self, keys: Sequence[str]) -> Mapping[str, Endpoint]:
-        """Those that are there. The built-in ones are made when they are first asked for, if there is a secret."""
-        wanted = [key for key in keys if key not in _BUILT_IN or self._webhook_secret is not None]
+        """Those that are there. The built-in ones are there if the settings have a secret for them."""
+        wanted = [key for key in keys if key not in BUILT_IN_PATHS or self._webhook_secret is not None]
         found = await self._database.read(_find, self._box, wanted) if wanted else {}
-        for key in _BUILT_IN.keys() & set(wanted):
-            if key not in found:
-                found |= await self._database.write(_make_built_in, self._box, key, self._now())
-            if key in found:
-                found[key] = self._with_secret(found[key])
+        if self._webhook_secret is not None:
+            secrets = (Secret(self._webhook_secret.get_secret_value()),)
+            for key in BUILT_IN_PATHS.keys() & found.keys():
+                found[key] = replace(found[key], secrets=secrets)
         return found
 
     async def endpoints_version(self) -> int:
@@ -91,10 +78,6 @@ class DatabaseStore:
         """Keep rejections, the most recent ones of each endpoint."""
         await self._database.write(rejections.add, refused)
 
-    def _with_secret(self, endpoint: Endpoint) -> Endpoint:
-        secret = self._webhook_secret.get_secret_value() if self._webhook_secret else ""
-        return replace(endpoint, provider="kanca", secrets=(Secret(secret),))
-
 
 def _find(connection: Connection, box: SecretBox, keys: Sequence[str]) -> dict[str, Endpoint]:
     found = {}
@@ -106,36 +89,6 @@ def _find(connection: Connection, box: SecretBox, keys: Sequence[str]) -> dict[s
         if endpoint is not None:
             found[key] = endpoint
     return found
-
-
-def _make_built_in(
-    connection: Connection, box: SecretBox, webhook_id: str, now: datetime
-) -> dict[str, Endpoint]:
-    """Make a built-in endpoint, unless it was deleted; gives it by its key."""
-    # The version row is the lock: of several processes one makes it.
-    versions.bump_version(connection, "endpoints")
-    made = endpoints.by_webhook_id(connection, box, webhook_id)
-    if made is not None:
-        return {webhook_id: made}
-    if connection.scalar(select(endpoint_table.c.number).where(endpoint_table.c.webhook_id == webhook_id)):
-        return {}
-    endpoint = Endpoint(
-        number=0,
-        webhook_id=webhook_id,
-        name=_BUILT_IN[webhook_id],
-        slug=None,
-        provider="kanca",
-        tenant="default",
-        workflow_id=None,
-        node_id=None,
-        config=EndpointConfig(),
-        secrets=(),
-        is_active=True,
-        is_paused=False,
-        created_at=now,
-        updated_at=now,
-    )
-    return {webhook_id: endpoints.create(connection, box, endpoint)}
 
 
 def _originals(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Original]:
