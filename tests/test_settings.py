@@ -105,3 +105,9 @@ def test_secrets_are_masked_and_what_is_unset_stays_so() -> None:
         None,
         "redis://:***@there",
     )
+
+
+@pytest.mark.parametrize("name", ["KANCA_ADMIN_KEY", "KANCA_WEBHOOK_SECRET"])
+def test_a_secret_that_is_empty_is_no_secret(name: str) -> None:
+    with pytest.raises(InvalidSetting, match=f"{name}: .*at least 1"):
+        load_settings({name: ""})

@@ -58,12 +58,14 @@ class Settings(BaseModel):
     )
     admin_key: SecretStr | None = Field(
         None,
+        min_length=1,
         description=(
             "The bearer key of the management API. Required unless Kanca is bound to a loopback address."
         ),
     )
     webhook_secret: SecretStr | None = Field(
         None,
+        min_length=1,
         description=("The secret of the built-in endpoint `/webhooks/receive`; unset, the route is 404."),
     )
     public_url: str | None = Field(
