@@ -35,6 +35,8 @@ def modules_of(guide: str, directory: Path) -> Iterator[dict[str, ModuleType]]:
     kept = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in roots}
     for path, text in files.items():
         (directory / path).parent.mkdir(exist_ok=True)
+        # A package proper: one without this file would give way to any other of its name on the path.
+        (directory / path).with_name("__init__.py").touch()
         (directory / path).write_text(text)
     for name in kept:
         del sys.modules[name]
