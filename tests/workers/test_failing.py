@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import Connection, delete, select, update
 
 from kanca.domain.status import EventStatus, OutcomeStatus
-from kanca.domain.task import Completion, Done, TaskKind, TaskState
+from kanca.domain.task import SUSPECT_CRASHES, SUSPECT_LANE, Completion, Done, NewTask, TaskKind, TaskState
 from kanca.errors import DatabaseUnavailable, InvalidInput
 from kanca.handlers.event import Event
 from kanca.handlers.registry import HandlerRegistry
 from kanca.storage import statistics
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.tables import endpoints, tasks, workers
+from kanca.storage.tables import handlers as handler_table
 from kanca.workers import jobs
 from kanca.workers.performing import Performer
 from kanca.workers.worker import WorkerStuck
@@ -313,6 +314,66 @@ async def test_a_worker_of_which_every_slot_is_stuck_ends(site: Site, handlers: 
         async with asyncio.timeout(LIMIT_S):
             await task
     may_return.set()
+
+
+async def test_a_worker_in_which_a_target_can_never_begin_again_ends(
+    site: Site, handlers: HandlerRegistry
+) -> None:
+    may_return = threading.Event()
+
+    @handlers.on("hangs", timeout=0.01)
+    def hang(event: Event[Any]) -> None:
+        may_return.wait()
+
+    await site.start(handlers, stuck_after=timedelta(milliseconds=10))
+    [_, _, task] = site.running.pop()
+    await site.accept(type="hangs", count=7)  # of ten slots
+    with pytest.raises(WorkerStuck):
+        async with asyncio.timeout(LIMIT_S):
+            await task
+    may_return.set()
+
+
+async def test_a_worker_with_a_suspect_that_does_not_return_ends(
+    site: Site, handlers: HandlerRegistry
+) -> None:
+    may_return = threading.Event()
+
+    @handlers.on("hangs", timeout=0.01)
+    def hang(event: Event[Any]) -> None:
+        may_return.wait()
+
+    def suspect(connection: Connection) -> None:
+        connection.execute(update(tasks).values(crashes=SUSPECT_CRASHES, lane=SUSPECT_LANE))
+
+    await site.accept(type="hangs")
+    await site.database.write(suspect)
+    await site.start(handlers, stuck_after=timedelta(milliseconds=10))
+    [_, _, task] = site.running.pop()
+    with pytest.raises(WorkerStuck):
+        async with asyncio.timeout(LIMIT_S):
+            await task
+    may_return.set()
+
+
+async def test_a_task_that_cannot_be_understood_leaves_the_worker(
+    site: Site, handlers: HandlerRegistry
+) -> None:
+    @handlers.on("order.created")
+    async def handle(event: Event[Any]) -> None: ...
+
+    worker = await site.start(handlers)
+    [event] = await site.accept()
+    await site.ended(event)
+    numbers = await site.database.read(lambda connection: connection.scalar(select(handler_table.c.number)))
+    await site.database.queue.enqueue([NewTask(TaskKind.CALL, event, numbers or 0, b"{not json")])
+    site.waker.wake()
+
+    async def is_put_off() -> bool:
+        return [(task.state, task.attempt) for task in await site.tasks()] == [(TaskState.SCHEDULED, 1)]
+
+    await site.until(is_put_off)
+    assert worker.active == 0
 
 
 async def test_dead_work_is_counted_with_its_endpoint(site: Site, handlers: HandlerRegistry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
 from functools import partial
@@ -11,10 +12,11 @@ from typing import Any
 import structlog
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.task import Completion, HandBack, Task
+from kanca.domain.task import SUSPECT_CRASHES, Completion, HandBack, Retry, Task
 from kanca.errors import InvalidInput, Unavailable
+from kanca.queue.fairness import lane_room
 from kanca.workers.appetite import Appetite
-from kanca.workers.finishing import Finishing
+from kanca.workers.finishing import REFUSED_DELAY, Finishing
 from kanca.workers.performing import Performer, RecordRefused
 from kanca.workers.workbench import Held, Workbench
 
@@ -52,7 +54,7 @@ class Jobs:
         self._all: set[asyncio.Task[None]] = set()
         self._at_work: set[asyncio.Task[None]] = set()
         """Those that are at their work, not at recording it."""
-        self._given_up: set[asyncio.Task[None]] = set()
+        self._given_up: dict[asyncio.Task[None], Held] = {}
         """Those of them that were recorded as dead, for they do not return."""
         self._has_lost_lease = False
 
@@ -73,8 +75,17 @@ class Jobs:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether every slot is taken by work that was given up and does not return."""
-        return len(self._given_up) >= self.slots
+        """Whether work that was given up and does not return keeps other work from ever beginning.
+
+        It takes every slot, or all that its lane may have; or it is a suspect, beside which nothing is claimed.
+        """
+        stuck = self._given_up.values()
+        lanes = Counter(held.lane for held in stuck)
+        return (
+            len(stuck) >= self.slots
+            or any(lane_room(self.slots, len(stuck), of_lane) == 0 for of_lane in lanes.values())
+            or any(held.task.crashes >= SUSPECT_CRASHES for held in stuck)
+        )
 
     def begin(self, held: Iterable[Held]) -> None:
         """Do these tasks, each as soon as there is a slot."""
@@ -86,7 +97,7 @@ class Jobs:
 
     def fail(self, held: Held, error: Exception) -> None:
         """Record that a task could not be begun."""
-        self._spawn(self._record(held.task, self._performer.fail(held, error), held))
+        self._spawn(self._record(held.task, self._fail(held, error), held))
 
     def hand_back(self, tasks: Iterable[Task]) -> None:
         """Leave these tasks to others; no attempt is counted."""
@@ -109,7 +120,7 @@ class Jobs:
         self.hand_back_waiting(unless_moving=False)
         hurry = asyncio.ensure_future(hurried.wait())
         give_up_at = asyncio.get_running_loop().time() + patience.total_seconds()
-        while (busy := self._at_work - self._given_up) and not hurry.done():
+        while (busy := self._at_work - self._given_up.keys()) and not hurry.done():
             left = give_up_at - asyncio.get_running_loop().time()
             if left <= 0:
                 break
@@ -144,7 +155,7 @@ class Jobs:
         begun_at_s = loop.time()
 
         def give_up(completion: Completion) -> None:
-            self._given_up.add(job)
+            self._given_up[job] = held
             log.error("work_given_up", task=held.task.id, ref=str(held.task.ref))
             self._spawn(self._write(held, completion))
 
@@ -152,7 +163,7 @@ class Jobs:
             completion = await self._perform(held, give_up)
         finally:
             self._at_work.discard(job)
-            self._given_up.discard(job)
+            self._given_up.pop(job, None)
             self._bench.done(held)
             self._appetite.ended(loop.time() - begun_at_s)
             if not self._has_lost_lease:
@@ -165,7 +176,15 @@ class Jobs:
         except Unavailable:
             return Completion(held.task, HandBack())
         except Exception as error:  # noqa: BLE001 - our own mistake; it is logged and counted as an attempt
+            return self._fail(held, error)
+
+    def _fail(self, held: Held, error: Exception) -> Completion:
+        try:
             return self._performer.fail(held, error)
+        except Exception:
+            # A task of which nothing can be made must leave the worker all the same.
+            log.exception("task_not_understood", task=held.task.id, ref=str(held.task.ref))
+            return Completion(held.task, Retry(REFUSED_DELAY, held.task.attempt + 1))
 
     async def _keep(self, completion: Completion) -> bool:
         try:

@@ -62,16 +62,13 @@ class Shift:
         self._jobs = Jobs(means.performer, finishing, means.slots, means.on_written, self._release)
         self._nudged = asyncio.Event()
         self.is_lost = False
+        self.is_stuck = False
+        """It ended because work that does not return keeps other work from ever beginning."""
 
     @property
     def active(self) -> int:
         """Pieces of work that are being done."""
         return self._jobs.active
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether every slot is taken by work that does not return."""
-        return self._jobs.is_stuck
 
     def nudge(self) -> None:
         """Have a look: there may be work."""
@@ -88,11 +85,12 @@ class Shift:
 
     async def run(self, stop: Stop) -> None:
         """Work until asked to stop, until the lease is lost, or until all slots are stuck."""
-        while not (stop.requested.is_set() or self.is_lost or self.is_stuck):
+        while not (stop.requested.is_set() or self.is_lost or self._jobs.is_stuck):
             self._nudged.clear()
             self._jobs.hand_back_waiting()
             if not self._has_room() or not await self._claim():
                 await self._rest()
+        self.is_stuck = self._jobs.is_stuck
         if self.is_lost:
             await self._jobs.abandon()
         else:

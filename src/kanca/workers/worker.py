@@ -52,7 +52,7 @@ FLUSH_EVERY = timedelta(seconds=1)
 
 
 class WorkerStuck(KancaError):
-    """Every slot of the worker is taken by work that does not return. Only a new process helps."""
+    """Work that does not return keeps other work from ever beginning. Only a new process helps."""
 
     code = "worker_stuck"
     title = "Worker stuck"
