@@ -94,3 +94,13 @@ async def test_dispatches_are_left_to_the_app_that_can_tell_the_order(site: Site
     await site.start(recorder.handlers, app="other:hooks")
     await site.ended(event)
     assert recorder.seen == {"a": [0]}
+
+
+async def test_a_worker_dispatches_again_once_nobody_else_has_to(site: Site) -> None:
+    spec = HandlerSpec(name="ordered", pattern="order.changed", order="function")
+    await site.database.write(announce_handlers, "other:hooks", {"ordered": encode_spec(spec)})
+    await site.start()
+    [event] = await site.accept()
+    await site.database.write(announce_handlers, "other:hooks", {})
+    [outcome] = await site.ended(event)
+    assert outcome.reason == "no_target"

@@ -113,11 +113,10 @@ class QueueStore(Protocol):
         """
         ...
 
-    async def read_claimed(self, ids: Collection[UUID]) -> tuple[Mapping[str, int], dict[UUID, StoredEvent]]:
-        """The events of claimed tasks that are there, and the versions of what processes keep in memory.
+    async def read_claimed(self, ids: Collection[UUID]) -> tuple[str, dict[UUID, StoredEvent]]:
+        """The events of claimed tasks that are there, and the versions of what processes keep in memory, as one text.
 
-        The versions (see ``storage.versions``) are read after the events: what else a process has in memory is as fresh
-        as the events, when its version is still the same.
+        While that text is the same (see ``storage.versions``), what else a process has read is as fresh as the events.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -38,7 +38,7 @@ class Catalogue:
         """``node_types``: those that this worker has."""
         self._database = database
         self._node_types = frozenset(node_types)
-        self._versions: Mapping[str, int] | None = None
+        self._versions: str | None = None
         self._senders: dict[int, Sender] = {}
         self._targets: dict[tuple[Any, ...], Targets] = {}
         self.handlers: tuple[KnownHandler, ...] = ()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -27,6 +28,8 @@ from kanca.workers.workbench import Held
 
 log = structlog.get_logger(__name__)
 
+REFRESH_EVERY_S = 1.0
+"""How long a worker goes by what it knows, when no work makes it read."""
 AWAY_PAUSE_S = 0.5
 """Until the database is asked again after it was away."""
 
@@ -61,6 +64,7 @@ class Shift:
         finishing = Finishing(means.queue, worker)
         self._jobs = Jobs(means.performer, finishing, means.slots, means.on_written, self._release)
         self._nudged = asyncio.Event()
+        self._learnt_at_s = asyncio.get_running_loop().time()
         self.is_lost = False
         self.is_stuck = False
         """It ended because work that does not return keeps other work from ever beginning."""
@@ -85,11 +89,15 @@ class Shift:
 
     async def run(self, stop: Stop) -> None:
         """Work until asked to stop, until the lease is lost, or until all slots are stuck."""
+        asked = asyncio.ensure_future(stop.requested.wait())
+        asked.add_done_callback(lambda _: self.nudge())
         while not (stop.requested.is_set() or self.is_lost or self._jobs.is_stuck):
             self._nudged.clear()
             self._jobs.hand_back_waiting()
+            await self._refresh()
             if not self._has_room() or not await self._claim():
                 await self._rest()
+        asked.cancel()
         self.is_stuck = self._jobs.is_stuck
         if self.is_lost:
             await self._jobs.abandon()
@@ -124,7 +132,7 @@ class Shift:
         except Exception:
             log.exception("batch_not_readable", tasks=len(tasks))
             held = await self._read_each(tasks)
-        self._claimer.capabilities = self._capabilities()
+        self._learn()
         if not self.is_lost:
             self._jobs.begin(held)
 
@@ -154,6 +162,17 @@ class Shift:
     def _release(self, task: Task) -> None:
         self._claimer.release(task)
         self._nudged.set()
+
+    async def _refresh(self) -> None:
+        """Learn what others can do by now: a worker that may claim nothing would never read it with its work."""
+        if asyncio.get_running_loop().time() - self._learnt_at_s >= REFRESH_EVERY_S:
+            with suppress(Unavailable):  # the claim will say so
+                await self._means.reader.read([])
+            self._learn()
+
+    def _learn(self) -> None:
+        self._learnt_at_s = asyncio.get_running_loop().time()
+        self._claimer.capabilities = self._capabilities()
 
     def _capabilities(self) -> Capabilities:
         catalogue = self._means.reader.catalogue

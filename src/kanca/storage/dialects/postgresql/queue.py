@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import count
@@ -53,7 +53,7 @@ class PostgresQueue:
     ) -> list[tuple[Task, int]]:
         return await claim.claim(self._engine, worker, limit, capabilities, asks)
 
-    async def read_claimed(self, ids: Collection[UUID]) -> tuple[Mapping[str, int], dict[UUID, StoredEvent]]:
+    async def read_claimed(self, ids: Collection[UUID]) -> tuple[str, dict[UUID, StoredEvent]]:
         return await reading.read_claimed(self._engine, ids)
 
     async def has_suspects(self, capabilities: Capabilities) -> bool:

@@ -12,7 +12,7 @@ from kanca.domain.event import StoredEvent
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.types import from_microseconds
 
-_VERSIONS = "SELECT subject, version FROM kanca_versions"
+_VERSIONS = "SELECT subject || '=' || version FROM kanca_versions ORDER BY subject"
 _EVENTS = """
 SELECT id, endpoint, tenant, type, received_at, source_event_id, correlation_id, request, body, replay_of
 FROM kanca_events WHERE id IN ({})
@@ -21,23 +21,19 @@ _AT_ONCE = 500
 """SQLite takes 32 766 values in a statement, and prepares each length anew."""
 
 
-async def read_claimed(
-    engine: SqliteEngine, ids: Collection[UUID]
-) -> tuple[dict[str, int], dict[UUID, StoredEvent]]:
+async def read_claimed(engine: SqliteEngine, ids: Collection[UUID]) -> tuple[str, dict[UUID, StoredEvent]]:
     """See ``QueueStore.read_claimed``."""
     return await engine.run_read(partial(_read, keys=[identifier.bytes for identifier in ids]))
 
 
-def _read(
-    connection: sqlite3.Connection, keys: list[bytes]
-) -> tuple[dict[str, int], dict[UUID, StoredEvent]]:
+def _read(connection: sqlite3.Connection, keys: list[bytes]) -> tuple[str, dict[UUID, StoredEvent]]:
     events: dict[UUID, StoredEvent] = {}
     for start in range(0, len(keys), _AT_ONCE):
         part = keys[start : start + _AT_ONCE]
         for row in connection.execute(_EVENTS.format(",".join("?" * len(part))), part):
             event = _event(row)
             events[event.id] = event
-    return dict(connection.execute(_VERSIONS).fetchall()), events
+    return " ".join(text for (text,) in connection.execute(_VERSIONS)), events
 
 
 def _event(row: Any) -> StoredEvent:
