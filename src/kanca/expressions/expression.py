@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from functools import lru_cache
-
-import cel
+from typing import TYPE_CHECKING
 
 from kanca.errors import ExpressionFailed
 from kanca.expressions.checks import TYPE_NAMES, Checked, check
@@ -19,6 +18,9 @@ from kanca.expressions.parser import parse
 from kanca.expressions.results import JsonValue, to_json
 from kanca.expressions.tree import Call, Literal, Node, walk
 from kanca.expressions.weights import Budget, TooExpensive, Weights
+
+if TYPE_CHECKING:
+    import cel
 
 MAX_SOURCE_LENGTH = 4096
 BUDGET = timedelta(milliseconds=50)
@@ -134,6 +136,9 @@ def _check_text(source: str) -> None:
 def _program(source: str) -> cel.Program:
     """What the library makes of the source, which our parser has accepted."""
     try:
+        # Imported here: it brings its command line along, a quarter of what a process takes to start.
+        import cel  # noqa: PLC0415
+
         return cel.compile(source)
     except BaseException as error:
         if not _is_from_library(error):
@@ -156,6 +161,8 @@ def _try_patterns(source: str, tree: Node) -> None:
     for node in walk(tree):
         if isinstance(node, Call) and node.function == "matches" and isinstance(node.arguments[0], Literal):
             try:
+                import cel  # noqa: PLC0415 - see _program
+
                 cel.evaluate("''.matches(pattern)", {"pattern": node.arguments[0].value})
             except BaseException as error:
                 if not _is_from_library(error):
