@@ -26,6 +26,8 @@ CANCEL_PATIENCE_S = 2.0
 """How long cancelled work may take to notice."""
 LAST_COMMITS = timedelta(seconds=5)
 """How long a stopping worker tries to record what it has."""
+LOOK_AGAIN_S = 0.2
+"""How often a stopping worker looks which work it still waits for."""
 LONGEST_WAIT_S = 1.0
 """A claimed task that has not begun by then is handed back: somebody else may have a free slot."""
 
@@ -124,7 +126,9 @@ class Jobs:
             left = give_up_at - asyncio.get_running_loop().time()
             if left <= 0:
                 break
-            await asyncio.wait({hurry, *busy}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            # Not longer at once than a moment: what is given up meanwhile need not be waited for.
+            moment = min(left, LOOK_AGAIN_S)
+            await asyncio.wait({hurry, *busy}, timeout=moment, return_when=asyncio.FIRST_COMPLETED)
         hurry.cancel()
         await self._cancel(self._at_work)
         await self._finishing.close(LAST_COMMITS)

@@ -58,8 +58,9 @@ class Means:
 class Shift:
     """One lease of a worker."""
 
-    def __init__(self, worker: int, means: Means) -> None:
+    def __init__(self, worker: int, means: Means, stop: Stop) -> None:
         self._means = means
+        self._stop = stop
         self._claimer = Claimer(means.queue, worker, means.slots, self._capabilities())
         finishing = Finishing(means.queue, worker)
         self._jobs = Jobs(means.performer, finishing, means.slots, means.on_written, self._release)
@@ -87,11 +88,11 @@ class Shift:
         self.is_lost = True
         self._nudged.set()
 
-    async def run(self, stop: Stop) -> None:
+    async def run(self) -> None:
         """Work until asked to stop, until the lease is lost, or until all slots are stuck."""
-        asked = asyncio.ensure_future(stop.requested.wait())
+        asked = asyncio.ensure_future(self._stop.requested.wait())
         asked.add_done_callback(lambda _: self.nudge())
-        while not (stop.requested.is_set() or self.is_lost or self._jobs.is_stuck):
+        while not (self._stop.requested.is_set() or self.is_lost or self._jobs.is_stuck):
             self._nudged.clear()
             self._jobs.hand_back_waiting()
             await self._refresh()
@@ -102,7 +103,7 @@ class Shift:
         if self.is_lost:
             await self._jobs.abandon()
         else:
-            await self._jobs.finish(self._means.shutdown, stop.hurried)
+            await self._jobs.finish(self._means.shutdown, self._stop.hurried)
 
     def _has_room(self) -> bool:
         """Whether a claim is worth its price."""
@@ -133,7 +134,9 @@ class Shift:
             log.exception("batch_not_readable", tasks=len(tasks))
             held = await self._read_each(tasks)
         self._learn()
-        if not self.is_lost:
+        if self._stop.requested.is_set():
+            self._jobs.hand_back(each.task for each in held)
+        elif not self.is_lost:
             self._jobs.begin(held)
 
     async def _read_each(self, tasks: Sequence[Task]) -> list[Held]:

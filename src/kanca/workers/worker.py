@@ -157,11 +157,11 @@ class Worker:
                 number = await self._until_it_works(self._register, stop)
                 if number is None:
                     return
-                self._shift = Shift(number, means)
+                self._shift = Shift(number, means, stop)
                 if self._lease.worker != number:
                     self._shift.lose()
                 on_ready()
-                await self._shift.run(stop)
+                await self._shift.run()
                 if self._shift.is_stuck:
                     raise WorkerStuck
         finally:
