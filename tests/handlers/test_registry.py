@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from kanca.domain.retry import RetryPolicy
-from kanca.errors import InvalidHandler
+from kanca.errors import InvalidHandler, UnknownProvider
 from kanca.handlers.event import Event
 from kanca.handlers.registry import HandlerRegistry
 
@@ -81,6 +81,11 @@ def test_what_cannot_be_is_an_error_when_it_is_registered(arguments: dict[str, A
     with pytest.raises(InvalidHandler):
         registry.on(**{"pattern": "order.created", **arguments})(on_order)
     assert len(registry) == 0
+
+
+def test_a_provider_that_nobody_knows_is_an_error_when_it_is_registered() -> None:
+    with pytest.raises(UnknownProvider, match="stripe"):
+        HandlerRegistry().on("order.created", provider="stripy")
 
 
 def generator(event: Event[Any]) -> Any:

@@ -17,6 +17,7 @@ from kanca.domain.retry import RetryPolicy
 from kanca.errors import InvalidHandler
 from kanca.handlers.event import Event
 from kanca.handlers.matching import HandlerSpec, Order, Source
+from kanca.providers import get_provider
 from kanca.providers.locations import parse_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,7 +92,7 @@ class HandlerRegistry:
         dotted path in the data, or a quick function of the event) are handled one after the other, in the order of
         their arrival.
 
-        Raises InvalidHandler when any of this cannot be, or the name is taken.
+        Raises InvalidHandler when any of this cannot be, or the name is taken, and UnknownProvider.
         """
         policy = retry or RetryPolicy()
         if max_retries is not None:
@@ -99,6 +100,8 @@ class HandlerRegistry:
         limit = timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
         _check(pattern, policy, limit, source)
         order = _order_of(order_by)
+        if provider is not None:
+            get_provider(provider)
 
         def register(function: F) -> F:
             chosen = name or _default_name(function)
