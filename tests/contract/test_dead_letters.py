@@ -15,9 +15,10 @@ from kanca.domain.status import EventStatus, OutcomeStatus, RunStatus
 from kanca.domain.task import DeadLetter, Outcome, RunChange, TaskKind, TaskState
 from kanca.errors import InvalidInput
 from kanca.storage import dead_letters as letters
-from kanca.storage import events, runs
+from kanca.storage import events, runs, statistics
 from kanca.storage.dead_letters import DeadLetterFilter
 from kanca.storage.ports import Database
+from kanca.storage.statistics import Counted
 from kanca.storage.tables import dead_letters, outcomes, tasks
 from kanca.storage.tables import runs as runs_table
 from tests.factories import a_dead_letter, an_outcome, ids, new_event
@@ -190,6 +191,18 @@ async def test_two_who_retry_the_same_letter_cause_one_task(database: Database) 
     )
     assert sum(answers) == 1
     assert len(await database.read(_rows, tasks)) == 1
+
+
+async def test_work_that_dies_again_after_a_retry_is_dead_once(database: Database) -> None:
+    event = await _event(database)
+    for _ in range(2):
+        await database.write(statistics.add, "worker", [Counted(event.endpoint, NOW, dead=1)])
+        letter = a_dead_letter(event, endpoint=event.endpoint)
+        await database.write(_add, [letter])
+        await database.write(letters.retry, letter.id, NOW)
+    await database.write(statistics.add, "worker", [Counted(event.endpoint, NOW, dead=1)])
+    found = await database.read(statistics.of_endpoints, [event.endpoint], NOW)
+    assert found[event.endpoint].total.dead == 1
 
 
 async def test_a_removed_letter_leaves_its_event_dead(database: Database) -> None:

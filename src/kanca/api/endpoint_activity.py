@@ -160,7 +160,7 @@ async def stats(services: Given, webhook_id: WebhookIdPath) -> EndpointStats:
         rejected=total.rejected,
         avg_response_time=round(total.average_response_ms, 3),
         error_count=total.dead,
-        error_rate=round(100 * total.dead / total.accepted, 2) if total.accepted else 0.0,
+        error_rate=min(round(100 * total.dead / total.accepted, 2), 100.0) if total.accepted else 0.0,
         events_per_hour=counted.last_hour.accepted,
         events_per_day=counted.last_day.accepted,
         last_triggered=counted.last_accepted_at,

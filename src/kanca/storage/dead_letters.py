@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -12,11 +13,15 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, sel
 
 from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import DeadLetter, NewTask, TaskKind
+from kanca.storage import statistics
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
+from kanca.storage.statistics import Counted
 from kanca.storage.tables import dead_letters, outcomes, runs
 
 PAGE_SIZE = 100
+RETRIED = "retried"
+"""The writer, in statistics, of what is dead no more."""
 _COLUMNS = [dead_letters.c[field.name] for field in fields(DeadLetter)]
 
 
@@ -101,12 +106,20 @@ def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) ->
     letters.sort(key=lambda letter: letter.id)
     _reopen_outcomes(connection, letters)
     _reopen_runs(connection, letters)
+    _take_off(connection, letters, now)
     add_tasks(
         connection,
         [NewTask(each.kind, each.ref, each.target, each.detail, each.order_key) for each in letters],
         now,
     )
     return len(letters)
+
+
+def _take_off(connection: Connection, letters: Sequence[DeadLetter], now: datetime) -> None:
+    """Take the letters off their endpoints' dead work, so that what dies twice is counted once."""
+    of_endpoint = Counter(letter.endpoint or 0 for letter in letters)
+    counted = [Counted(endpoint, now, dead=-number) for endpoint, number in of_endpoint.items()]
+    statistics.add(connection, RETRIED, counted)
 
 
 def _reopen_outcomes(connection: Connection, letters: Sequence[DeadLetter]) -> None:

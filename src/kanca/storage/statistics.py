@@ -196,4 +196,5 @@ def _sums(connection: Connection, wanted: set[int], since: datetime | None) -> d
 
 
 def _counts(row: Row[Any] | None) -> Counts:
-    return Counts() if row is None else Counts(*(int(getattr(row, name)) for name in _COUNTERS))
+    # Work that is retried within a second may be taken off the dead before it was counted among them.
+    return Counts() if row is None else Counts(*(max(int(getattr(row, name)), 0) for name in _COUNTERS))
