@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, bindparam, insert, select, update
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
-from kanca.storage.clock import now
+from kanca.storage.announcements import announce
 from kanca.storage.events import padded
 from kanca.storage.tables import endpoints, handlers, workflows
-from kanca.storage.versions import bump_version
 
 
 class EndpointRow(NamedTuple):
@@ -79,24 +78,8 @@ def read_handlers(connection: Connection) -> list[HandlerRow]:
 def announce_handlers(connection: Connection, app: str, specs: Mapping[str, str]) -> dict[str, int]:
     """Make an app's handlers known (``specs``: JSON by name), retire those it no longer has, and give their numbers.
 
-    A name keeps its number for ever, whichever app has it: unfinished work refers to it. Announcing what is known
-    changes nothing.
+    A name keeps its number for ever, whichever app has it: unfinished work refers to it.
     """
-    bump_version(connection, "handlers")  # first: two workers that start at once announce one after the other
-    known = {
-        row.name: row
-        for row in connection.execute(
-            select(handlers).where(handlers.c.name.in_(specs) | (handlers.c.app == app))
-        )
-    }
-    for name, spec in specs.items():
-        row = known.get(name)
-        if row is None:
-            connection.execute(insert(handlers).values(name=name, app=app, spec=spec, announced_at=now))
-        elif (row.app, row.spec, row.retired_at) != (app, spec, None):
-            change = update(handlers).where(handlers.c.name == name)
-            connection.execute(change.values(app=app, spec=spec, announced_at=now, retired_at=None))
-    gone = [name for name, row in known.items() if name not in specs and row.retired_at is None]
-    connection.execute(update(handlers).where(handlers.c.name.in_(gone)).values(retired_at=now))
+    announce(connection, handlers, "handlers", app, specs)
     numbers = select(handlers.c.name, handlers.c.number).where(handlers.c.name.in_(specs))
     return {row.name: row.number for row in connection.execute(numbers)}
