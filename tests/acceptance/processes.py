@@ -26,6 +26,11 @@ ADMIN_KEY = "acceptance-admin-key"
 WEBHOOK_SECRET = "acceptance-webhook-secret"
 READY = "Kanca is ready: "
 
+# The server takes the place of this shell. What stays behind reads its standard input, which the test holds open:
+# when that ends, the test is gone, however it went, and the server's whole group goes too.
+_LEASH = 'exec 3<&0; (read -r _ <&3 || kill -KILL -$$) & exec "$@" </dev/null 3<&-'
+LEASHED = ("/bin/sh", "-c", _LEASH, "leash")
+
 
 class KancaProcess:
     """``kanca serve`` in a process group of its own, on a port that the system chooses."""
@@ -61,10 +66,10 @@ class KancaProcess:
         log = (self._directory / "server.log").open("ab")
         port = self.url.rpartition(":")[2] or "0"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "kanca", "serve", "--port", port, *self._options],
+            [*LEASHED, sys.executable, "-m", "kanca", "serve", "--port", port, *self._options],
             cwd=self._directory,
             env=self._environ,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,
@@ -160,8 +165,9 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def _wait(process: subprocess.Popen[bytes]) -> None:
     process.wait(LIMIT_S)
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 class Client:

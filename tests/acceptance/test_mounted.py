@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.acceptance.processes import ADMIN_KEY, Client, KancaProcess, eventually
+from tests.acceptance.processes import ADMIN_KEY, LEASHED, Client, KancaProcess, eventually
 
 
 class UvicornProcess(KancaProcess):
@@ -22,13 +22,13 @@ class UvicornProcess(KancaProcess):
             listener.set_inheritable(True)
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}/hooks"
             with (self._directory / "server.log").open("ab") as log:
-                command = [sys.executable, "-m", "uvicorn", "tests.acceptance.mounting:app"]
+                command = [*LEASHED, sys.executable, "-m", "uvicorn", "tests.acceptance.mounting:app"]
                 self._process = subprocess.Popen(
                     [*command, "--fd", str(listener.fileno())],
                     cwd=self._directory,
                     env=self._environ,
                     pass_fds=[listener.fileno()],
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
