@@ -35,6 +35,10 @@ def is_retriable(error: BaseException) -> bool:
     return sqlstate_of(error) in _RETRIABLE
 
 
+LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What the driver raises when a connection is lost; the last of them when it is cut at just the wrong moment."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise DatabaseUnavailable for errors that are not about the statement."""
@@ -42,6 +46,8 @@ def translated() -> Iterator[None]:
         yield
     except (OSError, TimeoutError, PoolTimeout) as error:
         raise DatabaseUnavailable("The database does not answer") from error
+    except asyncpg.InternalClientError as error:
+        raise DatabaseUnavailable("The connection to the database is lost") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
         sentence = _sentence(error)
         if sentence is None:

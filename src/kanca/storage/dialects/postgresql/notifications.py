@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 
 from kanca.storage.dialects.postgresql.address import Address
+from kanca.storage.dialects.postgresql.failures import LOST
 from kanca.storage.waking import Bell
 
 CHANNEL = "kanca_work"
@@ -59,7 +60,7 @@ class NotifyMessenger:
     async def _keep_connected(self, use: Callable[[asyncpg.Connection], Coroutine[Any, Any, None]]) -> None:
         pause_s = _FIRST_PAUSE_S
         while True:
-            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*LOST, asyncpg.PostgresError):
                 connection = await self._address.connect(_STATEMENT_TIMEOUT)
                 try:
                     pause_s = _FIRST_PAUSE_S
