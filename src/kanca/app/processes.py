@@ -13,6 +13,7 @@ Everything travels as inherited file descriptors, named in the environment:
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine, Mapping
@@ -51,6 +52,11 @@ class Stop:
 
 def run_child(main: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
     """Run a child process's ``main`` on an event loop that listens to signals and to the supervisor's lifeline."""
+    # What is loaded by now stays: it need not be looked at again. And these processes make many short-lived objects,
+    # few of them in cycles: looking through them as often as Python does by default cost 8 of the 65 µs of an event.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
     async def listen_and_run() -> None:
         stop = Stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 import traceback
@@ -56,11 +55,6 @@ def run() -> None:
     except Exception:  # noqa: BLE001 - whatever the app's own modules raise
         traceback.print_exc()
         sys.exit(CONFIGURATION_EXIT)
-    # What is loaded by now stays: it need not be looked at again. And a worker makes many short-lived objects, few of
-    # them in cycles: looking through them as often as Python does by default cost 8 µs of the 65 µs of an event.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
     run_child(lambda stop: _main_to_the_end(stop, settings, hooks, name))
 
 

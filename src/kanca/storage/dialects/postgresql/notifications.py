@@ -1,7 +1,7 @@
 """Wake-ups between processes: ``NOTIFY`` and ``LISTEN``, each on a connection of its own.
 
 A ``NOTIFY`` inside of every accepting transaction would make PostgreSQL commit one after the other. So it is sent
-after the commit, and at most one in two milliseconds however often it is asked for.
+after the commit, and at most one in five milliseconds however often it is asked for.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kanca.storage.waking import Bell
 
 CHANNEL = "kanca_work"
 _STATEMENT_TIMEOUT = timedelta(seconds=10)
-_SPACING_S = 0.002
+_SPACING_S = 0.005
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 _PROOF_OF_LIFE_S = 30.0
