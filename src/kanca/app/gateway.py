@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -82,12 +81,13 @@ async def open_gateway(
     gates: list[Gate] = [lambda: "backlog_full" if gauge.is_closed else None]
     key_file = key_file_of(settings.database_url)
     if key_file is not None and settings.min_free_disk_mb:
-        disk = DiskGate(Path(key_file).parent, settings.min_free_disk_mb * 1024 * 1024)
+        disk = DiskGate(key_file.parent, settings.min_free_disk_mb * 1024 * 1024)
         gates.append(disk)
         duties["disk"] = disk
     waker = database.waker()
     store = DatabaseStore(database, box, settings.webhook_secret, name)
-    ingest = Ingest(ingest_settings(settings), database.accepting, store, waker, ids, gates)
+    own_settings = ingest_settings(settings)
+    ingest = Ingest(own_settings, database.accepting, store, waker, ids, gates)
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
     services = Services(
@@ -100,7 +100,7 @@ async def open_gateway(
         closed_for=ingest.closed_for,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
-        public_url=settings.public_url and settings.public_url.rstrip("/"),
+        public_url=own_settings.public_url,
         retention_days=settings.retention_days,
         queue_max_tasks=settings.queue_max_tasks,
     )
