@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -298,13 +298,22 @@ async def test_work_that_does_not_return_is_given_up_and_keeps_its_slot(
     assert (await site.outcomes(event))[0].reason == "handler_stuck"
 
 
-async def test_a_worker_of_which_every_slot_is_stuck_ends(site: Site, handlers: HandlerRegistry) -> None:
+@pytest.fixture
+def hanging(site: Site, handlers: HandlerRegistry) -> Iterator[None]:
+    """A handler of "hangs" that does not return before the test is over, which is before its site goes."""
+    assert not site.running
     may_return = threading.Event()
 
     @handlers.on("hangs", timeout=0.01)
     def hang(event: Event[Any]) -> None:
         may_return.wait()
 
+    yield
+    may_return.set()
+
+
+@pytest.mark.usefixtures("hanging")
+async def test_a_worker_of_which_every_slot_is_stuck_ends(site: Site, handlers: HandlerRegistry) -> None:
     await site.add_endpoint(101)
     await site.start(handlers, concurrency=2, stuck_after=timedelta(milliseconds=10))
     [_, _, task] = site.running.pop()
@@ -313,36 +322,24 @@ async def test_a_worker_of_which_every_slot_is_stuck_ends(site: Site, handlers: 
     with pytest.raises(WorkerStuck):
         async with asyncio.timeout(LIMIT_S):
             await task
-    may_return.set()
 
 
+@pytest.mark.usefixtures("hanging")
 async def test_a_worker_in_which_a_target_can_never_begin_again_ends(
     site: Site, handlers: HandlerRegistry
 ) -> None:
-    may_return = threading.Event()
-
-    @handlers.on("hangs", timeout=0.01)
-    def hang(event: Event[Any]) -> None:
-        may_return.wait()
-
     await site.start(handlers, stuck_after=timedelta(milliseconds=10))
     [_, _, task] = site.running.pop()
     await site.accept(type="hangs", count=7)  # of ten slots
     with pytest.raises(WorkerStuck):
         async with asyncio.timeout(LIMIT_S):
             await task
-    may_return.set()
 
 
+@pytest.mark.usefixtures("hanging")
 async def test_a_worker_with_a_suspect_that_does_not_return_ends(
     site: Site, handlers: HandlerRegistry
 ) -> None:
-    may_return = threading.Event()
-
-    @handlers.on("hangs", timeout=0.01)
-    def hang(event: Event[Any]) -> None:
-        may_return.wait()
-
     def suspect(connection: Connection) -> None:
         connection.execute(update(tasks).values(crashes=SUSPECT_CRASHES, lane=SUSPECT_LANE))
 
@@ -353,7 +350,6 @@ async def test_a_worker_with_a_suspect_that_does_not_return_ends(
     with pytest.raises(WorkerStuck):
         async with asyncio.timeout(LIMIT_S):
             await task
-    may_return.set()
 
 
 async def test_a_task_that_cannot_be_understood_leaves_the_worker(
