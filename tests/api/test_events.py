@@ -275,3 +275,16 @@ async def test_what_is_not_there_is_not_found(client: httpx.AsyncClient) -> None
             assert (answer.status_code, answer.json()["code"]) == (404, "event_not_found")
     unknown = await client.get("/api/events", params={"webhook_id": f"wh_{'0' * 24}"})
     assert unknown.json()["code"] == "endpoint_not_found"
+
+
+async def test_a_number_is_no_moment(client: httpx.AsyncClient) -> None:
+    for since in ("0.5", "1700000000", "-1", "nan"):
+        answer = await client.get("/api/events", params={"since": since})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert (await client.get("/api/events", params={"since": "2026-03-01"})).status_code == 200
+    assert (await client.post("/api/events/replay", json={"since": 1_700_000_000})).status_code == 422
+
+
+async def test_what_is_said_in_json_is_of_its_type(client: httpx.AsyncClient) -> None:
+    for body in ({"status": "dead", "limit": "5"}, {"status": "dead", "dry_run": 1}):
+        assert (await client.post("/api/events/replay", json=body)).status_code == 422

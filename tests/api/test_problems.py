@@ -83,3 +83,14 @@ async def test_what_the_framework_refuses_is_a_problem_too() -> None:
     ]
     assert answers[1].headers["allow"] == "GET"
     assert "secret" not in answers[2].text
+
+
+async def test_an_address_names_all_methods_that_it_takes(client: httpx.AsyncClient) -> None:
+    allowed = {
+        "/api/workflows": "GET, POST",
+        "/api/workflows/test-123": "DELETE, GET, PUT",
+        "/admin/dlq/retry": "POST",
+    }
+    for path, methods in allowed.items():
+        answer = await client.patch(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)

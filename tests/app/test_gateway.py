@@ -89,6 +89,14 @@ async def test_management_shows_and_tests_the_built_in_endpoint_that_the_setting
         assert tested.json()["test_successful"]
 
 
+async def test_an_endpoint_with_a_token_that_is_no_ascii_can_be_tested(sqlite_url: str) -> None:
+    async with gateway_of(sqlite_url) as client:
+        wanted = {"secret": "wht_…parola…"}
+        made = (await client.post("/api/webhooks/endpoints", json=wanted, headers=MANAGER)).json()
+        tested = await client.post(f"/api/webhooks/{made['webhook_id']}/test", headers=MANAGER)
+    assert tested.json()["test_successful"]
+
+
 async def test_without_the_key_of_the_secrets_senders_are_told_to_come_again(sqlite_url: str) -> None:
     async with gateway_of(sqlite_url, secret_key="the first key of all") as client:
         made = (await client.post("/api/webhooks/endpoints", json={}, headers=MANAGER)).json()

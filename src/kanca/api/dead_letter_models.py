@@ -101,7 +101,9 @@ class LetterSearch(LetterFilter):
 class LetterRetry(LetterFilter):
     """Which dead letters to retry; without a condition all."""
 
-    limit: int = Field(MOST_RETRIED, ge=1, le=MOST_RETRIED, description="The most letters, the oldest first.")
+    limit: int = Field(
+        MOST_RETRIED, strict=True, ge=1, le=MOST_RETRIED, description="The most letters, the oldest first."
+    )
 
 
 class Retried(BaseModel):

@@ -21,7 +21,9 @@ _CONFIG: dict[str, JsonValue] = {
     "max_payload_size": 1024,
     "rate_limit_per_minute": 60,
     "webhook_timeout": 30,
+    "allowed_methods": ["POST"],
     "enable_cors": True,
+    "cors_origins": ["*"],
     "node_behavior": "auto",
     "allowed_ips": [],
     "dedupe": "auto",
@@ -102,7 +104,9 @@ class EndpointChange(BaseModel):
     node_id: ChosenId | None = None
     name: Name | None = None
     slug: Slug | None = Field(None, description="null takes the slug away.")
-    is_active: bool | None = Field(None, description="An inactive endpoint answers as if it were not there.")
+    is_active: bool | None = Field(
+        None, strict=True, description="An inactive endpoint answers as if it were not there."
+    )
     config: dict[str, Any] = Field(default_factory=dict, description="The keys that change.")
 
 
@@ -115,7 +119,7 @@ class Rotation(BaseModel):
         None, max_length=1024, description="The new secret; left out, one is made."
     )
     grace_seconds: int = Field(
-        86_400, ge=0, le=2_592_000, description="How long the old one stays valid as well."
+        86_400, strict=True, ge=0, le=2_592_000, description="How long the old one stays valid as well."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
@@ -24,12 +25,20 @@ from kanca.storage.event_list import MAX_OFFSET
 from kanca.storage.pages import MAX_LIMIT
 
 _FIRST_ID = datetime(1970, 1, 2, tzinfo=UTC)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("must not have control characters")
     return text
+
+
+def _dated(value: object) -> object:
+    """The value, if it begins with a date: Pydantic would take numbers too, for seconds."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE.match(value)):
+        return value
+    raise ValueError("must be a date and time as RFC 3339 writes them")
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -83,7 +92,7 @@ CorrelationId = Annotated[Text, Field(min_length=1, max_length=MAX_SOURCE_ID_LEN
 ChosenId = Annotated[str, Field(pattern=f"^{CHOSEN_ID.pattern}$")]
 WebhookId = Annotated[str, Field(pattern=f"^{WEBHOOK_ID.pattern}$", examples=["wh_3f0c2a9d84b1e7c65a20d9f4"])]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
+Moment = Annotated[datetime, BeforeValidator(_dated), AfterValidator(_in_utc)]
 """Without a zone it is in UTC."""
 EventId = Annotated[UUID, BeforeValidator(_event_id), _shown_id(EVENT)]
 

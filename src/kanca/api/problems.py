@@ -13,6 +13,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import compile_path
 
 from kanca.errors import BadRequest, InvalidRequest, KancaError, MethodNotAllowed, NotFound, PayloadTooLarge
 
@@ -61,10 +62,23 @@ def _message(found: Mapping[str, Any]) -> str:
     return str(found["ctx"]["error"] if found["type"] == "json_invalid" else found["msg"])
 
 
-async def _on_http_exception(_request: Request, error: HTTPException) -> JSONResponse:
+async def _on_http_exception(request: Request, error: HTTPException) -> JSONResponse:
     # The framework's own sentences change with its versions.
     kind = _REFUSED_BY_THE_FRAMEWORK.get(error.status_code, BadRequest)
-    return problem_response(kind(), error.headers)
+    headers = dict(error.headers or {})
+    if kind is MethodNotAllowed:
+        headers["Allow"] = _allowed(request) or headers["Allow"]
+    return problem_response(kind(), headers)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of the address: the framework names those of the first route only, and each is a route."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    paths = request.app.openapi()["paths"]
+    fitting = [template for template in paths if compile_path(template)[0].match(path)]
+    if not fitting:
+        return ""
+    return ", ".join(sorted(map(str.upper, paths[min(fitting, key=lambda template: template.count("{"))])))
 
 
 async def _on_unknown_error(request: Request, error: Exception) -> JSONResponse:

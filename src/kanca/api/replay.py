@@ -65,8 +65,10 @@ class ReplayRequest(BaseModel):
     tenant: ChosenId | None = None
     since: Moment | None = None
     until: Moment | None = None
-    limit: int = Field(100, ge=1, le=MOST_REPLAYED, description="The most events, the newest first.")
-    dry_run: bool = Field(False, description="Only say which events they would be.")
+    limit: int = Field(
+        100, strict=True, ge=1, le=MOST_REPLAYED, description="The most events, the newest first."
+    )
+    dry_run: bool = Field(False, strict=True, description="Only say which events they would be.")
 
 
 class ReplayedItem(BaseModel):

@@ -46,6 +46,8 @@ from kanca.workflows.values import NotJson, write_json
 router = resource("Workflows", "/api/workflows")
 
 DefinitionBody = Annotated[dict[str, Any], WithJsonSchema(DEFINITION_SCHEMA), Body()]
+ChangedBody = Annotated[dict[str, Any], WithJsonSchema(DEFINITION_SCHEMA | {"required": ["nodes"]}), Body()]
+"""The address says the id."""
 VersionQuery = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="By default the newest.")]
 
 
@@ -107,7 +109,7 @@ async def get(services: Given, workflow_id: WorkflowIdPath, version: VersionQuer
     operation_id="save_workflow",
     responses=refused_with(InvalidWorkflow, WorkflowNotFound),
 )
-async def save(services: Given, workflow_id: WorkflowIdPath, definition: DefinitionBody) -> WorkflowView:
+async def save(services: Given, workflow_id: WorkflowIdPath, definition: ChangedBody) -> WorkflowView:
     """Save a new version. It takes effect when it is published; runs keep the version that they started with."""
     if definition.setdefault("id", workflow_id) != workflow_id:
         raise InvalidInput(f"The definition's id is not {workflow_id}, and an id cannot be changed.")
