@@ -1,0 +1,141 @@
+"""Reading a body by its content type."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from python_multipart.multipart import parse_options_header
+
+from kanca.bodies.charset import decode_text
+from kanca.bodies.form import read_form
+from kanca.bodies.json import read_json
+from kanca.bodies.multipart import read_multipart
+from kanca.bodies.ndjson import read_ndjson
+from kanca.bodies.unreadable import Unreadable
+from kanca.bodies.xml import read_xml
+
+
+class Kind(StrEnum):
+    """What a body is."""
+
+    JSON = "json"
+    NDJSON = "ndjson"
+    FORM = "form"
+    MULTIPART = "multipart"
+    XML = "xml"
+    TEXT = "text"
+    BINARY = "binary"
+
+
+class Body(NamedTuple):
+    """What a body says. Only JSON can be an envelope."""
+
+    kind: Kind
+    document: Any
+    """Values as JSON has them; None for what is binary."""
+
+
+class _Media(NamedTuple):
+    kind: Kind
+    charset: str | None
+    boundary: str | None
+
+
+MAX_CONTENT_TYPE = 512
+"""Characters of a content type that are looked at."""
+
+_KINDS = {
+    "application/json": Kind.JSON,
+    "text/json": Kind.JSON,
+    "application/x-ndjson": Kind.NDJSON,
+    "application/ndjson": Kind.NDJSON,
+    "application/jsonl": Kind.NDJSON,
+    "application/x-jsonl": Kind.NDJSON,
+    "application/jsonlines": Kind.NDJSON,
+    "application/x-jsonlines": Kind.NDJSON,
+    "application/json-lines": Kind.NDJSON,
+    "application/x-www-form-urlencoded": Kind.FORM,
+    "multipart/form-data": Kind.MULTIPART,
+    "application/xml": Kind.XML,
+    "text/xml": Kind.XML,
+}
+
+
+def read_document(body: bytes, content_type: bytes | str | None) -> Any:
+    """What a body says, as JSON-like values; None for what is binary. See ``read_body``. Raises Unreadable."""
+    return read_body(body, content_type).document
+
+
+def read_body(body: bytes, content_type: bytes | str | None) -> Body:
+    """Read a body as what it says it is.
+
+    JSON (and a body without a content type, which is what webhooks are) must be JSON; NDJSON is a list, a form a
+    dictionary, XML a dictionary of its root, text a string; anything else is binary. A JSON object or list in a body
+    that says it is something else is read as such all the same (``curl -d`` says form, Amazon SNS says text).
+
+    Raises Unreadable: ``empty_body``, ``invalid_json``, ``invalid_utf8``, ``invalid_form``, ``invalid_multipart``,
+    ``invalid_xml``, ``invalid_text``, ``unsupported_charset``, ``too_many_parts`` or ``nested_too_deeply``.
+    """
+    if content_type is None:
+        return Body(Kind.JSON, read_json(body))
+    if not body:
+        raise Unreadable("empty_body", "The body is empty.")
+    media = _media_of(content_type[:MAX_CONTENT_TYPE])
+    if media.kind is Kind.JSON:
+        return Body(Kind.JSON, _read_json(body, media.charset))
+    if media.kind is Kind.NDJSON:
+        return Body(Kind.NDJSON, read_ndjson(_as_utf_8(body, media.charset)))
+    if body[:64].lstrip()[:1] in (b"{", b"["):
+        try:
+            return Body(Kind.JSON, _read_json(body, media.charset))
+        except Unreadable:
+            pass  # a form, a template, … that begins so
+    return Body(media.kind, _read_other(body, media))
+
+
+def _read_other(body: bytes, media: _Media) -> Any:
+    match media.kind:
+        case Kind.FORM:
+            return read_form(body, media.charset)
+        case Kind.MULTIPART:
+            return read_multipart(body, media.boundary)
+        case Kind.XML:
+            return read_xml(body, media.charset)
+        case Kind.TEXT:
+            return decode_text(body, media.charset)
+    return None
+
+
+def _read_json(body: bytes, charset: str | None) -> Any:
+    return read_json(_as_utf_8(body, charset))
+
+
+def _as_utf_8(body: bytes, charset: str | None) -> bytes:
+    """The bytes of JSON, which need no charset (RFC 8259, section 11), from what some say all the same."""
+    if charset is None or charset.lower() in ("utf-8", "utf8"):
+        return body
+    return decode_text(body, charset).encode()
+
+
+@lru_cache(maxsize=256)
+def _media_of(content_type: bytes | str) -> _Media:
+    name, parameters = parse_options_header(content_type)
+    charset, boundary = parameters.get(b"charset"), parameters.get(b"boundary")
+    return _Media(
+        _kind_of(name.decode("latin-1")),
+        charset.decode("latin-1").strip(" '\"") or None if charset else None,
+        boundary.decode("latin-1") if boundary else None,
+    )
+
+
+def _kind_of(media_type: str) -> Kind:
+    kind = _KINDS.get(media_type)
+    if kind is not None:
+        return kind
+    if media_type.endswith("+json"):
+        return Kind.JSON
+    if media_type.endswith("+xml"):
+        return Kind.XML
+    return Kind.TEXT if media_type.startswith("text/") else Kind.BINARY
