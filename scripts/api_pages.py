@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from kanca import errors
-from kanca.api.app import api_document
+from kanca.app.gateway import served_document
 from kanca.errors import KancaError
 from kanca.ingest.refusal import RULES
 
@@ -45,7 +45,7 @@ accepted, or the dedupe key makes it harmless.
 
 def openapi_page() -> str:
     """The OpenAPI document."""
-    return json.dumps(api_document(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(served_document(), indent=2, ensure_ascii=False) + "\n"
 
 
 def errors_page() -> str:

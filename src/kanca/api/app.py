@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -27,6 +28,8 @@ from kanca.api.openapi import complete
 from kanca.api.problems import install_problem_handlers
 from kanca.api.services import Services
 
+_NOTHING: Mapping[str, Any] = {"paths": {}, "components": {}}
+
 ROUTERS = (
     endpoints.router,
     endpoint_activity.router,
@@ -42,21 +45,25 @@ ROUTERS = (
 )
 
 
-def create_api(services: Services) -> FastAPI:
-    """The app that serves management, health and metrics. It guards nothing: see ``access.ManagementGuard``."""
-    app = _assembled()
+def create_api(services: Services, besides: Mapping[str, Any] = _NOTHING) -> FastAPI:
+    """The app that serves management, health and metrics. It guards nothing: see ``access.ManagementGuard``.
+
+    ``besides`` is what its document says of addresses that others serve: ``paths`` and ``components``.
+    """
+    app = _assembled(besides)
     app.state.services = services
     app.state.health = HealthCheck(services)
     return app
 
 
-def api_document() -> dict[str, Any]:
+def api_document(besides: Mapping[str, Any] = _NOTHING) -> dict[str, Any]:
     """The OpenAPI document of that app."""
-    return _assembled().openapi()
+    return _assembled(besides).openapi()
 
 
-def _assembled() -> FastAPI:
+def _assembled(besides: Mapping[str, Any]) -> FastAPI:
     app = _Api(
+        besides,
         title="Kanca",
         description="Receive webhooks, run handlers and workflows with them, and see what became of each.",
         version=version("kanca"),
@@ -72,10 +79,14 @@ def _assembled() -> FastAPI:
 
 
 class _Api(FastAPI):
+    def __init__(self, besides: Mapping[str, Any], **options: Any) -> None:
+        super().__init__(**options)
+        self._besides = besides
+
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document."""
         if self.openapi_schema is None:
-            self.openapi_schema = complete(super().openapi(), _answers())
+            self.openapi_schema = complete(super().openapi(), _answers(), self._besides)
         return self.openapi_schema
 
 

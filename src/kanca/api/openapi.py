@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kanca.api.access import PUBLIC_PATHS
 from kanca.api.problems import MEDIA_TYPE, problem
 from kanca.errors import InvalidRequest, KancaError, PayloadTooLarge
 
 _VALIDATION_MODELS = ("HTTPValidationError", "ValidationError")
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
+_ADMIN_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "KANCA_ADMIN_KEY. Without that setting, a server on loopback asks for no key.",
+}
 
 
 class Problem(BaseModel):
@@ -43,8 +49,13 @@ def refused_with(*errors: type[KancaError]) -> dict[int | str, dict[str, Any]]:
     return responses
 
 
-def complete(document: dict[str, Any], models: Iterable[type[BaseModel]]) -> dict[str, Any]:
-    """FastAPI's document with this API's refusals in the place of FastAPI's own, and whole examples of its answers."""
+def complete(
+    document: dict[str, Any], models: Iterable[type[BaseModel]], besides: Mapping[str, Any]
+) -> dict[str, Any]:
+    """FastAPI's document with this API's refusals in the place of FastAPI's own, and whole examples of its answers.
+
+    To it comes what is served ``besides``: ``paths`` and ``components`` as they are.
+    """
     schemas = document["components"]["schemas"]
     for name in _VALIDATION_MODELS:
         schemas.pop(name, None)
@@ -55,10 +66,15 @@ def complete(document: dict[str, Any], models: Iterable[type[BaseModel]]) -> dic
             if "examples" in schema:
                 # FastAPI leaves out of them whatever is null.
                 schemas[name]["examples"] = schema["examples"]
-    for path in document["paths"].values():
-        for operation in path.values():
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            operation["security"] = [] if path in PUBLIC_PATHS else [{"admin_key": []}]
             _document_bad_requests(operation)
             _share(operation["responses"], document["components"].setdefault("responses", {}))
+    document["components"]["securitySchemes"] = {"admin_key": _ADMIN_KEY}
+    document["paths"] |= besides["paths"]
+    for kind, named in besides["components"].items():
+        document["components"][kind] |= named
     return document
 
 

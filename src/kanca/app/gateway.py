@@ -11,13 +11,14 @@ from typing import Any
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.access import AccessRule, ManagementGuard
-from kanca.api.app import create_api
+from kanca.api.app import api_document, create_api
 from kanca.api.services import Answered, Services
 from kanca.app.clock import ClockCorrection
 from kanca.domain.ids import IdFactory
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import DiskGate, Gate
 from kanca.ingest.gateway import Ingest
+from kanca.ingest.openapi import ingest_document
 from kanca.ingest.settings import ingest_settings
 from kanca.ingest.store import DatabaseStore
 from kanca.queue.backlog import BacklogGauge
@@ -109,12 +110,17 @@ async def open_gateway(
     await ingest.start()
     regular.start()
     try:
-        management = ManagementGuard(create_api(services), access)
+        management = ManagementGuard(create_api(services, ingest_document()), access)
         yield Gateway(Root(IngestASGI(ingest), management), ingest)
     finally:
         await regular.stop()
         await ingest.stop(timedelta(seconds=settings.shutdown_seconds))
         await waker.close()
+
+
+def served_document() -> dict[str, Any]:
+    """The OpenAPI document of all that a gateway serves."""
+    return api_document(ingest_document())
 
 
 def _test_door(ingest: Ingest) -> Any:
