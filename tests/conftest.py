@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from tests.servers.postgres import PostgresServer
+from tests.servers.valkey import ValkeyServer
 
 pytest_plugins = ["tests.databases"]
 
@@ -22,6 +23,20 @@ settings.load_profile("kanca")
 def postgres() -> Iterator[PostgresServer]:
     """The session's PostgreSQL 18, for every test that does not stop or kill it."""
     with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """The session's Valkey 9, for every test that does not stop or kill it."""
+    with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def own_valkey() -> Iterator[ValkeyServer]:
+    """A Valkey 9 that the test may do anything to."""
+    with ValkeyServer() as server:
         yield server
 
 

@@ -47,7 +47,21 @@ class Settings(BaseModel):
         ),
     )
     redis_url: str | None = Field(
-        None, description=("Redis or Valkey for what several machines share. Not needed on one machine.")
+        None,
+        pattern=r"^(redis|rediss|unix)://",
+        description=(
+            "Redis or Valkey, in which all gateways count for the rate limits together: "
+            "`redis://user:password@host:6379/0`, `rediss://…` with TLS, or `unix:///path`. "
+            "Not needed with one gateway."
+        ),
+    )
+    rate_limit_fallback: str = Field(
+        "open",
+        pattern="^(open|closed)$",
+        description=(
+            "While Redis is away: `open` lets each gateway count for itself, `closed` answers 503 where an "
+            "endpoint has a rate limit."
+        ),
     )
     secret_key: SecretStr | None = Field(
         None,
@@ -73,7 +87,9 @@ class Settings(BaseModel):
     )
     trusted_proxies: Words = Field(
         (),
-        description=("CIDR ranges of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed."),
+        description=(
+            "CIDR ranges of proxies whose `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are believed."
+        ),
     )
     require_https: bool = Field(
         False, description=("Refuse webhooks that did not come over HTTPS (as a trusted proxy says).")

@@ -23,8 +23,11 @@ class Authority:
 
     def client(self) -> ssl.SSLContext:
         """A client's context that trusts this authority only."""
-        pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
+        return ssl.create_default_context(cadata=self.pem())
+
+    def pem(self) -> str:
+        """The authority's own certificate."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM).decode()
 
     def server(self, host: str, *, lasts: timedelta = timedelta(days=1)) -> ssl.SSLContext:
         """A server's context with a certificate for ``host`` that lasts so long from yesterday on."""

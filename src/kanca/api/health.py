@@ -23,6 +23,7 @@ WARNINGS_FRESH = timedelta(minutes=1)
 QUEUE_WARNING_PERCENT = 90
 
 Condition = Literal["healthy", "warning", "unhealthy"]
+Redis = Literal["not_configured", "ok", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Report:
     unserved_workflows: int
     closed_for: str | None
     """Why no webhooks are accepted, as the code of the refusals."""
+    redis: Redis
     database_warnings: tuple[str, ...]
 
     @property
@@ -58,6 +60,8 @@ class Report:
         if not self.is_database_up:
             return ["The database cannot be reached: webhooks are refused, and their senders try again."]
         found = list(self.database_warnings)
+        if self.redis == "unavailable":
+            found.append("Redis cannot be reached: rate limits go by KANCA_RATE_LIMIT_FALLBACK.")
         if self.closed_for:
             found.append(f"No webhooks are accepted: {self.closed_for}.")
         elif self.queue_usage_percent >= QUEUE_WARNING_PERCENT:
@@ -130,8 +134,15 @@ class HealthCheck:
             unserved_handlers=counted.unserved_handlers,
             unserved_workflows=counted.unserved_workflows,
             closed_for=self._services.closed_for(),
+            redis=self._redis(),
             database_warnings=tuple(self._warnings),
         )
+
+    def _redis(self) -> Redis:
+        is_available = self._services.is_redis_available
+        if is_available is None:
+            return "not_configured"
+        return "ok" if is_available() else "unavailable"
 
     async def _queue_size(self) -> int:
         if self._services.backlog is not None:

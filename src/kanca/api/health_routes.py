@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ConfigDict, Field
 
-from kanca.api.health import QUEUE_WARNING_PERCENT, Condition, HealthCheck, Report
+from kanca.api.health import QUEUE_WARNING_PERCENT, Condition, HealthCheck, Redis, Report
 from kanca.api.openapi import refused_with
 from kanca.errors import Forbidden, Unauthenticated
 from kanca.telemetry.metrics import DLQ_SIZE, QUEUE_SIZE, exposition
@@ -31,7 +31,9 @@ class Components(BaseModel):
     """The parts."""
 
     database: Literal["healthy", "warning", "unhealthy"]
-    redis: Literal["not_configured"] = Field(description="Nothing is shared over Redis.")
+    redis: Redis = Field(
+        description="`unavailable` refuses nothing by itself: see KANCA_RATE_LIMIT_FALLBACK."
+    )
     queue: Literal["healthy", "warning", "full"] = Field(description="`warning` from 90 %.")
     dlq_count: int = Field(description="Dead letters.")
 
@@ -141,7 +143,7 @@ async def health(check: Check, response: Response) -> Health:
         status=report.condition,
         components=Components(
             database=_database(report),
-            redis="not_configured",
+            redis=report.redis,
             queue=_queue(report),
             dlq_count=report.dead_letters,
         ),

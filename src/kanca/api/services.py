@@ -54,6 +54,8 @@ class Services:
     """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
     backlog: Callable[[], int] | None = None
     """How much inbound work is due, as it was measured last; None: the database is asked."""
+    is_redis_available: Callable[[], bool] | None = None
+    """Whether what is shared over Redis is within reach; None: nothing is."""
     webhook_secret: SecretStr | None = None
     """The secret of the built-in endpoints; None: they take nothing."""
     public_url: str | None = None

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +18,7 @@ from kanca.domain.ids import IdFactory
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import DiskGate, Gate
 from kanca.ingest.gateway import Ingest
+from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.openapi import ingest_document
 from kanca.ingest.settings import ingest_settings
 from kanca.ingest.store import DatabaseStore
@@ -29,6 +30,9 @@ from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
 from kanca.workflows.announcing import AnnouncedNodeTypes
 from kanca.workflows.registry import NodeRegistry
+
+if TYPE_CHECKING:
+    from kanca.ingest.shared_counters import SharedCounters
 
 _API = "/api/webhooks/wh_"
 _ENDPOINT_PATH_LENGTH = len(_API) + 24
@@ -85,10 +89,14 @@ async def open_gateway(
         disk = DiskGate(key_file.parent, settings.min_free_disk_mb * 1024 * 1024)
         gates.append(disk)
         duties["disk"] = disk
+    shared = _shared_counters(settings)
+    if shared is not None:
+        duties["redis"] = shared
+    limiter = RateLimiter(shared=shared, fails_closed=settings.rate_limit_fallback == "closed")
     waker = database.waker()
     store = DatabaseStore(database, box, settings.webhook_secret, name)
     own_settings = ingest_settings(settings)
-    ingest = Ingest(own_settings, database.accepting, store, waker, ids, gates)
+    ingest = Ingest(own_settings, database.accepting, store, waker, ids, gates, limiter=limiter)
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
     services = Services(
@@ -101,6 +109,7 @@ async def open_gateway(
         closed_for=ingest.closed_for,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
+        is_redis_available=None if shared is None else lambda: shared.is_available,
         public_url=own_settings.public_url,
         retention_days=settings.retention_days,
         queue_max_tasks=settings.queue_max_tasks,
@@ -116,6 +125,16 @@ async def open_gateway(
         await regular.stop()
         await ingest.stop(timedelta(seconds=settings.shutdown_seconds))
         await waker.close()
+        if shared is not None:
+            await shared.close()
+
+
+def _shared_counters(settings: Settings) -> SharedCounters | None:
+    if settings.redis_url is None:
+        return None
+    from kanca.ingest.shared_counters import SharedCounters  # noqa: PLC0415 - loads its driver, for 0.3 s
+
+    return SharedCounters(settings.redis_url)
 
 
 def served_document() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -14,6 +15,8 @@ from kanca.domain.patterns import is_pattern
 MAX_PAYLOAD_KB = 100 * 1024
 DEFAULT_RATE_LIMIT = 60
 """Requests a minute from one client, where nothing signs what is sent."""
+METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
+"""Those that an endpoint may take webhooks by."""
 RESERVED_SLUGS = frozenset({"receive", "receive-content-hash", "subscriptions"})
 
 RECEIVE_WEBHOOK_ID = "wh_000000000000000000000001"
@@ -25,6 +28,12 @@ BUILT_IN_PATHS = {
     RECEIVE_CONTENT_HASH_WEBHOOK_ID: "/webhooks/receive-content-hash",
 }
 """Where the built-in endpoints take webhooks. Their secret is a setting; unset, they are not there."""
+
+# As browsers write it (WHATWG URL, section 4.7): scheme, host in ASCII, and a port only where it is not the usual one.
+_ORIGIN = re.compile(
+    r"(?!http://[^/]*:80$)(?!https://[^/]*:443$)"
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+)
 
 
 class NodeBehavior(StrEnum):
@@ -58,7 +67,10 @@ class EndpointConfig:
     """Per endpoint and client; 0 is none. Unset: 60 for ``generic``, 0 for providers that sign."""
     webhook_timeout: int = 30
     """Seconds for one attempt of the work."""
+    allowed_methods: tuple[str, ...] = ("POST",)
     enable_cors: bool = True
+    cors_origins: tuple[str, ...] = ("*",)
+    """Origins (``https://shop.example.com``) whose pages may send; ``*`` is all."""
     node_behavior: NodeBehavior = NodeBehavior.AUTO
     allowed_ips: tuple[str, ...] = ()
     dedupe: Dedupe = Dedupe.AUTO
@@ -128,6 +140,8 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
     shown |= {
         "allowed_event_types": list(config.allowed_event_types),
         "allowed_ips": list(config.allowed_ips),
+        "allowed_methods": list(config.allowed_methods),
+        "cors_origins": list(config.cors_origins),
     }
     return {key: value for key, value in shown.items() if not (key == "hmac" and value is None)}
 
@@ -179,6 +193,21 @@ def _networks(value: object) -> tuple[str, ...]:
     return networks
 
 
+def _methods(value: object) -> tuple[str, ...]:
+    methods = tuple(dict.fromkeys(method.upper() for method in _strings(value)))
+    if not methods or not set(methods) <= set(METHODS):
+        raise ValueError(f"must be one or more of {', '.join(METHODS)}")
+    return methods
+
+
+def _origins(value: object) -> tuple[str, ...]:
+    origins = tuple(dict.fromkeys(origin.lower() for origin in _strings(value)))
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is not `*` or an origin like `https://shop.example.com`")
+    return origins
+
+
 def _one_of(choices: type[StrEnum]) -> Any:
     def read(value: object) -> StrEnum:
         if not isinstance(value, str) or value not in list(choices):
@@ -200,7 +229,9 @@ _READERS: dict[str, Any] = {
     "max_payload_size": _whole(1, MAX_PAYLOAD_KB),
     "rate_limit_per_minute": lambda value: None if value is None else _whole(0, 1_000_000)(value),
     "webhook_timeout": _whole(1, 3600),
+    "allowed_methods": _methods,
     "enable_cors": _boolean,
+    "cors_origins": _origins,
     "node_behavior": _one_of(NodeBehavior),
     "allowed_ips": _networks,
     "dedupe": _one_of(Dedupe),

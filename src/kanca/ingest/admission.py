@@ -24,12 +24,12 @@ class Admission:
 
     async def refuse(self, arrival: Arrival) -> Refusal | None:
         """Why the request is not taken; None when it is, so far."""
-        if arrival.request.method != "POST":
+        if not arrival.is_test and arrival.request.method not in arrival.endpoint.allowed_methods:
             return _NO_METHOD
         if not arrival.is_test:
             refusal = self._refuse_origin(arrival)
             limit = arrival.endpoint.rate_limit
-            if refusal is None and limit is not None:
+            if refusal is None and limit:
                 client = rate_limit_key(arrival.client)
                 refusal = await self._limiter.refuse(limit, arrival.endpoint.webhook_id, client)
             if refusal is not None:

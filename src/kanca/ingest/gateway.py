@@ -32,7 +32,7 @@ from kanca.ingest.endpoint_cache import EndpointCache
 from kanca.ingest.event import make_event
 from kanca.ingest.gates import Gate
 from kanca.ingest.ports import Store
-from kanca.ingest.rate_limit import RateLimiter
+from kanca.ingest.rate_limit import MemoryCounters, RateLimiter
 from kanca.ingest.reading import Reading
 from kanca.ingest.refusal import RULES, Refusal
 from kanca.ingest.request import Answer, Request, whole
@@ -69,11 +69,12 @@ class Ingest:
         ids: IdFactory,
         gates: Sequence[Gate] = (),
         clock: Callable[[], float] = time.time,
+        limiter: RateLimiter | None = None,
     ) -> None:
         """Open nothing yet.
 
-        ``gates`` are asked before every commit whether the door is closed. ``clock`` gives Unix seconds, and
-        ``ids.correction_s`` moves it to the database's time.
+        ``gates`` are asked before every commit whether the door is closed. Without a ``limiter`` this process counts
+        for itself. ``clock`` gives Unix seconds, and ``ids.correction_s`` moves it to the database's time.
         """
         self._settings = settings
         self._accepting = accepting
@@ -83,7 +84,9 @@ class Ingest:
         self._clock = clock
         self._proxies = Proxies(settings.trusted_proxies)
         self._admission = Admission(
-            self._proxies, RateLimiter(now=clock), requires_https=settings.require_https
+            self._proxies,
+            limiter or RateLimiter(MemoryCounters(clock)),
+            requires_https=settings.require_https,
         )
         self._bodies = BodyReader(settings.body_timeout)
         self._drains = BodyReader(DRAIN_LIMIT)

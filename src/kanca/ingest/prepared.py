@@ -42,10 +42,14 @@ class Prepared(Struct, frozen=True):
     challenge: bytes
     """What a refusal for want of proof asks for (``WWW-Authenticate``)."""
     limit_bytes: int
-    rate_limit: RateLimitItem | None
+    rate_limit: int
+    """Requests a minute of one client; 0 is any number."""
     allowed_networks: tuple[Network, ...]
     allowed_types: tuple[str, ...]
+    allowed_methods: tuple[str, ...]
     has_cors: bool
+    cors_origins: frozenset[bytes] | None
+    """Origins whose pages may send; None is all of them."""
     dedupe: Dedupe
     dedupe_window: timedelta
     signs_body_only: bool
@@ -85,16 +89,22 @@ def prepare(endpoint: Endpoint) -> Prepared:
         ),
         challenge=b'Signature realm="kanca"' if signs else b'Bearer realm="kanca"',
         limit_bytes=config.max_payload_size * 1024,
-        rate_limit=per_minute(effective_rate_limit(config, provider_signs=signs)),
+        rate_limit=effective_rate_limit(config, provider_signs=signs),
         allowed_networks=parse_networks(config.allowed_ips),
         allowed_types=config.allowed_event_types,
+        allowed_methods=config.allowed_methods,
         has_cors=config.enable_cors,
+        cors_origins=_origins(config.cors_origins),
         dedupe=config.dedupe,
         dedupe_window=timedelta(days=config.dedupe_window_days),
         signs_body_only=signs and bool(spec.delivery_id) and not spec.delivery_id_signed,
         token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
     )
+
+
+def _origins(origins: tuple[str, ...]) -> frozenset[bytes] | None:
+    return None if "*" in origins else frozenset(origin.encode() for origin in origins)
 
 
 def _proof_headers(spec: ProviderSpec) -> frozenset[bytes]:

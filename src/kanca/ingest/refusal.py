@@ -55,10 +55,13 @@ RULES: dict[str, Rule] = {
     "endpoint_unusable": Rule(
         503, "Endpoint unusable", "The endpoint is set up in a way that cannot work.", 120
     ),
-    "method_not_allowed": Rule(405, "Method not allowed", "Webhooks are sent with POST."),
+    "method_not_allowed": Rule(405, "Method not allowed", "The endpoint does not take this method."),
     "https_required": Rule(403, "HTTPS required", "This address takes webhooks over HTTPS only."),
     "ip_not_allowed": Rule(403, "Address not allowed", "The endpoint takes no webhooks from this address."),
     "rate_limited": Rule(429, _BUSY, "This client has sent more requests than the endpoint's limit."),
+    "rate_limit_unavailable": Rule(
+        503, "Rate limits cannot be checked", "The endpoint's rate limit cannot be checked now.", 5
+    ),
     "commit_queue_full": Rule(429, _BUSY, "More webhooks wait to be stored than this server takes.", 60),
     "headers_too_large": Rule(431, "Headers too large", "The headers are larger than 64 KB in all."),
     "payload_too_large": Rule(413, "Body too large", "The body is larger than the endpoint's limit."),

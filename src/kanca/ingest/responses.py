@@ -17,14 +17,15 @@ _EXPOSED: Pair = (
     b"access-control-expose-headers",
     b"retry-after, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset",
 )
+_VARY: Pair = (b"vary", b"origin")
 _MOST_ECHOED = 1024
+_PREFLIGHT_LASTS_S = b"600"
 
 
 def success(body: bytes, endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
     """The answer to what was accepted, or had been before."""
     pairs = [_JSON, (b"content-length", b"%d" % len(body))]
-    if b"origin" in headers and endpoint.has_cors:
-        pairs.append(_ANY_ORIGIN)
+    pairs += _for_page(endpoint, headers)
     return Answer(200, pairs, body)
 
 
@@ -46,24 +47,38 @@ def problem(
             pairs.append((b"www-authenticate", endpoint.challenge))
         if status == 405:
             pairs.append((b"allow", allowed_methods(endpoint)))
-        if b"origin" in headers and endpoint.has_cors:
-            pairs += [_ANY_ORIGIN, _EXPOSED]
+        pairs += _for_page(endpoint, headers, _EXPOSED)
     return Answer(status, pairs, body, ends_connection)
 
 
 def preflight(endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
     """The answer to a browser that asks whether a page may send (Fetch standard, CORS protocol)."""
     asked = headers.get(b"access-control-request-headers", b"")[:_MOST_ECHOED]
-    pairs = [
-        _ANY_ORIGIN,
-        (b"access-control-allow-methods", b"POST, OPTIONS"),
+    methods = allowed_methods(endpoint)
+    granted = (
+        (b"access-control-allow-methods", methods),
         (b"access-control-allow-headers", asked or b"*"),
-        (b"access-control-max-age", b"600"),
-        (b"allow", allowed_methods(endpoint)),
-    ]
-    return Answer(204, pairs, b"")
+        (b"access-control-max-age", _PREFLIGHT_LASTS_S),
+    )
+    return Answer(204, [*_for_page(endpoint, headers, *granted), (b"allow", methods)], b"")
 
 
 def allowed_methods(endpoint: Prepared) -> bytes:
     """What ``Allow`` says."""
-    return b"POST, OPTIONS" if endpoint.has_cors else b"POST"
+    extra = ("OPTIONS",) if endpoint.has_cors else ()
+    return ", ".join((*endpoint.allowed_methods, *extra)).encode()
+
+
+def _for_page(endpoint: Prepared, headers: Mapping[bytes, bytes], *more: Pair) -> list[Pair]:
+    """What lets a page see the answer, and ``more`` for it; nothing where it is not an origin of the endpoint's.
+
+    ``Vary`` also stands where nothing is granted, so that no cache gives one origin what was meant for another.
+    """
+    if not endpoint.has_cors:
+        return []
+    origin = headers.get(b"origin")
+    if endpoint.cors_origins is None:
+        return [_ANY_ORIGIN, *more] if origin is not None else []
+    if origin not in endpoint.cors_origins:
+        return [_VARY]
+    return [_VARY, (b"access-control-allow-origin", origin), *more]
