@@ -58,6 +58,10 @@ async def test_an_endpoint_without_wishes_has_a_token_and_the_defaults(client: h
         "allowed_ips": [],
         "dedupe": "auto",
         "dedupe_window_days": 7,
+        "dedupe_include": [],
+        "dedupe_exclude": [],
+        "answer": None,
+        "filter": None,
     }
     counted = ("last_triggered", "trigger_count", "avg_response_time_ms", "error_count")
     assert [made[key] for key in counted] == [None, 0, 0, 0]

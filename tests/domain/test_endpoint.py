@@ -29,6 +29,10 @@ def test_an_empty_config_has_the_published_defaults() -> None:
         "allowed_ips": [],
         "dedupe": "auto",
         "dedupe_window_days": 7,
+        "dedupe_include": [],
+        "dedupe_exclude": [],
+        "answer": None,
+        "filter": None,
     }
 
 

@@ -79,6 +79,7 @@ def change_endpoint(
             node_id = _trigger(connection, workflow_id, request.node_id)
             after = replace(after, workflow_id=workflow_id, node_id=node_id)
         rules.check_behavior(after)
+        rules.check_answer(after)
         if not rules.is_built_in(after):
             rules.check_activity(after)
         return after

@@ -28,6 +28,10 @@ _CONFIG: dict[str, JsonValue] = {
     "allowed_ips": [],
     "dedupe": "auto",
     "dedupe_window_days": 7,
+    "dedupe_include": [],
+    "dedupe_exclude": [],
+    "answer": None,
+    "filter": "event.data.total >= 100",
 }
 _ENDPOINT: dict[str, JsonValue] = {
     "webhook_id": _WEBHOOK_ID,

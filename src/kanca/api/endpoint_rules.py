@@ -21,7 +21,8 @@ from kanca.domain.endpoint import (
     show_config,
 )
 from kanca.domain.ids import new_endpoint_token
-from kanca.errors import BuiltInEndpoint, InvalidEndpoint, InvalidSecret, SecretRequired
+from kanca.errors import BuiltInEndpoint, InvalidEndpoint, InvalidExpression, InvalidSecret, SecretRequired
+from kanca.expressions.uses import compile_answer, compile_filter
 from kanca.providers import ProviderSpec, check_secret, configure, generate_secret, get_provider
 
 GENERIC = "generic"
@@ -54,7 +55,25 @@ def read_endpoint_config(
         message = f"is for the provider `hmac` only, not for `{spec.name}`"
         raise _refused([{"key": "config.hmac", "message": message}])
     configure(spec, config.hmac)
+    _check_expressions(config)
     return config
+
+
+def _check_expressions(config: EndpointConfig) -> None:
+    """Raise InvalidEndpoint for expressions that cannot be compiled, with where in the source it is."""
+    answer = config.answer.expression if config.answer else None
+    problems = []
+    for key, source, compiles in (
+        ("config.answer", answer, compile_answer),
+        ("config.filter", config.filter, compile_filter),
+    ):
+        try:
+            if source is not None:
+                compiles(source)
+        except InvalidExpression as error:
+            problems.append({"key": key, "message": error.detail})
+    if problems:
+        raise _refused(problems)
 
 
 def check_slug(slug: str | None) -> None:
@@ -134,6 +153,13 @@ def check_own(endpoint: Endpoint, what: str) -> None:
         raise BuiltInEndpoint(
             f"The endpoint is built in, and cannot be {what}; KANCA_WEBHOOK_SECRET turns it on and off."
         )
+
+
+def check_answer(endpoint: Endpoint) -> None:
+    """Raise InvalidEndpoint for an answer that nobody would be given."""
+    if endpoint.config.answer is not None and is_built_in(endpoint):
+        message = "the built-in endpoints have answers of their own"
+        raise _refused([{"key": "config.answer", "message": message}])
 
 
 def check_behavior(endpoint: Endpoint) -> None:

@@ -74,8 +74,8 @@ class Event(BaseModel):
     event_type: str
     source_event_id: str | None = Field(description="The sender's own id of it.")
     correlation_id: str
-    payload: Any = Field(description="The body, where it is JSON; byte for byte as it came.")
-    body_base64: str | None = Field(description="The body, where it is something else.")
+    payload: Any = Field(description="What the body says: JSON byte for byte as it came, a form, XML, text.")
+    body_base64: str | None = Field(description="The body, where it is binary or cannot be read.")
     body_bytes: int
     is_payload_omitted: bool = Field(
         description="The body is too large to stand here: see `/api/events/{id}/body`."
@@ -87,7 +87,9 @@ class Event(BaseModel):
     request_headers: dict[str, str]
     is_authenticated: bool = Field(description="Whether the sender proved who it is.")
     is_test: bool
-    response_status: int | None = Field(description="What the sender was answered; null for replays.")
+    response_status: int | None = Field(
+        description="What the sender was answered; null for replays, and where the endpoint has its own answer."
+    )
     response_body: dict[str, Any] | None
     execution_time_ms: float | None = Field(description="From the beginning of its work to the end.")
     received_at: datetime

@@ -10,11 +10,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from kanca.domain.answer import AnswerSpec, read_answer, show_answer
 from kanca.domain.patterns import is_pattern
 
 MAX_PAYLOAD_KB = 100 * 1024
 DEFAULT_RATE_LIMIT = 60
 """Requests a minute from one client, where nothing signs what is sent."""
+MAX_DEDUPE_PATHS = 32
+MAX_DEDUPE_PATH_KEYS = 16
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 """Those that an endpoint may take webhooks by."""
 RESERVED_SLUGS = frozenset({"receive", "receive-content-hash", "subscriptions"})
@@ -75,6 +78,14 @@ class EndpointConfig:
     allowed_ips: tuple[str, ...] = ()
     dedupe: Dedupe = Dedupe.AUTO
     dedupe_window_days: int = 7
+    dedupe_include: tuple[str, ...] = ()
+    """With ``content``: dotted paths into the document; only what is there makes two arrivals the same event."""
+    dedupe_exclude: tuple[str, ...] = ()
+    """With ``content``: dotted paths into the document; what is there makes no difference."""
+    answer: AnswerSpec | None = None
+    """What the sender is answered when its event was accepted, or had been before; None is Kanca's own answer."""
+    filter: str | None = None
+    """CEL over the event: where it is not true, the event is kept, and nothing is done for it."""
     hmac: Mapping[str, Any] | None = None
     """Options of the configurable ``hmac`` provider."""
 
@@ -131,7 +142,9 @@ def read_config(values: Mapping[str, Any]) -> EndpointConfig:
             problems.append((key, str(error)))
     if problems:
         raise InvalidConfig(sorted(problems))
-    return EndpointConfig(**read)
+    config = EndpointConfig(**read)
+    _check_dedupe(config)
+    return config
 
 
 def show_config(config: EndpointConfig) -> dict[str, Any]:
@@ -142,6 +155,9 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
         "allowed_ips": list(config.allowed_ips),
         "allowed_methods": list(config.allowed_methods),
         "cors_origins": list(config.cors_origins),
+        "dedupe_include": list(config.dedupe_include),
+        "dedupe_exclude": list(config.dedupe_exclude),
+        "answer": None if config.answer is None else show_answer(config.answer),
     }
     return {key: value for key, value in shown.items() if not (key == "hmac" and value is None)}
 
@@ -193,6 +209,38 @@ def _networks(value: object) -> tuple[str, ...]:
     return networks
 
 
+def _paths(value: object) -> tuple[str, ...]:
+    paths = _strings(value)
+    if len(paths) > MAX_DEDUPE_PATHS:
+        raise ValueError(f"has at most {MAX_DEDUPE_PATHS} paths")
+    for path in paths:
+        keys = path.split(".")
+        if not all(keys) or len(keys) > MAX_DEDUPE_PATH_KEYS or len(path) > 200:
+            raise ValueError(
+                f"{path[:64]!r} is no path: at most {MAX_DEDUPE_PATH_KEYS} keys with dots between, as in `data.id`"
+            )
+    return paths
+
+
+def _check_dedupe(config: EndpointConfig) -> None:
+    """Raise InvalidConfig for fields of a content that is not looked at, or that are both all and none of it."""
+    chosen = [key for key in ("dedupe_include", "dedupe_exclude") if getattr(config, key)]
+    if chosen and config.dedupe is not Dedupe.CONTENT:
+        raise InvalidConfig([(key, "is for `dedupe: content` only; make it [] first") for key in chosen])
+    if len(chosen) > 1:
+        raise InvalidConfig([(key, "cannot be beside the other: include or exclude") for key in chosen])
+
+
+def _answer(value: object) -> AnswerSpec | None:
+    return None if value is None else read_answer(value)
+
+
+def _filter(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise ValueError("must be null or a CEL expression")
+    return value
+
+
 def _methods(value: object) -> tuple[str, ...]:
     methods = tuple(dict.fromkeys(method.upper() for method in _strings(value)))
     if not methods or not set(methods) <= set(METHODS):
@@ -236,5 +284,9 @@ _READERS: dict[str, Any] = {
     "allowed_ips": _networks,
     "dedupe": _one_of(Dedupe),
     "dedupe_window_days": _whole(1, 365),
+    "dedupe_include": _paths,
+    "dedupe_exclude": _paths,
+    "answer": _answer,
+    "filter": _filter,
     "hmac": _object,
 }

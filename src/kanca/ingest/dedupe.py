@@ -41,6 +41,11 @@ def content_key(body: bytes) -> Key:
     return Key(b"content", body)
 
 
+def fields_key(event_type: str, fields: bytes) -> Key:
+    """Some fields of the document, as ``kanca.ingest.fields`` writes them, and the type of the event."""
+    return Key(b"fields", event_type.encode() + b"\x00" + fields)
+
+
 def signed_content_key(event_type: str, body: bytes) -> Key:
     """The body and its type, where the signature covers nothing else that could tell two deliveries apart."""
     return Key(b"signed", event_type.encode() + b"\x00" + body)

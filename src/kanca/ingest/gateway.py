@@ -25,7 +25,7 @@ from kanca.ingest import responses
 from kanca.ingest.admission import Admission
 from kanca.ingest.answers import Original
 from kanca.ingest.arrival import Arrival, fold_headers
-from kanca.ingest.body import BodyReader, declared_too_large
+from kanca.ingest.body import BodyReader, declared_too_large, decode_body
 from kanca.ingest.books import BookKeeper, Books
 from kanca.ingest.client import Proxies
 from kanca.ingest.endpoint_cache import EndpointCache
@@ -35,9 +35,10 @@ from kanca.ingest.ports import Store
 from kanca.ingest.rate_limit import MemoryCounters, RateLimiter
 from kanca.ingest.reading import Reading
 from kanca.ingest.refusal import RULES, Refusal
-from kanca.ingest.request import Answer, Request, whole
+from kanca.ingest.request import Answer, Request, Said, whole
 from kanca.ingest.routes import find_route, path_of
 from kanca.ingest.settings import IngestSettings
+from kanca.ingest.wording import Wording
 from kanca.providers import SignedRequest, Verified
 from kanca.queue.duties import Duties
 from kanca.queue.group_commit import GroupCommit
@@ -91,6 +92,7 @@ class Ingest:
         self._bodies = BodyReader(settings.body_timeout)
         self._drains = BodyReader(DRAIN_LIMIT)
         self._endpoints = EndpointCache(store, settings.commit_timeout)
+        self._wording = Wording()
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)
         self._duties = Duties(
@@ -162,16 +164,16 @@ class Ingest:
             return responses.preflight(endpoint, headers)
         client = self._proxies.client_of(request.peer, headers)
         arrival = Arrival(request, endpoint, route.face, headers, client, is_test)
-        body = await self._take(arrival)
-        if isinstance(body, Refusal):
+        said = await self._take(arrival)
+        if isinstance(said, Refusal):
             now = datetime.fromtimestamp(self._now(), UTC)
-            self._books.refused(arrival, body, now)
-            is_over = bool(arrival.began) or (body.code not in LOST and await self._drain(request, headers))
-            return responses.problem(body, endpoint, headers, ends_connection=not is_over)
-        return responses.success(body, endpoint, headers)
+            self._books.refused(arrival, said, now)
+            is_over = bool(arrival.began) or (said.code not in LOST and await self._drain(request, headers))
+            return responses.problem(said, endpoint, headers, ends_connection=not is_over)
+        return responses.success(said, endpoint, headers)
 
-    async def _take(self, arrival: Arrival) -> bytes | Refusal:
-        """Go the whole way; gives the body of the answer."""
+    async def _take(self, arrival: Arrival) -> Said | Refusal:
+        """Go the whole way; gives what is answered."""
         refusal = await self._admission.refuse(arrival)
         if refusal is not None:
             return refusal
@@ -180,6 +182,12 @@ class Ingest:
             return body
         arrival.body = body
         arrival.began = time.perf_counter()
+        encoding = arrival.headers.get(b"content-encoding")
+        if encoding:
+            body = await decode_body(body, encoding, arrival.endpoint.limit_bytes)
+            if isinstance(body, Refusal):
+                return body
+            arrival.body = body
         now = self._now()
         refusal = self._verify(arrival, now)
         if refusal is not None:
@@ -211,20 +219,21 @@ class Ingest:
         arrival.signed_id = verdict.signed_id
         return None
 
-    async def _commit(self, arrival: Arrival, event: NewEvent, reading: Reading) -> bytes | Refusal:
+    async def _commit(self, arrival: Arrival, event: NewEvent, reading: Reading) -> Said | Refusal:
         try:
             appended = await self._commits.submit(event)
             if isinstance(appended, Accepted):
-                body = arrival.face.accepted(arrival.endpoint, event, reading)
+                said = self._wording.accepted(arrival, event, reading)
                 self._books.accepted(arrival, event, _microseconds_since(arrival.began))
-                return body
+                return said
             original = await self._originals.submit(appended.original)
         except KancaError as error:
             return _refusal_of(error)
         if original.is_retried:
             self._waker.wake()
+        said = self._wording.repeated(arrival, event, original, reading)
         self._books.repeated(arrival, event, _microseconds_since(arrival.began))
-        return arrival.face.repeated(arrival.endpoint, original, reading)
+        return said
 
     async def _append(self, batch: Sequence[NewEvent]) -> Sequence[Appended | Exception]:
         ENDPOINT_COMMITS.observe(len(batch))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from limits import RateLimitItem
+import structlog
 from msgspec import Struct
 
+from kanca.domain.answer import AnswerSpec
 from kanca.domain.endpoint import Dedupe, Endpoint, effective_rate_limit
+from kanca.errors import InvalidExpression
 from kanca.ingest.client import Network, parse_networks
-from kanca.ingest.rate_limit import per_minute
+from kanca.ingest.custom_answer import CustomAnswer, custom_answer
+from kanca.ingest.fields import Fields, fields_of
 from kanca.providers import (
     Extractor,
     ProviderSpec,
@@ -20,6 +23,8 @@ from kanca.providers import (
     get_provider,
 )
 from kanca.providers.schemes.signed_content import SignedContent
+
+log = structlog.get_logger(__name__)
 
 ALWAYS_REDACTED = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
 
@@ -52,6 +57,10 @@ class Prepared(Struct, frozen=True):
     """Origins whose pages may send; None is all of them."""
     dedupe: Dedupe
     dedupe_window: timedelta
+    dedupe_fields: Fields | None
+    """With ``Dedupe.CONTENT``: what of the document counts; None is the whole body."""
+    answer: CustomAnswer | None
+    """What is answered in place of Kanca's own words."""
     signs_body_only: bool
     """The provider signs the body, but not the delivery id beside it (see ``kanca.ingest.dedupe``)."""
     token_headers: frozenset[bytes]
@@ -97,6 +106,8 @@ def prepare(endpoint: Endpoint) -> Prepared:
         cors_origins=_origins(config.cors_origins),
         dedupe=config.dedupe,
         dedupe_window=timedelta(days=config.dedupe_window_days),
+        dedupe_fields=fields_of(config.dedupe_include, config.dedupe_exclude),
+        answer=_answer(endpoint.webhook_id, config.answer),
         signs_body_only=signs and bool(spec.delivery_id) and not spec.delivery_id_signed,
         token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
@@ -105,6 +116,17 @@ def prepare(endpoint: Endpoint) -> Prepared:
 
 def _origins(origins: tuple[str, ...]) -> frozenset[bytes] | None:
     return None if "*" in origins else frozenset(origin.encode() for origin in origins)
+
+
+def _answer(webhook_id: str, spec: AnswerSpec | None) -> CustomAnswer | None:
+    if spec is None:
+        return None
+    try:
+        return custom_answer(spec)
+    except InvalidExpression as error:
+        # It was valid when it was saved, by another version. Senders are not to be turned away for it.
+        log.warning("custom_answer_unusable", webhook_id=webhook_id, error=error.detail)
+        return None
 
 
 def _proof_headers(spec: ProviderSpec) -> frozenset[bytes]:

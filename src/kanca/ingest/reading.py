@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from kanca.bodies import Kind
 from kanca.domain.endpoint import Dedupe
 from kanca.domain.event import ENVELOPE_KEYS, MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH, is_envelope
 from kanca.domain.patterns import matches
@@ -18,10 +19,11 @@ from kanca.ingest.dedupe import (
     content_key,
     delivery_key,
     event_id_key,
+    fields_key,
     idempotency_key,
     signed_content_key,
 )
-from kanca.ingest.parsing import OPAQUE, parse, parse_json
+from kanca.ingest.parsing import parse, parse_json
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.refusal import Refusal
 
@@ -44,17 +46,20 @@ class Reading(NamedTuple):
     key: Key | None
     content_hash: str = ""
     """On the address for bodies without an id: what they are recognised by."""
+    data: Any = None
+    """The event's data, on the addresses of endpoints."""
 
 
 def read_event(
     endpoint: Prepared, headers: Headers, body: bytes, signed_id: bytes | None
 ) -> Reading | Refusal:
     """Read an event of an endpoint. ``signed_id`` is the delivery id that the signature covers."""
-    document = parse(body, headers.get(b"content-type"))
-    if isinstance(document, Refusal):
-        return document
-    found = endpoint.extractor.extract(headers, None if document is OPAQUE else document, signed_id)
-    envelope = document if is_envelope(document) else _NOTHING
+    said = parse(body, headers.get(b"content-type"))
+    if isinstance(said, Refusal):
+        return said
+    document = said.document
+    found = endpoint.extractor.extract(headers, document, signed_id)
+    envelope = document if said.kind is Kind.JSON and is_envelope(document) else _NOTHING
     event_type = found.event_type or envelope.get("event_type", endpoint.default_type)
     envelope_id = envelope.get("event_id")
     if envelope_id is not None:
@@ -64,12 +69,11 @@ def read_event(
             return _BAD_ID
     if not _is_name(event_type, MAX_TYPE_LENGTH):
         return _BAD_TYPE
-    key = _key(endpoint, headers, body, event_type, found.delivery_id, envelope_id)
+    key = _key(endpoint, headers, body, document, event_type, found.delivery_id, envelope_id)
     if isinstance(key, Refusal):
         return key
-    return _checked(
-        endpoint, headers, envelope, Reading(event_type, found.delivery_id or envelope_id, None, key)
-    )
+    reading = Reading(event_type, found.delivery_id or envelope_id, None, key, data=said.data)
+    return _checked(endpoint, headers, envelope, reading)
 
 
 def read_received(
@@ -158,6 +162,7 @@ def _key(
     endpoint: Prepared,
     headers: Headers,
     body: bytes,
+    document: Any,
     event_type: str,
     delivery_id: str | None,
     envelope_id: str | None,
@@ -165,7 +170,8 @@ def _key(
     if endpoint.dedupe is Dedupe.OFF:
         return None
     if endpoint.dedupe is Dedupe.CONTENT:
-        return content_key(body)
+        fields = None if endpoint.dedupe_fields is None else endpoint.dedupe_fields.canonical(document)
+        return content_key(body) if fields is None else fields_key(event_type, fields)
     if endpoint.signs_body_only:
         return signed_content_key(event_type, body)
     if delivery_id is not None:

@@ -33,6 +33,15 @@ class Request(Struct, frozen=True):
     """Where in somebody's application Kanca is mounted."""
 
 
+class Said(Struct, frozen=True):
+    """What is answered to whoever it is: all of an answer but what a browser asks for."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Names in lower case."""
+    body: bytes
+
+
 class Answer(Struct, frozen=True):
     """What the adapter sends back."""
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.refusal import Refusal
-from kanca.ingest.request import Answer
+from kanca.ingest.request import Answer, Said
 
 Pair = tuple[bytes, bytes]
 
@@ -22,11 +22,16 @@ _MOST_ECHOED = 1024
 _PREFLIGHT_LASTS_S = b"600"
 
 
-def success(body: bytes, endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
+def as_json(body: bytes) -> Said:
+    """200, and the body as JSON."""
+    return Said(200, (_JSON, (b"content-length", b"%d" % len(body))), body)
+
+
+def success(said: Said, endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
     """The answer to what was accepted, or had been before."""
-    pairs = [_JSON, (b"content-length", b"%d" % len(body))]
+    pairs = list(said.headers)
     pairs += _for_page(endpoint, headers)
-    return Answer(200, pairs, body)
+    return Answer(said.status, pairs, said.body)
 
 
 def problem(

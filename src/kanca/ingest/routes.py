@@ -41,6 +41,8 @@ class Face(NamedTuple):
     read: Read
     accepted: Accept
     repeated: Repeat
+    takes_custom: bool = False
+    """Whether the endpoint may have an answer of its own in place of these."""
 
 
 class Route(NamedTuple):
@@ -51,7 +53,7 @@ class Route(NamedTuple):
     """What the endpoint is looked up by: its id, or ``/`` and its slug."""
 
 
-ENDPOINT = Face(read_event, accepted, repeated)
+ENDPOINT = Face(read_event, accepted, repeated, takes_custom=True)
 RECEIVE = Route(Face(read_received, accepted_by_id, repeated_by_id), RECEIVE_WEBHOOK_ID)
 CONTENT_HASH = Route(Face(read_hashed, accepted_by_hash, repeated_by_hash), RECEIVE_CONTENT_HASH_WEBHOOK_ID)
 

@@ -36,8 +36,28 @@ ENDPOINT_COMMITS = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
     registry=None,
 )
+ANSWER_FAILURES = Counter(
+    "webhook_answer_failures",
+    "Answers of endpoints' own whose expression failed, so that the standard one was given",
+    registry=None,
+)
+FILTERED = Counter(
+    "webhook_filtered",
+    "Events that their endpoint's filter did not let through",
+    ["event_type"],
+    registry=None,
+)
 
-ALL = (RECEIVED, PROCESSING, ATTEMPTS, QUEUE_SIZE, DLQ_SIZE, ENDPOINT_COMMITS)
+ALL = (
+    RECEIVED,
+    PROCESSING,
+    ATTEMPTS,
+    QUEUE_SIZE,
+    DLQ_SIZE,
+    ENDPOINT_COMMITS,
+    ANSWER_FAILURES,
+    FILTERED,
+)
 
 
 class TypeLabels:

@@ -15,6 +15,7 @@ from kanca.handlers.matching import decode_spec
 from kanca.storage.claimed_work import EndpointRow, HandlerRow, read_endpoints, read_handlers
 from kanca.storage.ports import Database
 from kanca.storage.workflows import beyond
+from kanca.workers.filtering import Filter
 from kanca.workers.targets import (
     DEFAULT_TIMEOUT,
     PUBLISHED,
@@ -126,4 +127,5 @@ def _sender(row: EndpointRow) -> Sender:
         if "webhook_timeout" in config
         else DEFAULT_TIMEOUT,
         is_paused=row.is_paused,
+        filter=Filter(config["filter"]) if config.get("filter") else None,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from kanca.domain.event import StoredEvent, data_of
+from kanca.bodies import event_data
+from kanca.domain.event import StoredEvent
 from kanca.domain.ids import CALL, derived_id, show_id
 from kanca.domain.status import OutcomeStatus
 from kanca.domain.task import (
@@ -24,17 +25,20 @@ from kanca.domain.task import (
     Task,
     TaskKind,
 )
-from kanca.handlers.causes import cause_of
+from kanca.errors import ExpressionFailed, InvalidExpression, KancaError
+from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.ordering import key_by_function, key_by_path
-from kanca.handlers.payloads import PayloadInvalid, read_body, read_payload
+from kanca.handlers.payloads import PayloadInvalid, read_payload
 from kanca.handlers.registry import Handler
 from kanca.workers.calls import handed, work_of
+from kanca.workers.filtering import FILTERED
 from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
 from kanca.workers.targets import KnownHandler, KnownWorkflow, Sender, Targets
 from kanca.workflows.runs import work_of as work_of_workflow
 
 NO_TARGET = "no_target"
+FILTER_FAILED = "filter_failed"
 WORKFLOW_UNPUBLISHED = "workflow_unpublished"
 
 
@@ -62,6 +66,12 @@ class Dispatch(msgspec.Struct, frozen=True):
         """Say what follows."""
         if self.sender is not None and self.sender.is_paused:
             return Completion(self.task, Park())
+        if self.sender is not None and self.sender.filter is not None:
+            try:
+                if not self.sender.filter.lets_through(self.event):
+                    return self.nothing(FILTERED)
+            except (ExpressionFailed, InvalidExpression) as error:
+                return self._filter_failed(error)
         if self.targets.ordered_by_function and not self.targets.ordered_by_function <= self.own.keys():
             # Workers that know of such a handler claim no dispatches; this one has learnt of it since it claimed.
             return Completion(self.task, HandBack())
@@ -111,6 +121,14 @@ class Dispatch(msgspec.Struct, frozen=True):
         outcome = self._outcome(DISPATCH_WORK, OutcomeStatus.SKIPPED, reason=reason, works=0)
         return Completion(self.task, Done(), Records(outcomes=(outcome,)))
 
+    def _filter_failed(self, error: KancaError) -> Completion:
+        """A dead letter: whether anybody wants the event cannot be said until the filter, or its data, is right."""
+        why = cause(FILTER_FAILED, f"The endpoint's filter failed: {error.detail}", **error.facts)
+        about = Becomes(TaskKind.DISPATCH, self.event.id, self.task.target, self.task.detail)
+        call_id = derived_id(self.event.id, DISPATCH_WORK)
+        work = Work(self.task, self.event, DISPATCH_WORK, call_id, about, 1, self.settling.now())
+        return self.settling.bury(work, Failed(FILTER_FAILED, why, is_final=True))
+
     def _outcome(
         self, work: str, status: OutcomeStatus, *, reason: str | None = None, works: int | None = None
     ) -> Outcome:
@@ -128,14 +146,14 @@ class Dispatch(msgspec.Struct, frozen=True):
     def _order_key(self, known: KnownHandler) -> int | None:
         match known.spec.order:
             case "path":
-                return key_by_path(known.spec.order_path or "", data_of(read_body(self.event.body)))
+                return key_by_path(known.spec.order_path or "", event_data(self.event))
             case "function":
                 return self._computed_key(self.own[known.number])
         return None
 
     def _computed_key(self, handler: Handler) -> int | None:
         try:
-            payload = read_payload(self.event.body, handler.payload)
+            payload = read_payload(self.event, handler.payload)
         except PayloadInvalid:
             return None  # the call will say so
         call_id = show_id(CALL, derived_id(self.event.id, work_of(handler.name)))

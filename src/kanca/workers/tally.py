@@ -16,6 +16,9 @@ from kanca.errors import Unavailable
 from kanca.storage import statistics
 from kanca.storage.ports import Database
 from kanca.telemetry.metrics import ATTEMPTS, PROCESSING, TypeLabels
+from kanca.telemetry.metrics import FILTERED as METRIC
+from kanca.workers.filtering import FILTERED
+from kanca.workers.settlement import DISPATCH_WORK
 from kanca.workers.targets import is_authenticated
 
 log = structlog.get_logger(__name__)
@@ -48,8 +51,15 @@ class Tally:
             return
         histogram = self._histograms.get(event.type) or self._histogram(event)
         histogram.observe((self._now() - event.received_at).total_seconds())
+        for outcome in completion.records.outcomes:
+            if outcome.reason == FILTERED and outcome.work == DISPATCH_WORK:
+                self._count_filtered(event)
         for letter in completion.records.dead_letters:
             self._dead[letter.endpoint or 0] += 1
+
+    def _count_filtered(self, event: StoredEvent) -> None:
+        is_proven = is_authenticated(event)
+        METRIC.labels(self._labels.label(event.type, is_authenticated=is_proven)).inc()
 
     def _histogram(self, event: StoredEvent) -> Histogram:
         label = self._labels.label(event.type, is_authenticated=is_authenticated(event))

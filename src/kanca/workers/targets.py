@@ -8,10 +8,12 @@ from datetime import timedelta
 
 import msgspec
 
+from kanca.bodies import headers_in
 from kanca.domain.endpoint import EndpointConfig
 from kanca.domain.event import StoredEvent
 from kanca.handlers.event import Headers
 from kanca.handlers.matching import Arrival, HandlerSpec, wants
+from kanca.workers.filtering import Filter
 
 DEFAULT_TIMEOUT = timedelta(seconds=EndpointConfig().webhook_timeout)
 """For one attempt of the work of published events."""
@@ -47,6 +49,8 @@ class Sender:
     timeout: timedelta
     """For one attempt of the work, unless the work says otherwise."""
     is_paused: bool
+    filter: Filter | None = None
+    """What lets its events through to any work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,7 @@ class _Proof(msgspec.Struct, frozen=True):
     authenticated: bool = True
 
 
-class _Sent(msgspec.Struct, frozen=True):
-    headers: tuple[tuple[str, str], ...] = ()
-
-
 _read_proof = msgspec.json.Decoder(_Proof).decode
-_read_sent = msgspec.json.Decoder(_Sent).decode
 
 
 def is_authenticated(event: StoredEvent) -> bool:
@@ -97,14 +96,7 @@ def is_authenticated(event: StoredEvent) -> bool:
 
 def headers_of(event: StoredEvent) -> Headers:
     """The headers the event came with."""
-    return Headers(lambda: _headers(event.request))
-
-
-def _headers(request: bytes) -> tuple[tuple[str, str], ...]:
-    try:
-        return _read_sent(request).headers
-    except (msgspec.MsgspecError, UnicodeError):
-        return ()
+    return Headers(lambda: headers_in(event.request))
 
 
 def arrival_of(event: StoredEvent, sender: Sender | None) -> Arrival:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from kanca.domain.event import StoredEvent, data_of
+from kanca.bodies import event_data, headers_in
+from kanca.domain.event import StoredEvent
 from kanca.domain.ids import EVENT, RUN, show_id
 from kanca.domain.task import RunChange
-from kanca.workflows.values import NotJson, read_json
+from kanca.workflows.values import read_json
 
 BY_HAND_TYPE = "run.manual"
 """The event type of a run that was started by hand."""
@@ -26,14 +27,19 @@ def event_scope(event: StoredEvent | None, run: RunChange) -> dict[str, Any]:
             "received_at": run.started_at.isoformat(),
             "headers": {},
         }
+    return stored_event_scope(event)
+
+
+def stored_event_scope(event: StoredEvent) -> dict[str, Any]:
+    """``event``, of one that was received or published."""
     return {
         "id": show_id(EVENT, event.id),
         "type": event.type,
-        "data": _data(event.body),
+        "data": event_data(event),
         "source_event_id": event.source_event_id,
         "correlation_id": event.correlation_id,
         "received_at": event.received_at.isoformat(),
-        "headers": _headers(read_json(event.request).get("headers", ())),
+        "headers": _headers(headers_in(event.request)),
     }
 
 
@@ -45,13 +51,6 @@ def run_scope(run: RunChange) -> dict[str, Any]:
         "version": run.version,
         "started_at": run.started_at.isoformat(),
     }
-
-
-def _data(body: bytes) -> Any:
-    try:
-        return data_of(read_json(body))
-    except NotJson:
-        return body.decode(errors="replace")
 
 
 def _headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -1,0 +1,18 @@
+"""What an endpoint uses expressions for, and what each may speak of."""
+
+from __future__ import annotations
+
+from kanca.expressions.expression import Expression, compile_expression
+
+ANSWER_NAMES = frozenset({"event", "endpoint", "status"})
+FILTER_NAMES = frozenset({"event"})
+
+
+def compile_answer(source: str) -> Expression:
+    """The body of an answer. A gateway evaluates it, so it runs over no lists. Raises InvalidExpression."""
+    return compile_expression(source, ANSWER_NAMES, allow_comprehensions=False)
+
+
+def compile_filter(source: str) -> Expression:
+    """Whether anything is done for an event. A worker evaluates it. Raises InvalidExpression."""
+    return compile_expression(source, FILTER_NAMES, allow_comprehensions=True)

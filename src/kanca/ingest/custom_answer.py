@@ -1,0 +1,74 @@
+"""Answers that senders insist on: ``[accepted]``, TwiML, an empty 204.
+
+One class for what an endpoint's config says and for what a provider's spec says. The event is on disk before any of
+this runs: where an expression fails, ``kanca.ingest.wording`` gives Kanca's own words instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.json import encode
+
+from kanca.domain.answer import MAX_ANSWER_BYTES, WITHOUT_BODY, AnswerSpec
+from kanca.errors import ExpressionFailed
+from kanca.expressions import Expression
+from kanca.expressions.uses import compile_answer
+from kanca.ingest.request import Said
+
+Pair = tuple[bytes, bytes]
+
+_TEXT: Pair = (b"content-type", b"text/plain; charset=utf-8")
+_JSON: Pair = (b"content-type", b"application/json")
+_GUARDS: tuple[Pair, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    # A page of somebody else's may have the answer shown as a page of this origin, which is the dashboard's.
+    (b"content-security-policy", b"default-src 'none'; sandbox"),
+)
+
+
+class CustomAnswer(Struct, frozen=True):
+    """An answer worked out as far as it does not depend on the event."""
+
+    status: int
+    headers: tuple[Pair, ...]
+    expression: Expression | None
+    static: Said | None
+    """The whole answer, when it is the same for every event."""
+
+    def say(self, scope: Mapping[str, Any]) -> Said:
+        """The answer over the values of ``ANSWER_NAMES``. Raises ExpressionFailed."""
+        if self.static is not None:
+            return self.static
+        assert self.expression is not None  # noqa: S101 - what is not static is computed
+        value = self.expression.evaluate(scope)
+        body, kind = (value.encode(), _TEXT) if isinstance(value, str) else (encode(value), _JSON)
+        if len(body) > MAX_ANSWER_BYTES:
+            raise ExpressionFailed(
+                f"the answer is larger than {MAX_ANSWER_BYTES // 1024} KB", reason="too_large"
+            )
+        return _said(self.status, self.headers, body, kind)
+
+
+def custom_answer(spec: AnswerSpec) -> CustomAnswer:
+    """The answer that the spec describes. Raises InvalidExpression."""
+    headers = tuple((name.lower().encode(), value.encode()) for name, value in spec.headers)
+    if spec.expression is not None:
+        return CustomAnswer(spec.status, headers, compile_answer(spec.expression), None)
+    static = _said(spec.status, headers, (spec.body or "").encode(), _TEXT)
+    return CustomAnswer(spec.status, headers, None, static)
+
+
+def _said(status: int, headers: tuple[Pair, ...], body: bytes, kind: Pair) -> Said:
+    if status in WITHOUT_BODY:
+        # A 204 has no length either (RFC 9110, section 8.6).
+        length: tuple[Pair, ...] = () if status == 204 else ((b"content-length", b"0"),)
+        return Said(status, length + headers, b"")
+    pairs: list[Pair] = [(b"content-length", b"%d" % len(body)), *headers]
+    if body:
+        if not any(name == b"content-type" for name, _ in headers):
+            pairs.append(kind)
+        pairs += _GUARDS
+    return Said(status, tuple(pairs), body)
