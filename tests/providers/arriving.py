@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kanca.providers import ProviderSpec, SignedRequest, parse_spec, sign
+from kanca.providers import Draft, ProviderSpec, SignedRequest, make_delivery, parse_spec
+from kanca.providers import sign as sign_draft
 
 NOW = 1_700_000_000.0
 
@@ -16,6 +17,30 @@ def arriving(
     return SignedRequest(
         method, url, {name.lower().encode(): value.encode() for name, value in headers.items()}, body
     )
+
+
+def sign(
+    spec: ProviderSpec,
+    options: Mapping[str, Any] | None,
+    secret: str,
+    body: bytes,
+    now: float,
+    delivery_id: str,
+    event_type: str,
+    url: str = "",
+) -> dict[str, str]:
+    """The headers that the provider would send with a body."""
+    delivery = make_delivery(
+        spec, options, now=now, url=url, event_type=event_type, delivery_id=delivery_id, body=body
+    )
+    return dict(sign_draft(spec, options, secret, delivery.draft).headers)
+
+
+def sent(
+    spec: ProviderSpec, options: Mapping[str, Any] | None, secret: str, *, now: float, url: str = ""
+) -> Draft:
+    """A sample as the provider would send it, whole."""
+    return sign_draft(spec, options, secret, make_delivery(spec, options, now=now, url=url).draft)
 
 
 def signed(spec: ProviderSpec, secret: str, body: bytes = b"{}") -> SignedRequest:

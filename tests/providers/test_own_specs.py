@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kanca.providers import Refusal, RefusalCode, SignedRequest, Verified, compile_verifier, sign
-from tests.providers.arriving import NOW, arriving, own_spec
+from kanca.providers import Refusal, RefusalCode, SignedRequest, Verified, compile_verifier
+from tests.providers.arriving import NOW, arriving, own_spec, sign
 
 
 class Published(NamedTuple):

@@ -18,10 +18,9 @@ from kanca.providers import (
     compile_verifier,
     generate_secret,
     get_provider,
-    sample,
-    sign,
 )
-from tests.providers.arriving import arriving
+from kanca.providers.samples import sample
+from tests.providers.arriving import arriving, sign
 
 STRIPE = get_provider("stripe")
 STANDARD = get_provider("standardwebhooks")

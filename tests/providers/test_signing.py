@@ -5,8 +5,9 @@ import json
 import pytest
 
 from kanca.errors import InvalidInput, InvalidSecret
-from kanca.providers import get_provider, new_delivery_id, sample, sign
-from tests.providers.arriving import NOW, own_spec
+from kanca.providers import get_provider
+from kanca.providers.samples import new_delivery_id, sample
+from tests.providers.arriving import NOW, own_spec, sign
 
 
 def test_the_headers_are_those_that_the_provider_sends() -> None:
@@ -24,7 +25,7 @@ def test_a_token_is_shown_as_it_is() -> None:
 
 def test_a_provider_that_signs_nothing_gets_no_proof() -> None:
     spec = own_spec({"scheme": "none"})
-    assert sign(spec, None, "", b"{}", NOW, "dlv-1", "x") == {}
+    assert sign(spec, None, "", b"{}", NOW, "dlv-1", "x") == {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(

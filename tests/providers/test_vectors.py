@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kanca.providers import SignedRequest, Verified, compile_verifier, get_provider, sign
-from tests.providers.arriving import arriving
+from kanca.providers import SignedRequest, Verified, compile_verifier, get_provider
+from tests.providers.arriving import arriving, sign
 
 STANDARD_BODY = b'{"test": 2432232314}'
 SVIX_BODY = b'{"event_type":"ping","data":{"success":true}}'

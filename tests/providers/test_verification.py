@@ -17,9 +17,8 @@ from kanca.providers import (
     generate_secret,
     get_provider,
     provider_names,
-    sign,
 )
-from tests.providers.arriving import NOW, arriving, own_spec, signed
+from tests.providers.arriving import NOW, arriving, own_spec, sign, signed
 
 STRIPE = get_provider("stripe")
 GITHUB = get_provider("github")
@@ -141,7 +140,7 @@ def test_a_missing_header_is_named() -> None:
         RefusalCode.SIGNATURE_MISSING, "no header `X-Hub-Signature-256`"
     )
     assert compile_verifier(STANDARD).verify(arriving({}), [STANDARD_SECRET], NOW) == Refusal(
-        RefusalCode.SIGNATURE_MISSING, "no header `webhook-signature` or `svix-signature`"
+        RefusalCode.SIGNATURE_MISSING, "no header `webhook-signature` or header `svix-signature`"
     )
 
 

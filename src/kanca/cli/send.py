@@ -58,6 +58,17 @@ class Sender:
 
     def send(self) -> Delivery:
         """Sign and send one delivery, with an id of its own."""
+        from kanca.providers import make_delivery, sign
+
+        event_type, delivery_id, draft = make_delivery(
+            self.provider, self.options, now=time.time(), url=self.to, event_type=self.event_type, body=self.body
+        )
+        signed = sign(self.provider, self.options, self.secret, draft)
+        return Delivery(event_type, delivery_id, call(signed.method, signed.url, signed.headers, signed.body))
+
+
+def send(self) -> Delivery:
+        """Sign and send one delivery, with an id of its own."""
         from kanca.providers import new_delivery_id, sample, sign
 
         now, delivery_id = time.time(), new_delivery_id(self.provider)

@@ -1,4 +1,4 @@
-"""Where a value is in a request: the name of a header, or a dotted path into the parsed body.
+"""Where a value is in a request: the name of a header, or a dotted path into what the body says.
 
 Looking something up never raises, whatever the body is: what is not there, or is no text, is None.
 """
@@ -15,7 +15,13 @@ HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", max_
 BodyPath = Annotated[str, Meta(min_length=1, max_length=200)]
 """Keys from the root of a body, with dots between; a number picks an item of a list: ``data.items.0.id``."""
 
+FieldName = Annotated[str, Meta(pattern=r"^[^\s{}]{1,100}\Z")]
+"""A field of a query."""
+
 Path = tuple[str, ...]
+
+OPTIONAL = "?"
+"""Behind a path: where nothing is there, the value is empty."""
 
 _MOST_KEYS = 16
 _MOST_INDEX_DIGITS = 4
@@ -55,3 +61,10 @@ def text_of(value: object) -> str | None:
     if type(value) is int and value.bit_length() <= _MOST_INTEGER_BITS:
         return str(value)
     return None
+
+
+def scalar_of(value: object) -> str | None:
+    """As ``text_of``, and ``true`` or ``false`` for a boolean."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return text_of(value)

@@ -15,8 +15,9 @@ def check_secret(spec: ProviderSpec, secret: str, options: Mapping[str, Any] | N
 
     Raises InvalidSecret with a sentence that says what is wrong and where the right one is found, and never quotes it.
     """
-    form = configure(spec, options).secret
-    problem = form.problem(secret)
+    configured = configure(spec, options)
+    form = configured.secret
+    problem = form.problem(secret) or _key_problem(configured, secret)
     if problem:
         where = f" It is found at: {form.where}." if form.where else ""
         raise InvalidSecret(f"This cannot be a secret of {spec.title}: it {problem}.{where}")
@@ -25,3 +26,8 @@ def check_secret(spec: ProviderSpec, secret: str, options: Mapping[str, Any] | N
 def generate_secret(spec: ProviderSpec, options: Mapping[str, Any] | None = None) -> str:
     """A new random secret in the provider's form, of 256 bits where the form has room."""
     return configure(spec, options).secret.generate()
+
+
+def _key_problem(spec: ProviderSpec, secret: str) -> str | None:
+    problems = (signature.key_problem(spec.secret, secret) for signature in spec.signatures)
+    return next(filter(None, problems), None)

@@ -7,7 +7,8 @@ import re
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from kanca.providers.spec import ProviderSpec, Sample
 
@@ -18,11 +19,14 @@ _ENVELOPE = Sample(
 )
 
 
-class SampleDelivery(NamedTuple):
+class SampleDelivery(Struct, frozen=True):
     """A body that the provider could have sent, not signed yet."""
 
     event_type: str
     body: bytes
+    headers: dict[str, str] = {}
+    """Those of this sample, beside the provider's own."""
+    query: str = ""
 
 
 def new_delivery_id(spec: ProviderSpec) -> str:
@@ -39,8 +43,10 @@ def sample(spec: ProviderSpec, now: float, delivery_id: str, event_type: str | N
     samples = spec.samples or (_ENVELOPE,)
     chosen = next((entry for entry in samples if entry.event_type == event_type), samples[0])
     named = event_type or chosen.event_type
-    body = fill(chosen.body, now=now, delivery_id=delivery_id, event_type=named, escape=_in_json)
-    return SampleDelivery(named, body.encode())
+    values = {"now": now, "delivery_id": delivery_id, "event_type": named}
+    body = fill(chosen.body, **values, escape=_in_json)  # type: ignore[arg-type] # mypy sees one type of value
+    headers = {name: fill(value, **values) for name, value in chosen.headers.items()}  # type: ignore[arg-type] # same
+    return SampleDelivery(named, body.encode(), headers, chosen.query)
 
 
 def fill(

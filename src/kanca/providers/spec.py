@@ -1,6 +1,6 @@
 """A provider's spec: who sends, how it signs, where things are, what it is like. Data, never code.
 
-A spec is written in TOML (the catalogue) or JSON (an endpoint's config), and reads like this:
+A spec is written in TOML (the catalogue, ``kanca.toml``) or JSON (an endpoint's config), and reads like this:
 
     name = "stripe"
     title = "Stripe"
@@ -21,6 +21,10 @@ A spec is written in TOML (the catalogue) or JSON (an endpoint's config), and re
     [secret]
     prefix = "whsec_"
 
+    [[handshakes]]                              # what it asks before it sends; see ``handshake_spec``
+    [answer]                                    # what it insists to be answered
+    [variants.older]                            # another product or way of signing: the keys that differ
+
 Reading is strict: an unknown key, a wrong type, a template that cannot be read or a signature that would prove nothing
 is an error that names its place. What a provider needs and this form cannot say yet becomes a new optional field here,
 or a new scheme.
@@ -36,16 +40,16 @@ from msgspec import Meta, Struct
 
 from kanca.domain.event import DEFAULT_TYPE
 from kanca.errors import InvalidProvider
-from kanca.providers.locations import HeaderName, parse_path
+from kanca.providers.handshake_spec import Handshake
+from kanca.providers.locations import HeaderName
 from kanca.providers.schemes import Scheme
 from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.secret_format import SecretFormat
-from kanca.providers.template import Part, Slot, parse_template, slots_of
+from kanca.providers.template import Slot, slots_of
+from kanca.providers.values import parse_value_template
 
 Template = Annotated[str, Meta(min_length=1, max_length=500)]
 Sentence = Annotated[str, Meta(max_length=2000)]
-
-_VALUE_SLOTS = {"header": True, "body": True, "id": False}
 
 
 class Sender(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,6 +67,21 @@ class Sample(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     event_type: str
     body: Annotated[str, Meta(max_length=100_000)]
+    headers: dict[HeaderName, str] = {}
+    """Instead of, or beside, the provider's own: a content type, a name of the event."""
+    query: str = ""
+    """What the provider adds to the address."""
+
+
+class AnswerSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the provider insists to be answered, instead of what Kanca says by itself."""
+
+    status: Annotated[int, Meta(ge=200, le=299)] = 200
+    content_type: str = "text/plain; charset=utf-8"
+    body: Annotated[str, Meta(max_length=10_000)] = ""
+    headers: dict[HeaderName, str] = {}
+    refused_is_empty: bool = False
+    """What is refused for want of proof is answered without a body, too."""
 
 
 class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,7 +95,11 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How well the formula is known: from the provider's own docs or code, from third parties, from memory."""
     source: Sentence
     """Where the formula was read."""
+    notes: tuple[Sentence, ...] = ()
+    """What one should know: what the signature does not cover, what is easily got wrong."""
     docs_url: str | None = None
+    setup: tuple[Sentence, ...] = ()
+    """Where to click at the provider, step by step; ``{url}`` is the endpoint's address."""
     signatures: Annotated[tuple[Scheme, ...], Meta(min_length=1, max_length=5)]
     """Alternatives: the first whose header a request has is the one that must be right. Never the next one."""
     secret: SecretFormat = SecretFormat()
@@ -91,8 +114,15 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How the provider's delivery ids begin, for samples."""
     samples: tuple[Sample, ...] = ()
     sender: Sender = Sender()
+    handshakes: Annotated[tuple[Handshake, ...], Meta(max_length=10)] = ()
+    """What it asks before, or between, its webhooks."""
+    answer: AnswerSpec | None = None
+    methods: tuple[Literal["POST", "PUT", "PATCH", "GET", "DELETE"], ...] = ("POST",)
+    """What its webhooks may come by."""
+    variants: dict[str, ProviderSpec] = {}
+    """Its other products or ways of signing, by name: an endpoint has one of them, never several."""
     options: Literal["hmac"] | None = None
-    """The form of what an endpoint may set in its config under the provider's name; see ``options``."""
+    """The form of what an endpoint may set beside ``variant`` and ``tolerance_seconds``; see ``options``."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for templates that cannot be read, and for alternatives that differ in strength."""
@@ -117,8 +147,6 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         return bool(slots) and all(signature.covers(slot) for signature in self.signatures for slot in slots)
 
     def _check_slot(self, slot: Slot) -> None:
-        if slot.name == "body":
-            parse_path(slot.argument)
         if slot.name == "id" and not all(signature.covers(slot) for signature in self.signatures):
             raise ValueError(
                 "{id} is the delivery id that the signature covers, but not every one covers any"
@@ -128,22 +156,31 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 def _without_names(signature: Scheme) -> dict[str, Any]:
     """What a signature is apart from the headers that it is in."""
     described: dict[str, Any] = msgspec.to_builtins(signature)
-    names = {"header", "id_header"}
+    names = {"header", "body", "query", "id_header"}
     timestamp = {key: value for key, value in (described.get("timestamp") or {}).items() if key != "header"}
     return {**{key: value for key, value in described.items() if key not in names}, "timestamp": timestamp}
 
 
-def parse_value_template(template: str) -> tuple[Part, ...]:
-    """The parts of an event type's or delivery id's template. Raises ValueError when it is none."""
-    return parse_template(template, _VALUE_SLOTS)
-
-
 def parse_spec(values: Mapping[str, Any]) -> ProviderSpec:
-    """The spec in ``values``, as TOML or JSON give them.
+    """The spec in ``values``, as TOML or JSON give them. A variant has the keys that differ, each replaced whole.
 
     Raises InvalidProvider naming what is wrong and where: an unknown key, a wrong type, a template that cannot be read.
     """
+    base = {key: value for key, value in values.items() if key != "variants"}
+    spec = _convert(base, "the provider spec")
+    variants = values.get("variants", {})
+    if not isinstance(variants, Mapping):
+        raise InvalidProvider("the provider spec is not valid: `variants` must be an object")
+    read = {}
+    for name, changes in variants.items():
+        if not isinstance(changes, Mapping) or {"name", "variants"} & changes.keys():
+            raise InvalidProvider(f"the variant `{str(name)[:64]}` must be an object of keys that differ")
+        read[str(name)] = _convert({**base, **changes}, f"the variant `{str(name)[:64]}`")
+    return msgspec.structs.replace(spec, variants=read) if read else spec
+
+
+def _convert(values: Mapping[str, Any], what: str) -> ProviderSpec:
     try:
         return msgspec.convert(values, ProviderSpec)
     except msgspec.ValidationError as error:
-        raise InvalidProvider(f"the provider spec is not valid: {error}") from error
+        raise InvalidProvider(f"{what} is not valid: {error}") from error

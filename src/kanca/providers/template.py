@@ -26,11 +26,11 @@ class Slot(NamedTuple):
 Part = str | Slot
 
 
-def parse_template(text: str, slots: Mapping[str, bool]) -> tuple[Part, ...]:
+def parse_template(text: str, slots: Mapping[str, bool | None]) -> tuple[Part, ...]:
     """Split a template into literal text and slots.
 
-    ``slots`` names the slots that may be used, and whether each takes an argument. Raises ValueError with a sentence
-    for people for an unknown slot, a missing or needless argument, or a stray brace.
+    ``slots`` names the slots that may be used, and whether each takes an argument (None: with or without). Raises
+    ValueError with a sentence for people for an unknown slot, a missing or needless argument, or a stray brace.
     """
     parts: list[Part] = []
     end = 0
@@ -54,9 +54,10 @@ def _append_literal(parts: list[Part], text: str) -> None:
         parts.append(text)
 
 
-def _slot(name: str, argument: str | None, slots: Mapping[str, bool]) -> Slot:
+def _slot(name: str, argument: str | None, slots: Mapping[str, bool | None]) -> Slot:
     if name not in slots:
         raise ValueError(f"unknown slot {{{name}}}; there are {', '.join(sorted(slots))}")
-    if slots[name] != (argument is not None):
-        raise ValueError(f"slot {{{name}}} {'needs' if slots[name] else 'takes no'} argument")
+    wanted = slots[name]
+    if wanted is not None and wanted != (argument is not None):
+        raise ValueError(f"slot {{{name}}} {'needs an' if wanted else 'takes no'} argument")
     return Slot(name, (argument or "").lower() if name == "header" else argument or "")

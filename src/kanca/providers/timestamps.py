@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
 from typing import Annotated, Literal
 
-from msgspec import DecodeError, Meta, Struct
-from msgspec.json import decode as decode_json
+from msgspec import Meta, Struct
 
 from kanca.providers.locations import BodyPath, HeaderName, find, parse_path, text_of
-from kanca.providers.verdict import Refusal, RefusalCode
+from kanca.providers.verdict import Refusal, RefusalCode, SignedRequest
 
-Unit = Literal["s", "ms", "iso"]
+Unit = Literal["s", "ms", "iso", "http-date"]
 
 _FORMS = {
     "s": "a plain integer of Unix seconds",
     "ms": "a plain integer of Unix milliseconds",
     "iso": "an RFC 3339 time with its offset",
+    "http-date": "an HTTP date",
 }
 _MOST_DIGITS = 16
+_MOST_DATE_BYTES = 40
 _RFC3339 = re.compile(rb"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -29,9 +31,9 @@ class Timestamp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     header: HeaderName | None = None
     body: BodyPath | None = None
-    """Path in a JSON body; read only after the signature was found right."""
+    """Path in the body; where the signature covers the body whole, read only after it was found right."""
     unit: Unit = "s"
-    """Unix seconds, Unix milliseconds (both as plain integers), or RFC 3339."""
+    """Unix seconds, Unix milliseconds (both as plain integers), RFC 3339, or an HTTP date (RFC 9110, 5.6.7)."""
     max_age_seconds: Annotated[int, Meta(ge=1, le=7 * 86_400)] = 300
     max_ahead_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
 
@@ -45,6 +47,8 @@ class Timestamp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The time in Unix seconds, or None when ``value`` has another form: no sign, no fraction, no blanks."""
         if self.unit == "iso":
             return _read_iso(value)
+        if self.unit == "http-date":
+            return _read_http_date(value)
         if not value.isdigit() or len(value) > _MOST_DIGITS:
             return None
         return int(value) / 1000 if self.unit == "ms" else float(int(value))
@@ -53,20 +57,22 @@ class Timestamp(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """The time ``now`` (Unix seconds) as this provider writes it."""
         if self.unit == "iso":
             return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if self.unit == "http-date":
+            return format_datetime(datetime.fromtimestamp(int(now), UTC), usegmt=True)
         return str(int(now * 1000) if self.unit == "ms" else int(now))
 
-    def read_body(self, body: bytes) -> float | Refusal:
-        """The time that is in a JSON body, in Unix seconds. The body must have been found authentic before."""
-        try:
-            value = find(decode_json(body), parse_path(self.body or ""))
-        except (DecodeError, UnicodeDecodeError, RecursionError):
-            return Refusal(
-                RefusalCode.TIMESTAMP_MALFORMED, "the body, which holds the timestamp, is not JSON"
-            )
-        if value is None:
+    def read_body(self, request: SignedRequest) -> float | Refusal:
+        """The time that is in the body, in Unix seconds."""
+        written = self.written_in_body(request)
+        if written is None:
             return Refusal(RefusalCode.TIMESTAMP_MISSING, f"no timestamp at `{self.body}` in the body")
-        instant = self.read((text_of(value) or "").encode("ascii", "replace"))
+        instant = self.read(written)
         return self.malformed() if instant is None else instant
+
+    def written_in_body(self, request: SignedRequest) -> bytes | None:
+        """The time in the body, as it is written there."""
+        value = find(request.document(), parse_path(self.body or ""))
+        return None if value is None else (text_of(value) or "").encode("ascii", "replace")
 
     def malformed(self) -> Refusal:
         """The refusal of a timestamp that is not in this provider's form."""
@@ -90,4 +96,14 @@ def _read_iso(value: bytes) -> float | None:
     try:
         return datetime.fromisoformat(value.decode("ascii").upper()).timestamp()
     except (ValueError, OverflowError):
+        return None
+
+
+def _read_http_date(value: bytes) -> float | None:
+    if len(value) > _MOST_DATE_BYTES:
+        return None
+    try:
+        moment = parsedate_to_datetime(value.decode("ascii"))
+        return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kanca.providers.locations import header_key
 from kanca.providers.options import configure
 from kanca.providers.schemes import Checker
 from kanca.providers.spec import ProviderSpec
@@ -17,25 +16,25 @@ class Verifier:
 
     def __init__(self, checkers: Sequence[Checker]) -> None:
         """``checkers`` are alternatives, the preferred one first."""
-        self._alternatives = tuple((header_key(checker.header), checker.check) for checker in checkers)
-        names = " or ".join(f"`{checker.header}`" for checker in checkers if checker.header)
-        self._missing = Refusal(checkers[0].missing, f"no header {names}")
+        self._alternatives = tuple((checker.find, checker.check) for checker in checkers)
+        places = " or ".join(checker.place_name for checker in checkers if checker.place_name)
+        self._missing = Refusal(checkers[0].missing, f"no {places}")
 
     def verify(self, request: SignedRequest, secrets: Sequence[str], now: float) -> Verdict:
         """Judge a request at ``now`` (Unix seconds) by the endpoint's live ``secrets``; any of them may prove it.
 
-        Only the first alternative whose header is there counts: when it fails, no other is tried. Never raises for
+        Only the first alternative whose proof is there counts: when it fails, no other is tried. Never raises for
         anything that a caller can send.
         """
-        for header, check in self._alternatives:
-            value = b"" if header is None else request.headers.get(header)
+        for find, check in self._alternatives:
+            value = find(request)
             if value is not None:
                 return check(request, value, secrets, now)
         return self._missing
 
 
 def compile_verifier(spec: ProviderSpec, options: Mapping[str, Any] | None = None) -> Verifier:
-    """Make the verifier of an endpoint; ``options`` is what its config has under the provider's name.
+    """Make the verifier of an endpoint; ``options`` are what its config sets about its provider.
 
     Raises InvalidProvider when the options cannot be used.
     """

@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from kanca.providers.schemes.hash import HashSignature
 from kanca.providers.schemes.hmac import HmacSignature
 from kanca.providers.schemes.none import Unsigned
+from kanca.providers.schemes.public_key import EcdsaSignature, Ed25519Signature, RsaSignature
 from kanca.providers.schemes.token import SharedToken
 from kanca.providers.verdict import RefusalCode, SignedRequest, Verdict
 
-Scheme = HmacSignature | SharedToken | Unsigned
+Scheme = (
+    HmacSignature | HashSignature | Ed25519Signature | EcdsaSignature | RsaSignature | SharedToken | Unsigned
+)
 """Told apart by ``scheme`` in a spec."""
 
 
@@ -23,12 +27,15 @@ class Checker(Protocol):
     """Checks one scheme for one endpoint."""
 
     @property
-    def header(self) -> str | None:
-        """The header that carries the proof; None when there is none to look for."""
+    def place_name(self) -> str:
+        """Where the proof is looked for, in words; empty when there is nothing to look for."""
 
     @property
     def missing(self) -> RefusalCode:
-        """What it is called when that header is not there."""
+        """What it is called when nothing is there."""
+
+    def find(self, request: SignedRequest, /) -> bytes | None:
+        """The proof, as it is written; None when there is none."""
 
     def check(self, request: SignedRequest, value: bytes, secrets: Sequence[str], now: float, /) -> Verdict:
-        """Judge the request by the value of that header (empty when there is none to look for)."""
+        """Judge the request by what was found."""

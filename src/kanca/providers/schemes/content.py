@@ -2,67 +2,179 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import unquote
 
+from kanca.providers.locations import OPTIONAL, find, parse_path, scalar_of
 from kanca.providers.template import Part, Slot, parse_template, slots_of
 from kanca.providers.verdict import Refusal, RefusalCode, SignedRequest
 
-_SLOTS = {"body": False, "timestamp": False, "id": False, "method": False, "url": False, "header": True}
+SLOTS: Mapping[str, bool | None] = {
+    "body": None,
+    "body_crc32": False,
+    "body_sha256": False,
+    "header": True,
+    "id": False,
+    "method": False,
+    "query": True,
+    "secret": None,
+    "timestamp": False,
+    "url": False,
+    "url_unescaped": False,
+}
 
-_Read = Callable[[SignedRequest, bytes], bytes | None]
+Secret = Mapping[str, str]
+"""The parts of a secret by name; the whole of it, or its first part, under the empty name."""
+
+_Read = Callable[[SignedRequest, bytes, Secret], bytes | None]
+_URL_ESCAPES = ("3A", "2F", "3F", "40", "21", "24", "27", "28", "29", "2A", "2C", "3B")
 
 
-def content_slots(template: str) -> tuple[Slot, ...]:
-    """The slots of a signed-content template. Raises ValueError when it is none."""
-    return slots_of(parse_template(template, _SLOTS))
+def content_slots(templates: Sequence[str]) -> tuple[Slot, ...]:
+    """The slots that every one of these templates of signed content has; that of an optional field without its mark.
+
+    Raises ValueError when one is no template.
+    """
+    found = [
+        [
+            Slot(slot.name, slot.argument.removesuffix(OPTIONAL))
+            for slot in slots_of(parse_template(text, SLOTS))
+        ]
+        for text in templates
+    ]
+    return tuple(slot for slot in found[0] if all(slot in others for others in found))
 
 
 class ContentBuilder:
     """Puts together the bytes that were signed."""
 
-    def __init__(self, template: str, id_header: str | None) -> None:
-        """``id_header`` is the header behind ``{id}``."""
-        parts = parse_template(template, _SLOTS)
-        self._pieces = tuple(
-            _piece(part, following, (id_header or "").lower())
-            for part, following in zip(parts, [*parts[1:], ""], strict=True)
+    def __init__(self, templates: Sequence[str], id_header: str | None) -> None:
+        """Of several templates, the first counts of which every part is there; ``id_header`` is what ``{id}`` is."""
+        self._alternatives = tuple(_pieces(text, (id_header or "").lower()) for text in templates)
+        self.uses_secret = any(
+            slot.name == "secret" for text in templates for slot in slots_of(parse_template(text, SLOTS))
         )
 
-    def build(self, request: SignedRequest, timestamp: bytes) -> bytes | Refusal:
+    def build(self, request: SignedRequest, timestamp: bytes, secret: Secret) -> bytes | Refusal:
         """The signed bytes; a refusal when a part is missing or could be confused with the one behind it."""
-        pieces = []
-        for read, name, guard in self._pieces:
-            piece = read(request, timestamp)
-            if piece is None:
-                detail = f"no header `{name}`, which the signature covers"
-                return Refusal(RefusalCode.SIGNED_HEADER_MISSING, detail)
-            if guard and guard in piece:
-                detail = f"the header `{name}` contains `{guard.decode()}`, which ends it in what is signed"
-                return Refusal(RefusalCode.SIGNED_HEADER_MALFORMED, detail)
-            pieces.append(piece)
-        return b"".join(pieces)
+        content: bytes | Refusal = b""
+        for pieces in self._alternatives:
+            content = _build(pieces, request, timestamp, secret)
+            if not isinstance(content, Refusal):
+                break
+        return content
 
 
-def _piece(part: Part, following: Part, id_header: str) -> tuple[_Read, str, bytes]:
-    """How to read a part; its name; and the text that must not be in it.
+class _Piece:
+    __slots__ = ("guard", "name", "read", "slot")
 
-    The last keeps two requests from having the same signed bytes: with ``{id}.{timestamp}.{body}`` an id with a dot
-    could swallow the timestamp.
-    """
-    if isinstance(part, str):
-        literal = part.encode()
-        return lambda _request, _timestamp: literal, "", b""
-    if part.name in ("id", "header"):
-        name = part.argument or id_header
-        key = name.encode("ascii", "replace")
-        guard = following.encode() if isinstance(following, str) else b""
-        return lambda request, _timestamp: request.headers.get(key), name, guard
-    return _READERS[part.name], part.name, b""
+    def __init__(self, part: Part, following: Part, id_header: str) -> None:
+        """``guard`` is the text that must not be in the part.
+
+        It keeps two requests from having the same signed bytes: with ``{id}.{timestamp}.{body}`` an id with a dot could
+        swallow the timestamp.
+        """
+        self.name = self.slot = ""
+        self.guard = b""
+        if isinstance(part, str):
+            self.read = _literal(part)
+            return
+        self.slot = part.name
+        self.name = part.argument
+        if part.name in ("id", "header"):
+            self.name = part.argument or id_header
+            self.guard = following.encode() if isinstance(following, str) else b""
+            self.read = _header(self.name)
+        elif part.name == "body" and part.argument:
+            self.read = _field(part.argument)
+        elif part.name == "query":
+            self.read = _query(part.argument)
+        elif part.name == "secret":
+            self.read = _secret(part.argument)
+        else:
+            self.read = _READERS[part.name]
+
+
+def _pieces(template: str, id_header: str) -> tuple[_Piece, ...]:
+    parts = parse_template(template, SLOTS)
+    return tuple(
+        _Piece(part, following, id_header) for part, following in zip(parts, [*parts[1:], ""], strict=True)
+    )
+
+
+def _build(
+    pieces: Sequence[_Piece], request: SignedRequest, timestamp: bytes, secret: Secret
+) -> bytes | Refusal:
+    built = []
+    for piece in pieces:
+        part = piece.read(request, timestamp, secret)
+        if part is None:
+            return _missing(piece)
+        if piece.guard and piece.guard in part:
+            detail = f"the header `{piece.name}` contains `{piece.guard.decode()}`, which ends it in what is signed"
+            return Refusal(RefusalCode.SIGNED_HEADER_MALFORMED, detail)
+        built.append(part)
+    return b"".join(built)
+
+
+def _missing(piece: _Piece) -> Refusal:
+    if piece.slot in ("id", "header"):
+        detail = f"no header `{piece.name}`, which the signature covers"
+        return Refusal(RefusalCode.SIGNED_HEADER_MISSING, detail)
+    if piece.slot == "secret":
+        return Refusal(RefusalCode.SECRET_UNUSABLE, f"the secret has no part `{piece.name}`")
+    where = "query" if piece.slot == "query" else "body"
+    detail = f"no field `{piece.name}` in the {where}, which the signature covers"
+    return Refusal(RefusalCode.SIGNED_FIELD_MISSING, detail)
+
+
+def _literal(text: str) -> _Read:
+    encoded = text.encode()
+    return lambda _request, _timestamp, _secret: encoded
+
+
+def _header(name: str) -> _Read:
+    key = name.encode("ascii", "replace")
+    return lambda request, _timestamp, _secret: request.headers.get(key)
+
+
+def _field(argument: str) -> _Read:
+    path, default = parse_path(argument.removesuffix(OPTIONAL)), "" if argument.endswith(OPTIONAL) else None
+
+    def read(request: SignedRequest, _timestamp: bytes, _secret: Secret) -> bytes | None:
+        value = scalar_of(find(request.document(), path))
+        return _encoded(default if value is None else value)
+
+    return read
+
+
+def _query(argument: str) -> _Read:
+    name, default = argument.removesuffix(OPTIONAL), "" if argument.endswith(OPTIONAL) else None
+    return lambda request, _timestamp, _secret: _encoded(request.query().get(name, default))
+
+
+def _secret(part: str) -> _Read:
+    return lambda _request, _timestamp, secret: _encoded(secret.get(part))
+
+
+def _encoded(text: str | None) -> bytes | None:
+    return None if text is None else text.encode("utf-8", "surrogatepass")
+
+
+def _unescaped(url: str) -> str:
+    for escape in _URL_ESCAPES:
+        url = url.replace(f"%{escape}", unquote(f"%{escape}"))
+    return url
 
 
 _READERS: dict[str, _Read] = {
-    "body": lambda request, _timestamp: request.body,
-    "timestamp": lambda _request, timestamp: timestamp,
-    "method": lambda request, _timestamp: request.method.encode(errors="replace"),
-    "url": lambda request, _timestamp: request.url.encode(errors="replace"),
+    "body": lambda request, _timestamp, _secret: request.body,
+    "body_crc32": lambda request, _timestamp, _secret: b"%d" % zlib.crc32(request.body),
+    "body_sha256": lambda request, _timestamp, _secret: hashlib.sha256(request.body).hexdigest().encode(),
+    "timestamp": lambda _request, timestamp, _secret: timestamp,
+    "method": lambda request, _timestamp, _secret: request.method.encode(errors="replace"),
+    "url": lambda request, _timestamp, _secret: request.url.encode(errors="replace"),
+    "url_unescaped": lambda request, _timestamp, _secret: _unescaped(request.url).encode(errors="replace"),
 }

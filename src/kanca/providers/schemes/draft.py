@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from msgspec import Struct
+from msgspec.structs import replace
 
 from kanca.providers.verdict import SignedRequest
 
 
-class Draft(NamedTuple):
-    """What a provider would send, before it is signed."""
+class Draft(Struct, frozen=True):
+    """What a provider would send: unsigned at first, and as it will arrive once it was signed."""
 
     url: str
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     body: bytes
     now: float
     """Unix seconds."""
     delivery_id: str
+    method: str = "POST"
 
-    def request_with(self, proof: Mapping[str, str]) -> SignedRequest:
-        """The request as it will arrive with these headers added."""
-        headers = {name.lower().encode(): value.encode() for name, value in {**self.headers, **proof}.items()}
-        return SignedRequest("POST", self.url, headers, self.body)
+    def with_headers(self, headers: dict[str, str]) -> Draft:
+        """The draft with these headers too."""
+        return replace(self, headers={**self.headers, **headers})
+
+    def request(self) -> SignedRequest:
+        """The request as it will arrive."""
+        headers = {name.lower().encode(): value.encode() for name, value in self.headers.items()}
+        return SignedRequest(self.method, self.url, headers, self.body)

@@ -13,7 +13,7 @@ Algorithm = Literal["sha256", "sha1", "sha512"]
 
 
 class HmacSignature(SignedContent, frozen=True, tag="hmac"):
-    """An HMAC in a header. The algorithm is the spec's; no request can choose another."""
+    """An HMAC. The algorithm is the spec's; no request can choose another."""
 
     algorithm: Algorithm = "sha256"
 

@@ -7,63 +7,94 @@ arithmetic.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from kanca.errors import InvalidInput, InvalidSecret
-from kanca.providers.locations import HeaderName, header_key
-from kanca.providers.schemes.content import ContentBuilder, content_slots
+from kanca.providers.locations import BodyPath, FieldName, HeaderName, header_key
+from kanca.providers.schemes.content import ContentBuilder, Secret, content_slots
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.encoding import Encoding, decode, encode
 from kanca.providers.schemes.header_form import HeaderForm
+from kanca.providers.schemes.issued import Issued
+from kanca.providers.schemes.place import Place
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot
 from kanca.providers.timestamps import Timestamp
-from kanca.providers.verdict import Refusal, RefusalCode, SignedRequest, Verdict, Verified
+from kanca.providers.verdict import KeyNeeded, Refusal, RefusalCode, SignedRequest, Verdict, Verified
+
+Content = Annotated[str, Meta(min_length=1, max_length=500)]
+BodyForm = Literal["raw", "ascii"]
 
 
 class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="scheme"):
-    """A signature in a header over a template of the request's parts."""
+    """A signature over a template of the request's parts."""
 
-    header: HeaderName
-    """The header that carries the signature."""
+    header: HeaderName | None = None
+    """The header that carries the signature; with ``*`` at its end, all headers that begin so."""
+    body: BodyPath | None = None
+    """Instead: the field of the body that carries it."""
+    query: FieldName | None = None
+    """Instead: the field of the query that carries it."""
     form: Annotated[str, Meta(max_length=200)] = "{signature}"
-    """How the header holds it; see ``header_form``."""
+    """How it is written there; see ``header_form``."""
     separator: Annotated[str, Meta(pattern=r"^[ ,;&|]?\Z")] = ""
     """What stands between the items of a header that is a list; empty when it is none."""
     encoding: Encoding = "hex"
-    signed_content: Annotated[str, Meta(max_length=500)] = "{body}"
-    """What is signed, of ``{body} {timestamp} {id} {method} {url} {header:name}``, each as received."""
+    signed_content: Content | Annotated[tuple[Content, ...], Meta(min_length=1, max_length=5)] = "{body}"
+    """What is signed, each part as received; see ``content``. Of several, the first of which every part is there."""
+    body_unsigned: bool = False
+    """Said openly: the signature covers some fields of the body only, and whoever saw one may change the rest."""
+    body_forms: Annotated[tuple[BodyForm, ...], Meta(min_length=1)] = ("raw",)
+    """What stands for the body: the bytes, or their text with all but ASCII written as ``\\uXXXX``; any may fit."""
     timestamp: Timestamp | None = None
     id_header: HeaderName | None = None
     """The header behind ``{id}``: the delivery id, where the signature covers it."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for what could not be checked, or would prove nothing."""
-        slots = {slot.name for slot in content_slots(self.signed_content)}
+        self.place()
+        slots = content_slots(self.templates())
+        names = {slot.name for slot in slots}
         form = HeaderForm(self.form, self.separator)
-        if "body" not in slots:
-            raise ValueError("signed_content has no {body}: any body would pass")
-        if ("id" in slots) != (self.id_header is not None):
+        covers_body = bool({Slot("body", ""), Slot("body_crc32", ""), Slot("body_sha256", "")} & set(slots))
+        if covers_body == self.body_unsigned:
+            raise ValueError(
+                "signed_content has no {body}: any body would pass; say `body_unsigned = true` if that is so"
+                if not self.body_unsigned
+                else "signed_content has {body}: body_unsigned is not so"
+            )
+        if self.body_unsigned and not slots:
+            raise ValueError("signed_content covers nothing of the request")
+        if ("id" in names) != (self.id_header is not None):
             raise ValueError("id_header names the header behind {id}: one needs the other")
         if self.timestamp is None:
-            if form.has_timestamp or "timestamp" in slots:
+            if form.has_timestamp or "timestamp" in names:
                 raise ValueError("{timestamp} is used, but no timestamp is described")
             return
         if [form.has_timestamp, bool(self.timestamp.header), bool(self.timestamp.body)].count(True) != 1:
             raise ValueError(
                 "a timestamp has one place: the signature's header, a header of its own, or the body"
             )
-        if ("timestamp" in slots) == bool(self.timestamp.body):
+        if "timestamp" not in names and not (self.timestamp.body and covers_body):
             raise ValueError(
                 "a timestamp must be signed: as {timestamp} in signed_content, or within the body"
             )
 
+    def templates(self) -> tuple[str, ...]:
+        """The alternatives of what is signed."""
+        return (self.signed_content,) if isinstance(self.signed_content, str) else self.signed_content
+
+    def place(self) -> Place:
+        """Where the signature is."""
+        return Place(self.header, self.body, self.query, self.separator)
+
     @abstractmethod
-    def signature_bytes(self) -> int:
-        """How long a signature is, decoded."""
+    def signature_bytes(self) -> int | None:
+        """How long a signature is, decoded; None when they differ in length."""
 
     @abstractmethod
     def make(self, key: bytes, content: bytes) -> bytes:
@@ -73,34 +104,46 @@ class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def is_among(self, signatures: Sequence[bytes], key: bytes, content: bytes) -> bool:
         """Whether the right signature is among these; each is compared in constant time."""
 
+    def key_problem(self, _secret: SecretFormat, _text: str) -> str | None:
+        """Why this secret, whose form is right, is no key all the same: the end of a sentence. None when it is one."""
+        return None
+
+    def issue(self, secret: SecretFormat) -> Issued:
+        """A new secret to sign with, and what it is checked by."""
+        text = secret.generate()
+        return Issued(text, text)
+
     def covers(self, slot: Slot) -> bool:
         """Whether nobody can change what the slot stands for without breaking the signature."""
-        return slot.name == "body" or slot in content_slots(self.signed_content)
+        if slot.name in ("body", "body_sha256") and not self.body_unsigned:
+            return True
+        return slot in content_slots(self.templates())
 
     def checker(self, secret: SecretFormat) -> SignatureChecker:
         """What checks this signature, with everything worked out beforehand that can be."""
         return SignatureChecker(self, secret)
 
-    def sign(self, secret: SecretFormat, text: str, draft: Draft) -> dict[str, str]:
-        """The headers that prove the request, with the secret that ``text`` is.
+    def sign(self, secret: SecretFormat, text: str, draft: Draft) -> Draft:
+        """The draft with its proof, made with the secret that ``text`` is.
 
-        Raises InvalidSecret when the secret is no key, InvalidInput when a header that is signed is not set.
+        Raises InvalidSecret when the secret is no key, InvalidInput when a part that is signed is not there.
         """
         key = secret.key(text)
         if key is None:
             raise InvalidSecret("The secret cannot be a key of this provider.")
-        proof: dict[str, str] = {}
         written = self.timestamp.write(draft.now) if self.timestamp else ""
         if self.timestamp and self.timestamp.header:
-            proof[self.timestamp.header] = written
+            draft = draft.with_headers({self.timestamp.header: written})
+        if self.timestamp and self.timestamp.body:
+            written = (self.timestamp.written_in_body(draft.request()) or b"").decode()
         if self.id_header:
-            proof[self.id_header] = draft.delivery_id
-        request = draft.request_with(proof)
-        content = ContentBuilder(self.signed_content, self.id_header).build(request, written.encode())
+            draft = draft.with_headers({self.id_header: draft.delivery_id})
+        builder = ContentBuilder(self.templates(), self.id_header)
+        content = builder.build(draft.request(), written.encode(), secret.split(text))
         if isinstance(content, Refusal):
             raise InvalidInput(content.detail)
         signature = encode(self.make(key, content), self.encoding)
-        return {**proof, self.header: HeaderForm(self.form, self.separator).write(signature, written)}
+        return self.place().put(draft, HeaderForm(self.form, self.separator).write(signature, written))
 
 
 class SignatureChecker:
@@ -109,38 +152,42 @@ class SignatureChecker:
     missing = RefusalCode.SIGNATURE_MISSING
 
     def __init__(self, signature: SignedContent, secret: SecretFormat) -> None:
-        self.header: str | None = signature.header
+        place = signature.place()
+        self.place_name = place.name
+        self.find: Callable[[SignedRequest], bytes | None] = place.find
         self._signature = signature
         self._secret = secret
         self._form = HeaderForm(signature.form, signature.separator)
-        self._content = ContentBuilder(signature.signed_content, signature.id_header)
+        self._content = ContentBuilder(signature.templates(), signature.id_header)
         self._length = signature.signature_bytes()
         self._timestamp = signature.timestamp
         self._timestamp_header = header_key(signature.timestamp.header if signature.timestamp else None)
+        self._reads_time_first = any(
+            slot.name == "timestamp" for slot in content_slots(signature.templates())
+        )
         self._id_header = header_key(signature.id_header)
+        self._other_forms = [form for form in signature.body_forms if form != "raw"]
 
     def check(self, request: SignedRequest, value: bytes, secrets: Sequence[str], now: float) -> Verdict:
-        """Judge the request by the value of the signature's header. Never raises for what a caller can send."""
+        """Judge the request by what is in the signature's place. Never raises for what a caller can send."""
         claim = self._form.read(value)
         if isinstance(claim, Refusal):
             return claim
         signatures = self._decoded(claim.signatures)
         if not signatures:
-            detail = f"no signature in `{self.header}` is {self._length} bytes of {self._signature.encoding}"
+            size = "" if self._length is None else f"{self._length} bytes of "
+            detail = f"no signature in the {self.place_name} is {size}{self._signature.encoding}"
             return Refusal(RefusalCode.SIGNATURE_MALFORMED, detail)
-        written = request.headers.get(self._timestamp_header) if self._timestamp_header else claim.timestamp
+        written = self._written(request, claim.timestamp)
         signed_at = self._read_time(written)
         if isinstance(signed_at, Refusal):
             return signed_at
-        content = self._content.build(request, written or b"")
-        if isinstance(content, Refusal):
-            return content
-        secret_index = self._match(signatures, secrets, content)
-        if isinstance(secret_index, Refusal):
+        secret_index = self._match(request, signatures, secrets, written or b"")
+        if not isinstance(secret_index, int):
             return secret_index
         if self._timestamp is not None:
             if signed_at is None:
-                signed_at = self._timestamp.read_body(request.body)
+                signed_at = self._timestamp.read_body(request)
                 if isinstance(signed_at, Refusal):
                     return signed_at
             late = self._timestamp.judge(signed_at, now)
@@ -153,27 +200,49 @@ class SignatureChecker:
         """The signatures of the right length; the others cannot be right."""
         decoded = (decode(text, self._signature.encoding) for text in texts)
         return [
-            signature for signature in decoded if signature is not None and len(signature) == self._length
+            signature
+            for signature in decoded
+            if signature and (self._length is None or len(signature) == self._length)
         ]
+
+    def _written(self, request: SignedRequest, in_form: bytes | None) -> bytes | None:
+        """The time as it is written, where it must be read before what was signed is known."""
+        if self._timestamp_header:
+            return request.headers.get(self._timestamp_header)
+        if self._timestamp is not None and self._timestamp.body and self._reads_time_first:
+            return self._timestamp.written_in_body(request)
+        return in_form
 
     def _read_time(self, written: bytes | None) -> float | Refusal | None:
         """The claimed time; None where there is none, or it is in the body, which nobody has vouched for yet."""
-        if self._timestamp is None or self._timestamp.body:
+        if self._timestamp is None or not (self._reads_time_first or self._timestamp.header):
             return None
         if written is None:
-            place = self._timestamp.header or self.header
-            return Refusal(RefusalCode.TIMESTAMP_MISSING, f"no timestamp in the header `{place}`")
+            where = f"header `{self._timestamp.header}`" if self._timestamp.header else self.place_name
+            where = f"field `{self._timestamp.body}` in the body" if self._timestamp.body else where
+            return Refusal(RefusalCode.TIMESTAMP_MISSING, f"no timestamp in the {where}")
         instant = self._timestamp.read(written)
         return self._timestamp.malformed() if instant is None else instant
 
-    def _match(self, signatures: list[bytes], secrets: Sequence[str], content: bytes) -> int | Refusal:
+    def _match(
+        self, request: SignedRequest, signatures: list[bytes], secrets: Sequence[str], written: bytes
+    ) -> int | Refusal | KeyNeeded:
         """The index of the secret that made one of the signatures."""
         usable = 0
+        content: bytes | Refusal = b""
         for index, secret in enumerate(secrets):
-            key = self._secret.key(secret)
-            if key is not None:
-                usable += 1
-                if self._signature.is_among(signatures, key, content):
+            keys = self._secret.keys(secret)
+            if not keys:
+                continue
+            if not usable or self._content.uses_secret:
+                content = self._content.build(request, written, self._parts(secret))
+                if isinstance(content, Refusal):
+                    return content
+            usable += 1
+            for key in keys:
+                if self._signature.is_among(signatures, key, content):  # type: ignore[arg-type] # no Refusal here
+                    return index
+                if self._other_forms and self._fits_other_form(request, signatures, key, secret, written):
                     return index
         if usable:
             detail = (
@@ -183,6 +252,22 @@ class SignatureChecker:
             return Refusal(RefusalCode.SIGNATURE_MISMATCH, detail)
         return unusable(secrets)
 
+    def _parts(self, secret: str) -> Secret:
+        return self._secret.split(secret) if self._content.uses_secret else {}
+
+    def _fits_other_form(
+        self, request: SignedRequest, signatures: list[bytes], key: bytes, secret: str, written: bytes
+    ) -> bool:
+        for body in self._other_bodies(request.body):
+            content = self._content.build(replace(request, body=body), written, self._parts(secret))
+            if not isinstance(content, Refusal) and self._signature.is_among(signatures, key, content):
+                return True
+        return False
+
+    def _other_bodies(self, body: bytes) -> Iterator[bytes]:
+        if "ascii" in self._other_forms and not body.isascii():
+            yield _ascii(body)
+
 
 def unusable(secrets: Sequence[str]) -> Refusal:
     """The refusal of a request that there is no secret to check with."""
@@ -191,3 +276,10 @@ def unusable(secrets: Sequence[str]) -> Refusal:
             RefusalCode.SECRET_UNUSABLE, "none of the endpoint's secrets can be a key of this provider"
         )
     return Refusal(RefusalCode.SECRET_MISSING, "the endpoint has no secret")
+
+
+def _ascii(body: bytes) -> bytes:
+    """The text of a body with all but ASCII as JSON escapes; characters beyond the BMP as surrogate pairs."""
+    units = body.decode("utf-8", "replace").encode("utf-16-be")
+    codes = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes).encode()

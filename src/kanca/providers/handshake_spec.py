@@ -1,0 +1,96 @@
+"""What a provider asks of an address before it sends there, and how it wants to be answered: as data.
+
+[[handshakes]]
+name = "url_verification"
+proof = "signature"
+when = { "{body:type}" = "url_verification" }
+reply = { content_type = "text/plain", text = "{body:challenge}" }
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from kanca.providers.locations import HeaderName, parse_path
+from kanca.providers.template import parse_template, slots_of
+from kanca.providers.values import SLOTS as VALUE_SLOTS
+from kanca.providers.values import parse_value_template
+
+Template = Annotated[str, Meta(min_length=1, max_length=500)]
+Condition = Annotated[str, Meta(max_length=500)]
+Method = Literal["GET", "HEAD", "OPTIONS", "POST"]
+
+PRESENT = "*"
+"""As a condition: something is there, whatever it is."""
+REPLY_SLOTS: Mapping[str, bool | None] = {**VALUE_SLOTS, "secret": None, "signed": True}
+"""In replies and conditions also: a part of the secret, and ``{signed:body:x}``, the signature of a value."""
+
+
+class Reply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is answered. Without ``text`` and ``json`` the body is empty."""
+
+    status: Annotated[int, Meta(ge=200, le=299)] = 200
+    content_type: str = "text/plain; charset=utf-8"
+    text: Template | None = None
+    json: dict[str, Template] | None = None
+    """An object, each value a template; it is sent as JSON, with that content type."""
+    headers: dict[HeaderName, Template] = {}
+
+    def templates(self) -> tuple[str, ...]:
+        """Everything in it that is a template."""
+        return (*filter(None, [self.text]), *(self.json or {}).values(), *self.headers.values())
+
+
+class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One question, told from a webhook by its method and by what is in it."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{1,64}\Z")]
+    about: str = ""
+    """What it is for, in a sentence."""
+    method: Method = "POST"
+    proof: Literal["signature", "own_secret", "none"] = "signature"
+    """``signature``: the request is signed like any webhook. ``own_secret``: it is signed with the very secret that it
+    brings. ``none``: the provider proves nothing; what it asks for does no harm."""
+    when: dict[Template, Condition] = {}
+    """Values that must be so, by template; ``*`` is anything, and ``{secret:part}`` that part of a live secret."""
+    reply: Reply = Reply()
+    store_secret: Template | None = None
+    """The secret that the provider brings for all that follows: stored while the endpoint has none."""
+    visit: Template | None = None
+    """An address of the provider's that must be called for the handshake to hold."""
+    visit_hosts: tuple[str, ...] = ()
+    """Regular expressions, of which one must fit the whole host of that address."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what could never be answered, or would be answered to anybody."""
+        for template in (*self.when, *filter(None, [self.store_secret, self.visit])):
+            parse_value_template(template)
+        for template in (*self.reply.templates(), *self.when.values()):
+            check_reply_template(template)
+        if not self.when and self.method == "POST":
+            raise ValueError(
+                f"the handshake `{self.name}` has no condition: every webhook would be taken for it"
+            )
+        if self.proof == "own_secret" and not self.store_secret:
+            raise ValueError(f"the handshake `{self.name}` brings no secret that could prove it")
+        if bool(self.visit) != bool(self.visit_hosts):
+            raise ValueError(f"the handshake `{self.name}` needs visit_hosts beside visit")
+        if self.visit and self.proof != "signature":
+            raise ValueError(f"the handshake `{self.name}` would call an address that nothing vouches for")
+
+
+def check_reply_template(template: str) -> None:
+    """Raise ValueError for a template of a reply that cannot be read."""
+    for slot in slots_of(parse_template(template, REPLY_SLOTS)):
+        if slot.name == "body":
+            parse_path(slot.argument.removesuffix("?"))
+        if slot.name == "signed":
+            parse_value_template(f"{{{slot.argument}}}")
+
+
+def methods_of(handshakes: Sequence[Handshake]) -> frozenset[str]:
+    """The methods that these come by."""
+    return frozenset(handshake.method for handshake in handshakes)

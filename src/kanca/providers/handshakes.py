@@ -1,0 +1,216 @@
+"""Answering handshakes: a request in, the answer that its provider asks for out. A handshake never becomes an event."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from kanca.providers.handshake_spec import PRESENT, REPLY_SLOTS, Handshake, methods_of
+from kanca.providers.options import configure
+from kanca.providers.schemes.encoding import encode
+from kanca.providers.schemes.signed_content import SignedContent
+from kanca.providers.secret_format import SecretFormat
+from kanca.providers.spec import ProviderSpec
+from kanca.providers.template import Part, parse_template
+from kanca.providers.values import View, compile_value
+from kanca.providers.verdict import SignedRequest, Verified
+from kanca.providers.verification import Verifier
+
+MAX_REPLY_LENGTH = 4096
+"""Characters of a value that is sent back: no handshake in use has a longer one."""
+
+
+class HandshakeReply(Struct, frozen=True):
+    """What to answer, and what to do before."""
+
+    name: str
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    store_secret: str | None = None
+    """Store this as the endpoint's secret first, if it still has none; without that there is no answer."""
+    visit: str | None = None
+    """Call this address first (GET, no redirects); without a 2xx from there, there is no answer."""
+
+
+class _Asked(Struct):
+    view: View
+    secrets: Sequence[str]
+
+
+_Fill = Callable[[_Asked], str | None]
+
+
+class Handshakes:
+    """The handshakes of one endpoint."""
+
+    def __init__(self, spec: ProviderSpec, verifier: Verifier) -> None:
+        self.methods = methods_of(spec.handshakes)
+        """The methods that handshakes come by."""
+        self._open = [
+            _Compiled(each, spec, verifier) for each in spec.handshakes if each.proof != "signature"
+        ]
+        self._proven = [
+            _Compiled(each, spec, verifier) for each in spec.handshakes if each.proof == "signature"
+        ]
+
+    def answer_unproven(
+        self, request: SignedRequest, secrets: Sequence[str], now: float
+    ) -> HandshakeReply | None:
+        """The answer to a handshake that needs no signature of the endpoint's secret; None when it is no such one."""
+        return self._first(self._open, request, secrets, now)
+
+    def answer_proven(
+        self, request: SignedRequest, secrets: Sequence[str], now: float
+    ) -> HandshakeReply | None:
+        """The answer to a handshake, of a request that was verified; None when it is a webhook."""
+        return self._first(self._proven, request, secrets, now)
+
+    def _first(
+        self, handshakes: Sequence[_Compiled], request: SignedRequest, secrets: Sequence[str], now: float
+    ) -> HandshakeReply | None:
+        for handshake in handshakes:
+            if handshake.method == request.method:
+                reply = handshake.answer(request, secrets, now)
+                if reply is not None:
+                    return reply
+        return None
+
+
+def compile_handshakes(
+    spec: ProviderSpec, options: Mapping[str, Any] | None, verifier: Verifier
+) -> Handshakes | None:
+    """Make what answers an endpoint's handshakes; None where its provider has none.
+
+    Raises InvalidProvider when the options cannot be used.
+    """
+    configured = configure(spec, options)
+    return Handshakes(configured, verifier) if configured.handshakes else None
+
+
+class _Compiled:
+    def __init__(self, handshake: Handshake, spec: ProviderSpec, verifier: Verifier) -> None:
+        fill = partial(_fill, spec=spec)
+        self.method = handshake.method
+        self._handshake = handshake
+        self._verifier = verifier
+        self._conditions = [
+            (compile_value(template), None if wanted == PRESENT else fill(wanted), "{secret" in wanted)
+            for template, wanted in handshake.when.items()
+        ]
+        self._text = fill(handshake.reply.text) if handshake.reply.text else None
+        self._json = {key: fill(text) for key, text in (handshake.reply.json or {}).items()}
+        self._headers = {name: fill(text) for name, text in handshake.reply.headers.items()}
+        self._secret = compile_value(handshake.store_secret) if handshake.store_secret else None
+        self._visit = compile_value(handshake.visit) if handshake.visit else None
+
+    def answer(self, request: SignedRequest, secrets: Sequence[str], now: float) -> HandshakeReply | None:
+        """The answer, if it is this handshake."""
+        view = View(request.headers, None, None, request.body, request.query())
+        if request.body:
+            view.document = request.document()
+        asked = _Asked(view, secrets)
+        if not all(self._holds(asked, *condition) for condition in self._conditions):
+            return None
+        store_secret = self._secret(view) if self._secret else None
+        visit = self._visit(view) if self._visit else None
+        if (self._secret and not store_secret) or (self._visit and not self._may_visit(visit)):
+            return None
+        if self._handshake.proof == "own_secret":
+            verdict = self._verifier.verify(request, [store_secret or ""], now)
+            if not isinstance(verdict, Verified):
+                return None
+        return self._reply(asked, store_secret, visit)
+
+    def _holds(
+        self, asked: _Asked, read: Callable[[View], str | None], wanted: _Fill | None, is_secret: bool
+    ) -> bool:
+        value = read(asked.view)
+        if value is None or wanted is None:
+            return value is not None
+        if not is_secret:
+            return value == wanted(asked)
+        # Each live secret may be the one; they are compared without telling how much of one was right.
+        texts = [wanted(_Asked(asked.view, [secret])) for secret in asked.secrets]
+        return any(text is not None and hmac.compare_digest(text.encode(), value.encode()) for text in texts)
+
+    def _may_visit(self, address: str | None) -> bool:
+        try:
+            parts = urlsplit(address or "")
+            port = parts.port
+        except ValueError:
+            return False
+        host = parts.hostname or ""
+        is_pinned = any(re.fullmatch(pattern, host) for pattern in self._handshake.visit_hosts)
+        return parts.scheme == "https" and is_pinned and port in (None, 443) and "@" not in parts.netloc
+
+    def _reply(self, asked: _Asked, store_secret: str | None, visit: str | None) -> HandshakeReply | None:
+        reply = self._handshake.reply
+        text = self._text(asked) if self._text else None
+        fields = {key: fill(asked) for key, fill in self._json.items()}
+        headers = {name: fill(asked) for name, fill in self._headers.items()}
+        filled = [*fields.values(), *headers.values(), *([text] if self._text else [])]
+        if any(value is None or len(value) > MAX_REPLY_LENGTH for value in filled):
+            return None
+        if any(not (value or "").isprintable() for value in headers.values()):
+            return None
+        body = json.dumps(fields, separators=(",", ":")) if reply.json else text or ""
+        content_type = "application/json" if reply.json else reply.content_type
+        pairs = [("content-type", content_type), ("x-content-type-options", "nosniff")]
+        pairs += [(name.lower(), value or "") for name, value in headers.items()]
+        return HandshakeReply(
+            self._handshake.name,
+            reply.status,
+            tuple(pairs),
+            body.encode("utf-8", "replace"),
+            store_secret,
+            visit,
+        )
+
+
+def _fill(template: str, spec: ProviderSpec) -> _Fill:
+    parts = [_part(part, spec) for part in parse_template(template, REPLY_SLOTS)]
+
+    def fill(asked: _Asked) -> str | None:
+        values = [part(asked) for part in parts]
+        return None if None in values else "".join(filter(None, values))
+
+    return fill
+
+
+def _part(part: Part, spec: ProviderSpec) -> _Fill:
+    if isinstance(part, str):
+        return lambda _asked: part
+    if part.name == "secret":
+        return lambda asked: _first_secret(spec.secret, asked).get(part.argument)
+    if part.name == "signed":
+        return _signed(part.argument, spec)
+    template = f"{{{part.name}:{part.argument}}}" if part.argument else f"{{{part.name}}}"
+    read = compile_value(template)
+    return lambda asked: read(asked.view)
+
+
+def _signed(argument: str, spec: ProviderSpec) -> _Fill:
+    """The signature of a value, as the provider's scheme makes it with the newest secret."""
+    read = compile_value(f"{{{argument}}}")
+    scheme = spec.signatures[0]
+
+    def fill(asked: _Asked) -> str | None:
+        value = read(asked.view)
+        key = spec.secret.key(asked.secrets[0]) if asked.secrets else None
+        if value is None or key is None or not isinstance(scheme, SignedContent):
+            return None
+        return encode(scheme.make(key, value.encode("utf-8", "surrogatepass")), "hex")
+
+    return fill
+
+
+def _first_secret(secret: SecretFormat, asked: _Asked) -> dict[str, str]:
+    return secret.split(asked.secrets[0]) if asked.secrets else {}
