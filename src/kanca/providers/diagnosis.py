@@ -1,7 +1,7 @@
 """Why a request's proof fails, worked out by trying what usually goes wrong: an old secret, a changed body, a proxy.
 
-For the endpoint's operator, after the request was refused: nothing that is found here makes a request right. No sentence
-holds a secret, a computed signature, or text that the caller chose.
+For the endpoint's operator, after the request was refused: nothing that is found here makes a request right. No
+sentence holds a secret, a computed signature, or text that the caller chose.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MOST_NAMED_PROVIDERS = 3
 _COST_OF_A_TRIAL_BYTES = 4096
 _FITS = frozenset({RefusalCode.TIMESTAMP_TOO_OLD, RefusalCode.TIMESTAMP_IN_FUTURE})
 """Refusals of a signature that was right."""
-_ANYBODY_S = frozenset({b"authorization"})
+_OF_ANYBODY = frozenset({b"authorization"})
 """Headers that say nothing of who sends."""
 _SECONDS = re.compile(r"timestamp is (\d{1,20}) s ")
 _FIFTEEN_YEARS_S = 15 * 366 * 86_400
@@ -85,27 +85,27 @@ def _found(failure: Failure) -> Iterator[str]:
     """Every sentence that a trial bears out, the likeliest first; work is done only as far as they are asked for."""
     trials = _Trials(failure.now)
     verifier = compile_verifier(failure.spec, failure.options)
+    yield from _about_secrets(failure, verifier, trials)
     request, secrets = failure.request, failure.secrets
-    is_token = failure.refusal.code is RefusalCode.TOKEN_MISMATCH
-    for secret, ended_at in failure.expired:
-        if trials.fits(verifier, request, [secret]):
-            ago = _ago(failure.now - ended_at)
-            yield (
-                f"the token was rotated out {ago}"
-                if is_token
-                else f"signed with a secret that was rotated out {ago}"
-            )
-    for what, other_verifier, others in _other_secrets(failure, verifier):
-        if trials.fits(other_verifier, request, others):
-            yield f"the {'token' if is_token else 'signature'} fits the secret {what}"
-    if _covers(failure.spec, failure.options, "url"):
+    if _covers(failure, "url"):
         for what, url in urls(request):
             if trials.fits(verifier, _altered(request, url=url), secrets):
-                yield f"the signature fits the URL {what}: set KANCA_PUBLIC_URL to the address that the sender was given"
-    if _covers(failure.spec, failure.options, "body"):
+                yield f"the signature fits the URL {what}: set KANCA_PUBLIC_URL to the address that the sender has"
+    if _covers(failure, "body"):
         for what, body in bodies(request.body):
             if trials.fits(verifier, _altered(request, body=body), secrets):
                 yield f"the body differs from what was signed: {what}"
+
+
+def _about_secrets(failure: Failure, verifier: Verifier, trials: _Trials) -> Iterator[str]:
+    is_token = failure.refusal.code is RefusalCode.TOKEN_MISMATCH
+    for secret, ended_at in failure.expired:
+        if trials.fits(verifier, failure.request, [secret]):
+            beginning = "the token" if is_token else "signed with a secret that"
+            yield f"{beginning} was rotated out {_ago(failure.now - ended_at)}"
+    for what, other_verifier, others in _other_secrets(failure, verifier):
+        if trials.fits(other_verifier, failure.request, others):
+            yield f"the {'token' if is_token else 'signature'} fits the secret {what}"
 
 
 def _other_secrets(failure: Failure, verifier: Verifier) -> Iterator[tuple[str, Verifier, list[str]]]:
@@ -140,8 +140,9 @@ def _other_secrets(failure: Failure, verifier: Verifier) -> Iterator[tuple[str, 
             yield f"{what}, without its `{form.prefix}`", other, bare
 
 
-def _covers(spec: ProviderSpec, options: Mapping[str, Any] | None, name: str) -> bool:
-    return any(signature.covers(Slot(name, "")) for signature in configure(spec, options).signatures)
+def _covers(failure: Failure, name: str) -> bool:
+    signatures = configure(failure.spec, failure.options).signatures
+    return any(signature.covers(Slot(name, "")) for signature in signatures)
 
 
 def _altered(request: SignedRequest, *, url: str | None = None, body: bytes | None = None) -> SignedRequest:
@@ -170,7 +171,7 @@ def _headers_of_providers() -> Mapping[bytes, tuple[str, list[str]]]:
     for name in provider_names():
         for header in _headers_of(get_provider(name)):
             key = header.lower().encode()
-            if key not in _ANYBODY_S:
+            if key not in _OF_ANYBODY:
                 names = found.setdefault(key, (header, []))[1]
                 if name not in names:
                     names.append(name)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-_SLOT = re.compile(r"\{([a-z_]+)(?::([^{}\s]{1,200}))?\}")
+_SLOT = re.compile(r"\{([a-z_][a-z0-9_]*)(?::([^{}\s]{1,200}))?\}")
 
 
 class Slot(NamedTuple):
