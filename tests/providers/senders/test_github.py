@@ -5,9 +5,11 @@ from __future__ import annotations
 import gidgethub
 import pytest
 from gidgethub.sansio import validate_event
+from msgspec.structs import replace
 
 from kanca.providers import RefusalCode, Verified
 from tests.providers.senders.exchange import arrives, ask_node, departs, refusal
+from tests.providers.senders.validators import nuxt_accepts, tern_accepts
 
 SECRET = "It's a Secret to Everybody"
 BODY = '{"action": "opened", "number": 1, "title": "Çay soğudu ☕"}'
@@ -38,3 +40,10 @@ def test_gidgethub_accepts_what_we_sign() -> None:
     validate_event(sent.body, signature=signature, secret=SECRET)
     with pytest.raises(gidgethub.ValidationFailure):
         validate_event(sent.body + b" ", signature=signature, secret=SECRET)
+
+
+def test_the_validators_for_many_providers_accept_what_we_sign() -> None:
+    sent = departs("github", SECRET, BODY.encode(), event_type="issues.opened")
+    requests = [sent, replace(sent, body=sent.body + b" ")]
+    assert nuxt_accepts("github", {"secretKey": SECRET}, requests) == [True, False]
+    assert tern_accepts("github", SECRET, requests) == [True, False]
