@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
+import tracemalloc
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -25,7 +28,8 @@ async def test_answers_are_counted_and_refusals_kept_with_their_secrets_cut() ->
     body = json.dumps(ENVELOPE).encode()
     await here.post(body, JSON | signed(body))
     await here.post(body, JSON | signed(body))
-    await here.post(body + b" ", JSON | signed(body) | {"cookie": "session=1", "authorization": "Bearer x"})
+    changed = body + b" !"
+    await here.post(changed, JSON | signed(body) | {"cookie": "session=1", "authorization": "Bearer x"})
     await here.ingest.stop(timedelta(seconds=1))
     (counted,) = here.store.counted
     assert (counted.endpoint, counted.accepted, counted.duplicates, counted.rejected) == (100, 1, 1, 1)
@@ -35,7 +39,7 @@ async def test_answers_are_counted_and_refusals_kept_with_their_secrets_cut() ->
     assert rejection.client == "192.0.2.7"
     assert "none fits any" in rejection.detail
     described = json.loads(rejection.request)
-    assert described["body"] == body.decode() + " "
+    assert described["body"] == changed.decode()
     assert dict(described["headers"]) == {
         "content-type": "application/json",
         "x-webhook-signature": "[64 bytes]",
@@ -115,37 +119,115 @@ async def test_statistics_are_bounded_while_they_cannot_be_stored() -> None:
     assert [counted.endpoint for counted in store.counted] == list(range(90, 100))
 
 
-def _rejection(endpoint: int, code: str) -> Rejection:
-    return Rejection(IdFactory().new(), endpoint, NOON, 400, code, "", "", b"{}")
+def _add(to: Rejections, endpoint: int, code: str, client: str = "192.0.2.7", **diagnosis: Any) -> None:
+    made = Rejection(IdFactory().new(), endpoint, NOON, 400, code, "", client, b"{}")
+    to.add(endpoint, code, client, lambda: made, **diagnosis)
 
 
-async def test_the_latest_rejections_of_an_endpoint_are_kept() -> None:
+def _unexpected() -> Any:
+    raise AssertionError("nothing is made of what is not kept")
+
+
+async def test_the_first_rejections_of_an_endpoint_are_kept_and_nothing_is_made_of_the_others() -> None:
     rejections, store = Rejections(max_per_endpoint=3), MemoryStore({})
-    for number in range(10):
-        rejections.add(_rejection(1, str(number)))
+    for number in range(3):
+        _add(rejections, 1, str(number))
+    rejections.add(1, "3", "192.0.2.7", _unexpected, _unexpected)
     await rejections.flush(store)
     await rejections.flush(store)
-    assert [rejection.code for rejection in store.rejected] == ["7", "8", "9"]
+    assert [rejection.code for rejection in store.rejected] == ["0", "1", "2"]
+
+
+async def test_what_is_alike_is_counted_with_the_last_that_is_kept() -> None:
+    rejections, store = Rejections(max_alike=2), MemoryStore({})
+    for _ in range(2):
+        _add(rejections, 1, "x")
+    for _ in range(1000):
+        rejections.add(1, "x", "192.0.2.7", _unexpected, _unexpected)
+    _add(rejections, 1, "x", client="192.0.2.8")
+    _add(rejections, 1, "y")
+    await rejections.flush(store)
+    _add(rejections, 1, "x")
+    await rejections.flush(store)
+    assert [(each.code, each.client, each.count) for each in store.rejected] == [
+        ("x", "192.0.2.7", 1),
+        ("x", "192.0.2.7", 1001),
+        ("x", "192.0.2.8", 1),
+        ("y", "192.0.2.7", 1),
+        ("x", "192.0.2.7", 1),
+    ]
 
 
 async def test_rejections_are_bounded_in_all() -> None:
     rejections, store = Rejections(max_endpoints=5), MemoryStore({})
     for number in range(1000):
-        rejections.add(_rejection(number, "x"))
-    assert not rejections.has_room(999)
+        _add(rejections, number, "x")
     await rejections.flush(store)
-    assert len(store.rejected) == 5
+    assert [rejection.endpoint for rejection in store.rejected] == [0, 1, 2, 3, 4]
 
 
 async def test_rejections_wait_for_a_database_that_is_away_and_give_way_to_newer_ones() -> None:
     rejections, store = Rejections(max_per_endpoint=2, max_endpoints=2), MemoryStore({}, is_away=True)
     for code in ("1", "2", "3"):
-        rejections.add(_rejection(1, code))
+        _add(rejections, 1, code)
         with pytest.raises(DatabaseUnavailable):
             await rejections.flush(store)
     store.is_away = False
     await rejections.flush(store)
     assert [rejection.code for rejection in store.rejected] == ["2", "3"]
+
+
+async def test_a_diagnosis_replaces_the_detail_off_the_event_loop() -> None:
+    rejections, store = Rejections(), MemoryStore({})
+    threads = []
+
+    def diagnose() -> str:
+        threads.append(threading.current_thread())
+        return "better"
+
+    _add(rejections, 1, "x", diagnosis=lambda: diagnose)
+    assert threads == []
+    await rejections.flush(store)
+    assert [rejection.detail for rejection in store.rejected] == ["better"]
+    assert threads != [threading.main_thread()]
+
+
+async def test_a_diagnosis_that_fails_costs_no_rejection() -> None:
+    rejections, store = Rejections(), MemoryStore({})
+    _add(rejections, 1, "x", diagnosis=lambda: _unexpected)
+    _add(rejections, 1, "y", diagnosis=lambda: lambda: "better")
+    with capture_logs() as logs:
+        await rejections.flush(store)
+    assert [rejection.detail for rejection in store.rejected] == ["", "better"]
+    assert [line["event"] for line in logs] == ["diagnosis_failed"]
+
+
+async def test_a_flood_costs_a_few_diagnoses_between_two_flushes() -> None:
+    rejections, store = Rejections(max_diagnosed=5), MemoryStore({})
+    for _ in range(2):
+        for number in range(1000):
+            _add(rejections, number, "x", diagnosis=lambda: lambda: "better")
+        await rejections.flush(store)
+    assert [rejection.detail for rejection in store.rejected].count("better") == 10
+
+
+async def test_a_flood_of_refusals_leaves_little_in_memory_and_in_the_database() -> None:
+    here = site(endpoint("hmac", max_payload_size=1024))
+    body = b"{" + b" " * 1_000_000
+    for number in range(2000):
+        await here.post(body, signed(b""), client=(f"192.0.2.{number % 250}", 1))
+    tracemalloc.start()
+    try:
+        for number in range(2000):
+            await here.post(body, signed(b""), client=(f"192.0.2.{number % 250}", 1))
+        gained, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    await here.ingest.stop(timedelta(seconds=5))
+    assert gained < 1_000_000
+    assert len(here.store.rejected) <= 10
+    assert sum(len(rejection.request) for rejection in here.store.rejected) < 100_000
+    assert sum(counted.rejected for counted in here.store.counted) == 4000
 
 
 def test_event_types_that_nobody_vouches_for_are_one_label() -> None:

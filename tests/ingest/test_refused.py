@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ from tests.ingest.site import (
     JSON,
     NOON,
     PATH,
+    SECRET,
     TOKEN,
     WEBHOOK_ID,
     Site,
@@ -23,6 +25,18 @@ from tests.ingest.site import (
     signed,
     site,
 )
+
+
+async def _cause(here: Site) -> str:
+    """The precise code of the only rejection."""
+    await here.ingest.stop(timedelta(seconds=1))
+    (rejection,) = here.store.rejected
+    return rejection.code
+
+
+def _by_stripe(at: int, body: bytes) -> dict[str, str]:
+    signature = hmac.digest(SECRET.encode(), b"%d." % at + body, "sha256").hex()
+    return {"stripe-signature": f"t={at},v1={signature}"}
 
 
 async def test_unknown_and_inactive_endpoints_answer_alike() -> None:
@@ -66,6 +80,20 @@ async def test_only_post_is_allowed(method: str) -> None:
         assert reply.code == "method_not_allowed"
 
 
+async def test_an_endpoint_may_take_other_methods() -> None:
+    here = site(endpoint(allowed_methods=["put", "PATCH", "PUT"]))
+    messages = [{"type": "http.request", "body": json.dumps(ENVELOPE).encode()}]
+    for method in ("PUT", "PATCH"):
+        reply = await here.request(method, PATH, messages, BEARER | JSON)
+        assert reply.status == 200
+    for method in ("POST", "GET", "HEAD", "put"):
+        reply = await here.request(method, PATH, messages, BEARER | JSON)
+        assert (reply.status, reply.headers["allow"]) == (405, "PUT, PATCH, OPTIONS")
+    assert (
+        await here.ingest.test(WEBHOOK_ID, [(b"authorization", f"Bearer {TOKEN}".encode())], b"{}")
+    ).status != 405
+
+
 async def test_another_method_at_an_unknown_address_is_not_found() -> None:
     assert (await Site({}).request("GET", PATH)).status == 404
 
@@ -93,6 +121,47 @@ async def test_a_page_may_not_send_where_cors_is_off() -> None:
     assert "access-control-allow-origin" not in reply.headers
 
 
+async def test_only_pages_of_the_listed_origins_may_send() -> None:
+    here = site(
+        endpoint(cors_origins=["https://shop.test", "http://localhost:3000"], allowed_methods=["POST", "PUT"])
+    )
+    for origin in ("https://shop.test", "http://localhost:3000"):
+        preflight = await here.request("OPTIONS", PATH, headers={"origin": origin})
+        assert preflight.status == 204
+        assert preflight.headers["access-control-allow-origin"] == origin
+        assert preflight.headers["access-control-allow-methods"] == "POST, PUT, OPTIONS"
+        assert preflight.headers["access-control-max-age"] == "600"
+        assert preflight.headers["vary"] == "origin"
+        for headers in (BEARER, {}):
+            reply = await here.post(ENVELOPE, {**headers, "origin": origin})
+            assert reply.headers["access-control-allow-origin"] == origin
+            assert reply.headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.test",
+        "http://shop.test",
+        "https://shop.test:8443",
+        "https://a.shop.test",
+        "null",
+        "*",
+        "",
+    ],
+)
+async def test_a_page_of_another_origin_is_given_nothing(origin: str) -> None:
+    here = site(endpoint(cors_origins=["https://shop.test"]))
+    preflight = await here.request("OPTIONS", PATH, headers={"origin": origin})
+    refused = await here.post(ENVELOPE, {"origin": origin})
+    taken = await here.post(ENVELOPE, BEARER | {"origin": origin})
+    without = await here.post(ENVELOPE, BEARER)
+    assert [reply.status for reply in (preflight, refused, taken, without)] == [204, 401, 200, 200]
+    for reply in (preflight, refused, taken, without):
+        assert not [name for name in reply.headers if name.startswith("access-control-")]
+        assert reply.headers["vary"] == "origin"
+
+
 @pytest.mark.parametrize(
     ("headers", "code"),
     [
@@ -105,7 +174,8 @@ async def test_a_page_may_not_send_where_cors_is_off() -> None:
 async def test_a_wrong_token_is_refused(headers: dict[str, str], code: str) -> None:
     here = site()
     reply = await here.post(ENVELOPE, headers)
-    assert (reply.status, reply.code) == (401, code)
+    assert (reply.status, reply.code) == (401, "invalid_token")
+    assert await _cause(here) == code
     assert reply.headers["www-authenticate"] == 'Bearer realm="kanca"'
     assert here.accepting.events == {}
 
@@ -114,7 +184,7 @@ async def test_a_changed_byte_is_refused_and_leaves_nothing_but_a_rejection() ->
     here = site(endpoint("hmac"))
     body = json.dumps(ENVELOPE).encode()
     reply = await here.post(body.replace(b"9.90", b"9.91"), JSON | signed(body))
-    assert (reply.status, reply.code) == (401, "signature_mismatch")
+    assert (reply.status, reply.code) == (401, "invalid_signature")
     assert here.accepting.events == {}
     await here.ingest.stop(timedelta(0))
     (rejection,) = here.store.rejected
@@ -123,12 +193,71 @@ async def test_a_changed_byte_is_refused_and_leaves_nothing_but_a_rejection() ->
 
 async def test_a_wrong_signature_is_refused_before_anything_reads_the_body() -> None:
     reply = await site(endpoint("hmac")).post(b"{not json", JSON | signed(b"other"))
-    assert reply.code == "signature_mismatch"
+    assert reply.code == "invalid_signature"
 
 
 async def test_an_endpoint_without_a_secret_takes_nothing() -> None:
-    reply = await site(endpoint("hmac", secrets=[])).post(ENVELOPE, signed(b""))
-    assert (reply.status, reply.code) == (401, "secret_missing")
+    here = site(endpoint("hmac", secrets=[]))
+    reply = await here.post(ENVELOPE, signed(b""))
+    assert (reply.status, reply.code) == (401, "invalid_signature")
+    assert await _cause(here) == "secret_missing"
+
+
+async def test_callers_are_not_told_what_is_wrong_with_a_proof() -> None:
+    stripe = endpoint("stripe")
+    now, body = int(NOON.timestamp()), b"{}"
+    proofs = [
+        {},
+        {"stripe-signature": "nonsense"},
+        {"stripe-signature": f"t={now},v1=abc"},
+        {"stripe-signature": f"v1={'0' * 64}"},
+        {"stripe-signature": f"t=x,v1={'0' * 64}"},
+        {"stripe-signature": f"t={now},v1={'0' * 64}"},
+        _by_stripe(now - 412, body),
+        _by_stripe(now + 900, body),
+    ]
+    here = site(stripe)
+    told = [await here.post(body, JSON | proof) for proof in proofs]
+    told.append(await site(endpoint("stripe", secrets=[])).post(body, JSON | _by_stripe(now, body)))
+    assert (await here.post(body, JSON | _by_stripe(now, body))).status == 200
+    assert len({(reply.status, reply.body, *reply.headers.items()) for reply in told}) == 1
+    assert told[0].json() == {
+        "type": "urn:kanca:problem:invalid_signature",
+        "title": "Invalid signature",
+        "status": 401,
+        "detail": "invalid signature",
+        "code": "invalid_signature",
+    }
+
+
+async def test_callers_are_not_told_what_is_wrong_with_a_token() -> None:
+    told = [
+        await site(endpoint(secrets=secrets)).post(ENVELOPE, headers)
+        for secrets in (None, [])
+        for headers in ({}, {"authorization": "Basic x"}, {"authorization": "Bearer x"})
+    ]
+    assert len({reply.body for reply in told}) == 1
+    assert (told[0].code, told[0].json()["detail"]) == ("invalid_token", "invalid token")
+
+
+async def test_the_operator_is_told_what_was_wrong() -> None:
+    here = site(endpoint("stripe"))
+    await here.post(b"{}", _by_stripe(int(NOON.timestamp()) - 412, b"{}"))
+    await here.ingest.stop(timedelta(seconds=1))
+    (rejection,) = here.store.rejected
+    assert (rejection.code, rejection.detail) == (
+        "timestamp_too_old",
+        "timestamp is 412 s old, tolerance 300 s",
+    )
+
+
+async def test_the_operator_is_told_that_the_old_secret_is_still_in_use() -> None:
+    ended = NOON - timedelta(minutes=5)
+    here = site(endpoint("hmac", secrets=[Secret("the-new-secret"), Secret(SECRET, ended)]))
+    assert (await here.post(b"{}", JSON | signed(b"{}"))).code == "invalid_signature"
+    await here.ingest.stop(timedelta(seconds=1))
+    (rejection,) = here.store.rejected
+    assert rejection.detail == "signed with a secret that was rotated out 5 minutes ago"
 
 
 async def test_an_endpoint_that_cannot_work_takes_nothing() -> None:
@@ -160,8 +289,19 @@ async def test_a_forwarding_header_counts_from_a_trusted_proxy_only() -> None:
     trusting = site(config, IngestSettings(trusted_proxies=("192.0.2.0/24",)))
     assert (await trusting.post(ENVELOPE, forwarded)).status == 200
     assert json.loads(trusting.event.request)["ip"] == "198.51.100.9"
-    spoofed = BEARER | {"x-forwarded-for": "198.51.100.9, 203.0.113.5"}
-    assert (await trusting.post(ENVELOPE, spoofed)).status == 403
+    for spoofed in (
+        {"x-forwarded-for": "198.51.100.9, 203.0.113.5"},
+        {"x-forwarded-for": "203.0.113.5", "forwarded": "for=198.51.100.9"},
+        {"forwarded": 'for=198.51.100.9;by=", for=203.0.113.5'},
+    ):
+        assert (await trusting.post(ENVELOPE, BEARER | spoofed)).status == 403
+
+
+async def test_a_proxy_in_an_allowed_network_does_not_open_it_for_a_client_that_cannot_be_told() -> None:
+    here = site(endpoint(allowed_ips=["192.0.2.0/24"]), IngestSettings(trusted_proxies=("192.0.2.0/24",)))
+    assert (await here.post(ENVELOPE, BEARER)).status == 200
+    for forwarded in ({"x-forwarded-for": "unknown"}, {"forwarded": "for=_hidden"}, {"forwarded": "for"}):
+        assert (await here.post(ENVELOPE, BEARER | forwarded)).code == "ip_not_allowed"
 
 
 async def test_https_can_be_required() -> None:
@@ -172,6 +312,11 @@ async def test_https_can_be_required() -> None:
     over_proxy = BEARER | {"x-forwarded-proto": "https"}
     assert (await here.post(ENVELOPE, over_proxy)).status == 200
     assert (await here.post(ENVELOPE, over_proxy, client=("192.0.2.8", 1))).status == 403
+    assert (await here.post(ENVELOPE, BEARER | {"forwarded": "for=1.1.1.1;proto=https"})).status == 200
+    for said in ({"x-forwarded-proto": "http"}, {"forwarded": "for=1.1.1.1;proto=http"}):
+        assert (
+            await here.post(ENVELOPE, {"forwarded": "for=1.1.1.1;proto=https"} | over_proxy | said)
+        ).status == 403
 
 
 async def test_a_client_above_its_rate_is_refused_and_told_when_to_come_back() -> None:

@@ -173,7 +173,7 @@ def test_another_public_url_is_recognised(
     told = _diagnosed(BY_URL, request, SECRET)
     assert told.startswith("the signature fits the URL ")
     assert what in told
-    assert told.endswith(": set KANCA_PUBLIC_URL to the address that the sender was given")
+    assert told.endswith(": set KANCA_PUBLIC_URL to the address that the sender has")
     assert ".test" not in told
 
 
@@ -181,8 +181,8 @@ def test_what_fits_nothing_is_told_with_the_facts() -> None:
     request = _with_body(signed(OWN, "nobody knows"), b"[1]")
     told = _diagnosed(OWN, request, SECRET, "another", expired=[("older", 0)])
     assert told == (
-        "signatures: 1, secrets: 2, and none fits any: the secret is another one, or the request was changed on its way; "
-        "body: 3 bytes"
+        "signatures: 1, secrets: 2, and none fits any: "
+        "the secret is another one, or the request was changed on its way; body: 3 bytes"
     )
 
 

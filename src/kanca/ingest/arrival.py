@@ -9,6 +9,7 @@ from msgspec import Struct
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.request import Request
 from kanca.ingest.routes import Face
+from kanca.providers import Refusal, SignedRequest
 
 
 class Arrival(Struct):
@@ -25,6 +26,8 @@ class Arrival(Struct):
     is_authenticated: bool = False
     signed_id: bytes | None = None
     """The delivery id that the signature covers."""
+    failed_proof: tuple[SignedRequest, Refusal] | None = None
+    """What was verified, and why it proved nothing."""
     began: float = 0.0
     """When the body was complete (``time.perf_counter``); 0 until it is."""
 

@@ -16,8 +16,9 @@ from kanca.ingest.describe import describe_rejected
 from kanca.ingest.ports import Store
 from kanca.ingest.receipts import Receipts
 from kanca.ingest.refusal import Refusal
-from kanca.ingest.rejections import Rejections
+from kanca.ingest.rejections import MAX_DIAGNOSED_BYTES, Diagnose, Rejections
 from kanca.ingest.statistics import Statistics
+from kanca.providers.diagnosis import Failure, diagnose
 from kanca.storage.rejections import Rejection
 
 log = structlog.get_logger(__name__)
@@ -52,33 +53,23 @@ class Books:
 
     def refused(self, arrival: Arrival, refusal: Refusal, now: datetime) -> None:
         """Remember a refusal, for the endpoint's operator."""
-        endpoint, request, rule = arrival.endpoint, arrival.request, refusal.rule
-        detail = refusal.note or refusal.detail or rule.detail
-        self._receipts.refused(refusal.code)
-        self._statistics.rejected(endpoint.number, now)
-        if self._rejections.has_room(endpoint.number):
-            described = describe_rejected(
-                request.method, request.path, request.headers, endpoint.proof_headers, arrival.body
-            )
-            self._rejections.add(
-                Rejection(
-                    id=self._ids.new(),
-                    endpoint=endpoint.number,
-                    occurred_at=now,
-                    status=rule.status,
-                    code=refusal.code,
-                    detail=detail,
-                    client=arrival.client,
-                    request=described,
-                )
-            )
+        code, client = refusal.precise_code, arrival.client
+        self._receipts.refused(code)
+        self._statistics.rejected(arrival.endpoint.number, now)
+        self._rejections.add(
+            arrival.endpoint.number,
+            code,
+            client,
+            lambda: self._rejection(arrival, refusal, now),
+            lambda: _diagnosis(arrival, now.timestamp()),
+        )
         if self._logs_requests:
             log.debug(
                 "webhook",
-                status=refusal.code,
-                webhook_id=endpoint.webhook_id,
-                client=arrival.client,
-                detail=detail,
+                status=code,
+                webhook_id=arrival.endpoint.webhook_id,
+                client=client,
+                detail=refusal.precise_detail,
             )
 
     async def flush(self, store: Store) -> None:
@@ -86,6 +77,21 @@ class Books:
         self._receipts.flush()
         await self._statistics.flush(store)
         await self._rejections.flush(store)
+
+    def _rejection(self, arrival: Arrival, refusal: Refusal, now: datetime) -> Rejection:
+        endpoint, request = arrival.endpoint, arrival.request
+        return Rejection(
+            id=self._ids.new(),
+            endpoint=endpoint.number,
+            occurred_at=now,
+            status=refusal.rule.status,
+            code=refusal.precise_code,
+            detail=refusal.precise_detail,
+            client=arrival.client,
+            request=describe_rejected(
+                request.method, request.path, request.headers, endpoint.proof_headers, arrival.body
+            ),
+        )
 
     def _taken(self, arrival: Arrival, event: NewEvent, status: str, response_us: int) -> None:
         self._receipts.taken(event.type, status, is_authenticated=arrival.is_authenticated)
@@ -100,6 +106,24 @@ class Books:
                 body_bytes=len(event.body),
                 response_us=response_us,
             )
+
+
+def _diagnosis(arrival: Arrival, now: float) -> Diagnose | None:
+    """What finds out what is wrong with the request's proof; None for another refusal, or too large a body."""
+    if arrival.failed_proof is None or len(arrival.body) > MAX_DIAGNOSED_BYTES:
+        return None
+    request, refusal = arrival.failed_proof
+    endpoint = arrival.endpoint
+    failure = Failure(
+        endpoint.spec,
+        endpoint.options,
+        request,
+        endpoint.secrets(now),
+        endpoint.expired_secrets(now),
+        now,
+        refusal,
+    )
+    return lambda: diagnose(failure)
 
 
 class BookKeeper:

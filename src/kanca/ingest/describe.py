@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from msgspec.json import Encoder
 
+from kanca.ingest.redaction import REDACTED, is_sensitive, redact
+
 Pairs = Sequence[tuple[bytes, bytes]]
 
-REDACTED = "[redacted]"
 MAX_USER_AGENT = 512
 MOST_SHOWN_HEADERS = 50
 MOST_SHOWN_VALUE = 200
+MOST_SHOWN_HEADER_CHARS = 8192
 MOST_SHOWN_BODY_BYTES = 2048
 
 _encode = Encoder().encode
@@ -48,23 +51,40 @@ def describe_request(
 def describe_rejected(
     method: str, path: str, headers: Pairs, hidden: Collection[bytes], body: bytes
 ) -> bytes:
-    """The request of a rejection, as JSON, cut to a size that anybody may fill: whoever sent it proved nothing.
+    r"""The request of a rejection, as JSON, cut to a size that anybody may fill: whoever sent it proved nothing.
 
-    Of headers in ``hidden`` only the length is kept, of the body only its head.
+    The query is left out. Of headers in ``hidden``, or named like a secret, only the length is kept; of the body its
+    head, with what is named like a secret left out. Bytes that are no UTF-8 are shown as ``\xNN``.
     """
-    shown = [
-        (
-            name.decode("latin-1")[:MOST_SHOWN_VALUE],
-            f"[{len(value)} bytes]" if name in hidden else value.decode("latin-1")[:MOST_SHOWN_VALUE],
-        )
-        for name, value in headers[:MOST_SHOWN_HEADERS]
-    ]
     return _encode(
         {
             "method": method[:20],
             "path": path[:MOST_SHOWN_VALUE],
-            "headers": shown,
-            "body": body[:MOST_SHOWN_BODY_BYTES].decode("utf-8", "replace"),
+            "headers": _shown_headers(headers, hidden),
+            "body": _head(body),
             "body_bytes": len(body),
         }
     )
+
+
+def _shown_headers(headers: Pairs, hidden: Collection[bytes]) -> list[tuple[str, str]]:
+    shown = []
+    left = MOST_SHOWN_HEADER_CHARS
+    for raw_name, raw_value in headers[:MOST_SHOWN_HEADERS]:
+        name, value = raw_name.decode("latin-1")[:MOST_SHOWN_VALUE], raw_value.decode("latin-1")
+        if raw_name in hidden or is_sensitive(name):
+            value = f"[{len(value)} bytes]"
+        else:
+            value = redact(value[:MOST_SHOWN_VALUE])
+        left -= len(name) + len(value)
+        if left < 0:
+            break
+        shown.append((name, value))
+    return shown
+
+
+def _head(body: bytes) -> str:
+    # Not final where it is cut: half a character is no foreign byte.
+    is_whole = len(body) <= MOST_SHOWN_BODY_BYTES
+    text, _ = codecs.utf_8_decode(body[:MOST_SHOWN_BODY_BYTES], "backslashreplace", is_whole)
+    return redact(text)[:MOST_SHOWN_BODY_BYTES]

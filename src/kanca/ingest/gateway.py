@@ -214,7 +214,8 @@ class Ingest:
         signed = SignedRequest(request.method, origin + request.target, arrival.headers, arrival.body)
         verdict = endpoint.verifier.verify(signed, endpoint.secrets(now), now)
         if not isinstance(verdict, Verified):
-            return Refusal(verdict.code.value, note=verdict.detail)
+            arrival.failed_proof = signed, verdict
+            return Refusal(endpoint.unproven, cause=verdict.code.value, note=verdict.detail)
         arrival.is_authenticated = verdict.secret_index is not None
         arrival.signed_id = verdict.signed_id
         return None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from msgspec import Struct
@@ -13,6 +15,7 @@ from kanca.errors import InvalidExpression
 from kanca.ingest.client import Network, parse_networks
 from kanca.ingest.custom_answer import CustomAnswer, custom_answer
 from kanca.ingest.fields import Fields, fields_of
+from kanca.ingest.refusal import INVALID_SIGNATURE, INVALID_TOKEN
 from kanca.providers import (
     Extractor,
     ProviderSpec,
@@ -23,6 +26,7 @@ from kanca.providers import (
     get_provider,
 )
 from kanca.providers.schemes.signed_content import SignedContent
+from kanca.providers.schemes.token import SharedToken
 
 log = structlog.get_logger(__name__)
 
@@ -44,6 +48,8 @@ class Prepared(Struct, frozen=True):
     """Those without an end."""
     ending_secrets: tuple[tuple[str, float], ...]
     """Those that are valid until a moment (Unix seconds)."""
+    unproven: str
+    """What a refusal for want of proof is called, whatever is wrong with it."""
     challenge: bytes
     """What a refusal for want of proof asks for (``WWW-Authenticate``)."""
     limit_bytes: int
@@ -67,12 +73,19 @@ class Prepared(Struct, frozen=True):
     """Headers that carry a shared secret: they are not stored."""
     proof_headers: frozenset[bytes]
     """Headers that carry a secret or a signature: they are not shown with a rejection."""
+    spec: ProviderSpec
+    options: Mapping[str, Any] | None
+    """What an endpoint's owner says of its provider."""
 
     def secrets(self, now: float) -> tuple[str, ...]:
         """The secrets that are valid at ``now`` (Unix seconds)."""
         if not self.ending_secrets:
             return self.lasting_secrets
         return self.lasting_secrets + tuple(secret for secret, end in self.ending_secrets if end > now)
+
+    def expired_secrets(self, now: float) -> tuple[tuple[str, float], ...]:
+        """The secrets that were valid before ``now`` (Unix seconds), as far as they are still known."""
+        return tuple((secret, end) for secret, end in self.ending_secrets if end <= now)
 
 
 def prepare(endpoint: Endpoint) -> Prepared:
@@ -96,6 +109,7 @@ def prepare(endpoint: Endpoint) -> Prepared:
             for secret in endpoint.secrets
             if secret.expires_at is not None
         ),
+        unproven=INVALID_TOKEN if _shows_tokens(spec) else INVALID_SIGNATURE,
         challenge=b'Signature realm="kanca"' if signs else b'Bearer realm="kanca"',
         limit_bytes=config.max_payload_size * 1024,
         rate_limit=effective_rate_limit(config, provider_signs=signs),
@@ -111,6 +125,8 @@ def prepare(endpoint: Endpoint) -> Prepared:
         signs_body_only=signs and bool(spec.delivery_id) and not spec.delivery_id_signed,
         token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
+        spec=get_provider(endpoint.provider),
+        options=options,
     )
 
 
@@ -127,6 +143,10 @@ def _answer(webhook_id: str, spec: AnswerSpec | None) -> CustomAnswer | None:
         # It was valid when it was saved, by another version. Senders are not to be turned away for it.
         log.warning("custom_answer_unusable", webhook_id=webhook_id, error=error.detail)
         return None
+
+
+def _shows_tokens(spec: ProviderSpec) -> bool:
+    return all(isinstance(scheme, SharedToken) for scheme in spec.signatures)
 
 
 def _proof_headers(spec: ProviderSpec) -> frozenset[bytes]:

@@ -2,6 +2,9 @@
 
 Refusing is ordinary work here, so a refusal is returned, never raised. A code never changes its meaning; with its
 status and title it is part of the public contract.
+
+Whose proof fails is told ``invalid_signature`` (or ``invalid_token``) and nothing more: what exactly was wrong would
+help whoever tries to forge one. The cause is for the endpoint's operator, in rejections, metrics and logs.
 """
 
 from __future__ import annotations
@@ -29,26 +32,11 @@ class Rule(NamedTuple):
 
 _BAD_BODY = "The body cannot be read"
 _BAD_EVENT = "The event is not acceptable"
-_NO_PROOF = "The request is not proven to come from the sender"
 _AWAY = "Webhooks cannot be stored now"
 _BUSY = "Too many requests"
 
-_PROOF_DETAILS = {
-    RefusalCode.SIGNATURE_MISSING: "The request carries no signature.",
-    RefusalCode.SIGNATURE_MALFORMED: "The signature does not have the form that this endpoint expects.",
-    RefusalCode.SIGNATURE_MISMATCH: "The signature does not fit the request.",
-    RefusalCode.SIGNED_HEADER_MISSING: "A header that the signature covers is missing.",
-    RefusalCode.SIGNED_HEADER_MALFORMED: "A header that the signature covers cannot be used.",
-    RefusalCode.TIMESTAMP_MISSING: "The time that the signature covers is missing.",
-    RefusalCode.TIMESTAMP_MALFORMED: "The time that the signature covers cannot be read.",
-    RefusalCode.TIMESTAMP_TOO_OLD: "The signature is too old.",
-    RefusalCode.TIMESTAMP_IN_FUTURE: "The signature's time is in the future.",
-    RefusalCode.TOKEN_MISSING: "The request carries no token.",
-    RefusalCode.TOKEN_MALFORMED: "The token does not have the form that this endpoint expects.",
-    RefusalCode.TOKEN_MISMATCH: "The token is not valid.",
-    RefusalCode.SECRET_MISSING: "The endpoint has no secret to check requests with.",
-    RefusalCode.SECRET_UNUSABLE: "The endpoint has no usable secret to check requests with.",
-}
+INVALID_SIGNATURE = "invalid_signature"
+INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code, no token
 
 RULES: dict[str, Rule] = {
     "endpoint_not_found": Rule(404, "No such endpoint", "There is no endpoint at this address."),
@@ -70,7 +58,8 @@ RULES: dict[str, Rule] = {
     "unsupported_encoding": Rule(
         415, "Unsupported content encoding", "Bodies are taken without a Content-Encoding only."
     ),
-    **{code: Rule(401, _NO_PROOF, detail) for code, detail in _PROOF_DETAILS.items()},
+    INVALID_SIGNATURE: Rule(401, "Invalid signature", "invalid signature"),
+    INVALID_TOKEN: Rule(401, "Invalid token", "invalid token"),
     "empty_body": Rule(400, _BAD_BODY, "The body is empty."),
     "invalid_json": Rule(400, _BAD_BODY, "The body is not valid JSON."),
     "invalid_utf8": Rule(400, _BAD_BODY, "The body is JSON, but not UTF-8."),
@@ -94,16 +83,47 @@ RULES: dict[str, Rule] = {
     "internal_error": Rule(500, "Internal error", "Something went wrong inside Kanca."),
 }
 
+CAUSES: dict[str, str] = {
+    RefusalCode.SIGNATURE_MISSING: "The request carries no signature.",
+    RefusalCode.SIGNATURE_MALFORMED: "The signature does not have the form that this endpoint expects.",
+    RefusalCode.SIGNATURE_MISMATCH: "The signature does not fit the request.",
+    RefusalCode.SIGNED_HEADER_MISSING: "A header that the signature covers is missing.",
+    RefusalCode.SIGNED_HEADER_MALFORMED: "A header that the signature covers cannot be used.",
+    RefusalCode.TIMESTAMP_MISSING: "The time that the signature covers is missing.",
+    RefusalCode.TIMESTAMP_MALFORMED: "The time that the signature covers cannot be read.",
+    RefusalCode.TIMESTAMP_TOO_OLD: "The signature is too old.",
+    RefusalCode.TIMESTAMP_IN_FUTURE: "The signature's time is in the future.",
+    RefusalCode.TOKEN_MISSING: "The request carries no token.",
+    RefusalCode.TOKEN_MALFORMED: "The token does not have the form that this endpoint expects.",
+    RefusalCode.TOKEN_MISMATCH: "The token is not valid.",
+    RefusalCode.SECRET_MISSING: "The endpoint has no secret to check requests with.",
+    RefusalCode.SECRET_UNUSABLE: "The endpoint has no usable secret to check requests with.",
+}
+"""What can be wrong with a proof: the causes behind ``invalid_signature`` and ``invalid_token``."""
+
 
 class Refusal(Struct, frozen=True):
     """Why nothing came of a request."""
 
     code: str
+    """What the caller is told."""
     detail: str = ""
     """A sentence for the caller, instead of the rule's."""
+    cause: str = ""
+    """The code for the endpoint's operator, where it says more; never shown to the caller."""
     note: str = ""
-    """More for the endpoint's operator; never shown to the caller."""
+    """The sentence for the endpoint's operator; never shown to the caller."""
     headers: Headers = ()
+
+    @property
+    def precise_code(self) -> str:
+        """The code by which the operator finds it."""
+        return self.cause or self.code
+
+    @property
+    def precise_detail(self) -> str:
+        """The sentence for the operator."""
+        return self.note or self.detail or self.rule.detail
 
     @property
     def rule(self) -> Rule:

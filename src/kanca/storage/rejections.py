@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
-from kanca.storage.tables import rejections
+from kanca.storage.tables import endpoints, rejections
 
 KEPT = 100
 """Rejections of one endpoint."""
@@ -31,20 +31,32 @@ class Rejection:
     """The address it came from."""
     request: bytes
     """Method, path, redacted headers and the head of the body, as JSON."""
+    count: int = 1
+    """How many it stands for: itself, and those alike that came right after it."""
 
 
 def add(connection: Connection, refused: Sequence[Rejection]) -> None:
     """Store rejections, and forget all but the newest 100 of their endpoints."""
     if not refused:
         return
+    numbers = sorted({rejection.endpoint for rejection in refused})
+    # One process at a time for each endpoint: several that trim at once would not see each other's rows.
+    locked = select(endpoints.c.number).where(endpoints.c.number.in_(numbers)).order_by(endpoints.c.number)
+    connection.execute(locked.with_for_update(key_share=True))
     connection.execute(insert(rejections), [_row(rejection) for rejection in refused])
-    for endpoint in sorted({rejection.endpoint for rejection in refused}):
-        mine = rejections.c.endpoint == endpoint
-        newest_to_go = connection.scalar(
-            select(rejections.c.id).where(mine).order_by(rejections.c.id.desc()).offset(KEPT).limit(1)
-        )
-        if newest_to_go is not None:
-            connection.execute(delete(rejections).where(mine, rejections.c.id <= newest_to_go))
+    connection.execute(delete(rejections).where(rejections.c.id.in_(_surplus(numbers))))
+
+
+def causes(connection: Connection, endpoint: int) -> dict[str, int]:
+    """How many requests an endpoint's rejections stand for, by code, the most frequent first."""
+    many = func.sum(rejections.c.count)
+    query = (
+        select(rejections.c.code, many)
+        .where(rejections.c.endpoint == endpoint)
+        .group_by(rejections.c.code)
+        .order_by(many.desc(), rejections.c.code)
+    )
+    return {code: int(count) for code, count in connection.execute(query)}
 
 
 def page(
@@ -62,6 +74,14 @@ def page(
     rows = [Rejection(**row._asdict()) for row in connection.execute(query)]
     items = tuple(rows[:limit])
     return Page(items, cursor_after(items[-1].id) if len(rows) > limit else None)
+
+
+def _surplus(numbers: Sequence[int]) -> Select[tuple[UUID]]:
+    place = func.row_number().over(partition_by=rejections.c.endpoint, order_by=rejections.c.id.desc())
+    placed = (
+        select(rejections.c.id, place.label("place")).where(rejections.c.endpoint.in_(numbers)).subquery()
+    )
+    return select(placed.c.id).where(placed.c.place > KEPT)
 
 
 def _row(rejection: Rejection) -> dict[str, Any]:

@@ -293,6 +293,7 @@ rejections = Table(
     Column(
         "request", LargeBinary, nullable=False, comment="method, path, redacted headers, head of the body"
     ),
+    Column("count", Integer, nullable=False, server_default="1", comment="requests that it stands for"),
     Index(None, "endpoint", "id"),
 )
 
