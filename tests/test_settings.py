@@ -107,6 +107,28 @@ def test_secrets_are_masked_and_what_is_unset_stays_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("redis://user:hidden@there:6379/0", "redis://user:***@there:6379/0"),
+        ("rediss://:hid:d@en@there", "rediss://:***@there"),
+        ("unix:///run/valkey.sock?password=hidden", "unix:///run/valkey.sock?password=***"),
+    ],
+)
+def test_redis_may_be_reached_in_these_ways_and_its_password_is_masked(url: str, shown: str) -> None:
+    assert redacted(Settings(redis_url=url))["redis_url"] == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KANCA_REDIS_URL", "http://:hidden@there"), ("KANCA_RATE_LIMIT_FALLBACK", "hidden")],
+)
+def test_a_setting_that_has_no_such_value_is_named_and_not_repeated(name: str, value: str) -> None:
+    with pytest.raises(InvalidSetting, match=name) as caught:
+        load_settings({name: value})
+    assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["KANCA_ADMIN_KEY", "KANCA_WEBHOOK_SECRET"])
 def test_a_secret_that_is_empty_is_no_secret(name: str) -> None:
     with pytest.raises(InvalidSetting, match=f"{name}: .*at least 1"):

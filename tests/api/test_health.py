@@ -100,6 +100,25 @@ async def test_work_that_nobody_can_do_is_warned_of(services: Services, clock: C
     assert (await get(app, "/health/processor")).json()["stats"]["num_workers"] == 20
 
 
+async def test_redis_being_away_is_warned_of_and_refuses_nothing(services: Services, clock: Clock) -> None:
+    await services.database.queue.register("host", 1, None, 10, LEASE)
+    states = {"is_available": True}
+    shared = replace(with_warnings(services), is_redis_available=lambda: states["is_available"])
+    app = create_api(shared)
+
+    there = await get(app, "/health")
+    states["is_available"] = False
+    clock.advance(seconds=2)
+    away = await get(app, "/health")
+
+    assert (there.status_code, there.json()["components"]["redis"]) == (200, "ok")
+    assert there.json()["status"] == "healthy"
+    assert (away.status_code, away.json()["components"]["redis"]) == (200, "unavailable")
+    assert away.json()["status"] == "warning"
+    assert "KANCA_RATE_LIMIT_FALLBACK" in away.json()["warnings"][0]
+    assert (await get(app, "/health/ready")).status_code == 200
+
+
 async def test_dead_letters_and_the_queue_are_counted(services: Services) -> None:
     event = await accept(services.database)
     await store(services.database, a_dead_letter(event))

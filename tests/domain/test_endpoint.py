@@ -50,9 +50,33 @@ def test_an_empty_config_has_the_published_defaults() -> None:
         ("rate_limit_per_minute", -1),
         ("webhook_timeout", 1.5),
         ("allowed_ips", ["10.0.0.0/99"]),
+        ("allowed_methods", []),
+        ("allowed_methods", "POST"),
+        ("allowed_methods", ["POST", "HEAD"]),
+        ("allowed_methods", ["OPTIONS"]),
+        ("cors_origins", "*"),
+        ("cors_origins", [""]),
+        ("cors_origins", ["shop.example.com"]),
+        ("cors_origins", ["https://shop.example.com/"]),
+        ("cors_origins", ["https://*.example.com"]),
+        ("cors_origins", ["https://user@example.com"]),
+        ("cors_origins", ["https://shop.example.com:443"]),
+        ("cors_origins", ["http://shop.example.com:80"]),
+        ("cors_origins", ["https://dükkan.example.com"]),
+        ("cors_origins", ["https://a.test\r\nx: y"]),
+        ("cors_origins", ["null"]),
         ("dedupe", "always"),
         ("dedupe", []),
         ("node_behavior", "maybe"),
+        ("dedupe_include", "id"),
+        ("dedupe_include", ["a..b"]),
+        ("dedupe_exclude", [f"a{n}" for n in range(33)]),
+        ("dedupe_exclude", [".".join("a" * 17)]),
+        ("dedupe_exclude", ["a" * 201]),
+        ("dedupe_exclude", ["timestamp"]),
+        ("answer", "OK"),
+        ("filter", ""),
+        ("filter", {}),
         ("hmac", "sha256"),
         ("max_payload", 5),
     ],
@@ -61,6 +85,24 @@ def test_what_cannot_be_is_named(key: str, value: object) -> None:
     with pytest.raises(InvalidConfig) as caught:
         read_config({key: value, "enable_cors": False})
     assert [name for name, _ in caught.value.problems] == [key]
+
+
+def test_methods_and_origins_are_kept_as_they_are_compared() -> None:
+    config = read_config(
+        {
+            "allowed_methods": ["post", "PUT", "Post"],
+            "cors_origins": ["HTTPS://Shop.Example.com", "http://[::1]:3000", "https://shop.example.com"],
+        }
+    )
+    assert config.allowed_methods == ("POST", "PUT")
+    assert config.cors_origins == ("https://shop.example.com", "http://[::1]:3000")
+
+
+def test_the_fields_that_count_are_those_included_or_those_not_excluded() -> None:
+    assert read_config({"dedupe": "content", "dedupe_exclude": ["a"]}).dedupe_exclude == ("a",)
+    with pytest.raises(InvalidConfig) as caught:
+        read_config({"dedupe": "content", "dedupe_include": ["a"], "dedupe_exclude": ["b"]})
+    assert [name for name, _ in caught.value.problems] == ["dedupe_include", "dedupe_exclude"]
 
 
 def test_all_problems_are_named_at_once() -> None:

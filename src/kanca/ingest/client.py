@@ -18,11 +18,20 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 UNKNOWN = ""
 """The address of a client that cannot be told: in no list, and counted together with all others like it."""
 _LONGEST_ADDRESS = 100
+_MAPPED_BITS = 96
+"""Those before the IPv4 address in ``::ffff:192.0.2.1``."""
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """Addresses and CIDR ranges as networks. Raises ValueError."""
-    return tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+    """Addresses and CIDR ranges as networks; IPv4 within IPv6 as IPv4, as with addresses. Raises ValueError."""
+    return tuple(_unmapped(ipaddress.ip_network(text, strict=False)) for text in texts)
+
+
+def _unmapped(network: Network) -> Network:
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 @lru_cache(maxsize=8192)
