@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from kanca.bodies.decoding import codings_of, decode_content
 from kanca.bodies.document import Body, Kind, read_body, read_document
-from kanca.bodies.event_data import content_type_of, event_body, event_data
+from kanca.bodies.event_data import content_type_of, event_body, event_data, headers_in
 from kanca.bodies.json import MAX_DEPTH, read_json
 from kanca.bodies.unreadable import Unreadable
 
@@ -22,6 +22,7 @@ __all__ = [
     "decode_content",
     "event_body",
     "event_data",
+    "headers_in",
     "read_body",
     "read_document",
     "read_json",

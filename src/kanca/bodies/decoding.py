@@ -108,12 +108,16 @@ def _is_framed(head: bytes) -> bool:
 
 
 def _inflate(stream: zlib._Decompress, data: bytes) -> Pieces:
-    while data:
+    is_full = (
+        True  # zlib may have taken all that it was given, and still hold back what did not fit into a piece
+    )
+    while data or is_full:
         try:
             made = stream.decompress(data, PIECE_BYTES)
         except zlib.error:
             raise _broken() from None
         yield made
+        is_full = len(made) == PIECE_BYTES
         data = stream.unconsumed_tail
 
 
@@ -121,15 +125,15 @@ def _unbrotli(pieces: Iterable[bytes]) -> Pieces:
     """Undo Brotli (RFC 7932)."""
     stream = brotli.Decompressor()
     for piece in pieces:
-        left = piece
-        while True:
+        left, is_full = piece, True
+        while left or is_full:
             try:
-                yield stream.process(left, output_buffer_limit=PIECE_BYTES)
+                made = stream.process(left, output_buffer_limit=PIECE_BYTES)
             except brotli.error:
                 raise _broken() from None
+            yield made
+            is_full = len(made) >= PIECE_BYTES and not stream.is_finished()
             left = b""
-            if stream.can_accept_more_data() or stream.is_finished():
-                break
     _check_end(stream.is_finished())
 
 

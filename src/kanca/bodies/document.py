@@ -15,6 +15,7 @@ from kanca.bodies.multipart import read_multipart
 from kanca.bodies.ndjson import read_ndjson
 from kanca.bodies.unreadable import Unreadable
 from kanca.bodies.xml import read_xml
+from kanca.domain.event import data_of
 
 
 class Kind(StrEnum):
@@ -35,6 +36,11 @@ class Body(NamedTuple):
     kind: Kind
     document: Any
     """Values as JSON has them; None for what is binary."""
+
+    @property
+    def data(self) -> Any:
+        """The data of the event that the body is: an envelope's ``data``, else the whole document."""
+        return data_of(self.document) if self.kind is Kind.JSON else self.document
 
 
 class _Media(NamedTuple):
@@ -64,8 +70,11 @@ _KINDS = {
 
 
 def read_document(body: bytes, content_type: bytes | str | None) -> Any:
-    """What a body says, as JSON-like values; None for what is binary. See ``read_body``. Raises Unreadable."""
-    return read_body(body, content_type).document
+    """What a body says, as values like those of JSON; None for what is binary or cannot be read. Raises nothing."""
+    try:
+        return read_body(body, content_type).document
+    except Unreadable:
+        return None
 
 
 def read_body(body: bytes, content_type: bytes | str | None) -> Body:

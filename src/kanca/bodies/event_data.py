@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from kanca.bodies.document import Body, Kind, read_body
+from kanca.bodies.document import Body, read_body
 from kanca.bodies.unreadable import Unreadable
-from kanca.domain.event import StoredEvent, data_of
+from kanca.domain.event import StoredEvent
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -40,13 +40,9 @@ def event_body(event: StoredEvent) -> Body:
 def event_data(event: StoredEvent) -> Any:
     """The event's data: an envelope's ``data``, else the whole document.
 
-    None for a binary body; a body that cannot be read is its text, if it is any.
+    None for a binary body; a body that cannot be read is its text, as far as it is any.
     """
     try:
-        body = event_body(event)
+        return event_body(event).data
     except Unreadable:
-        try:
-            return event.body.decode()
-        except UnicodeDecodeError:
-            return None
-    return data_of(body.document) if body.kind is Kind.JSON else body.document
+        return event.body.decode(errors="replace")
