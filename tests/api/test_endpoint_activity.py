@@ -56,9 +56,17 @@ async def test_rejections_say_why_webhooks_do_not_arrive(
     number = await number_of(services.database, webhook_id)
     refused = [
         Rejection(
-            later_ids.new(), number, services.now(), 401, code, "No.", "203.0.113.9", b'{"method":"POST"}'
+            later_ids.new(),
+            number,
+            services.now(),
+            401,
+            code,
+            "No.",
+            "203.0.113.9",
+            b'{"method":"POST"}',
+            count,
         )
-        for code in ("token_missing", "token_mismatch", "rate_limited")
+        for code, count in (("token_missing", 1), ("token_mismatch", 7), ("rate_limited", 1))
     ]
     await services.database.write(rejections.add, refused)
     path = f"/api/webhooks/{webhook_id}/rejections"
@@ -69,6 +77,9 @@ async def test_rejections_say_why_webhooks_do_not_arrive(
     assert [item["code"] for item in first["items"]] == ["rate_limited", "token_mismatch"]
     assert [item["code"] for item in second["items"]] == ["token_missing"]
     assert first["items"][0]["request"] == {"method": "POST"}
+    assert [item["count"] for item in (*first["items"], *second["items"])] == [1, 7, 1]
+    causes = (await client.get(f"/api/webhooks/{webhook_id}/stats")).json()["rejection_causes"]
+    assert causes == {"token_mismatch": 7, "rate_limited": 1, "token_missing": 1}
 
 
 async def test_only_the_endpoint_s_own_events_are_listed(
@@ -94,6 +105,20 @@ async def test_a_process_without_ingest_cannot_test(client: httpx.AsyncClient) -
     answer = await client.post(f"/api/webhooks/{await create(client)}/test")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+
+
+async def test_a_test_shows_what_was_answered_whatever_it_is(services: Services) -> None:
+    answers = {b"[accepted]": "[accepted]", b"": None, b'{"a":1}': {"a": 1}, b"\xff": "\ufffd", b"{": "{"}
+    left = list(answers)
+
+    async def send_test(webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answered:
+        return Answered(200, left.pop(0))
+
+    async with speaking_to(create_api(replace(services, send_test=send_test))) as client:
+        webhook_id = await create(client)
+        for expected in answers.values():
+            result = (await client.post(f"/api/webhooks/{webhook_id}/test")).json()
+            assert (result["test_successful"], result["response_body"]) == (True, expected)
 
 
 async def test_a_test_goes_the_real_way(services: Services) -> None:

@@ -135,6 +135,12 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"provider": "hmac", "config": {"hmac": {"algorithm": "rot13"}}}, "invalid_provider"),
     ({"slug": "receive"}, "invalid_endpoint"),
     ({"config": {"dedupe_window_days": 31}}, "invalid_endpoint"),
+    ({"config": {"dedupe_include": ["data.id"]}}, "invalid_endpoint"),
+    ({"config": {"answer": {"status": 302}}}, "invalid_endpoint"),
+    ({"config": {"answer": {"expression": "event.data.exists(x, x > 1)"}}}, "invalid_endpoint"),
+    ({"config": {"answer": {"expression": "run.id"}}}, "invalid_endpoint"),
+    ({"config": {"filter": "event.data.total >"}}, "invalid_endpoint"),
+    ({"config": {"filter": "steps.a == 1"}}, "invalid_endpoint"),
 ]
 
 
@@ -410,6 +416,7 @@ async def test_the_built_in_endpoints_are_there_while_their_secret_is_set(
     async with speaking_to(create_api(replace(services, webhook_secret=secret))) as client_:
         listed = (await client_.get(ENDPOINTS)).json()["items"]
         changed = await client_.put(built_in, json={"config": {"webhook_timeout": 5}})
+        answering = await client_.put(built_in, json={"config": {"answer": {"body": "OK"}}})
         refusals = [
             await client_.delete(built_in),
             await client_.post(f"{built_in}/rotate-secret"),
@@ -420,7 +427,47 @@ async def test_the_built_in_endpoints_are_there_while_their_secret_is_set(
     assert [(item["endpoint_path"], item["is_active"]) for item in listed] == [(path, True) for path in paths]
     assert secret.get_secret_value() not in str(listed)
     assert changed.json()["config"]["webhook_timeout"] == 5
+    assert (answering.status_code, answering.json()["problems"][0]["key"]) == (422, "config.answer")
     assert [answer.json()["code"] for answer in refusals] == ["built_in_endpoint"] * 3
+
+
+async def test_answer_filter_and_dedupe_fields_are_kept_as_they_were_given(client: httpx.AsyncClient) -> None:
+    config = {
+        "dedupe": "content",
+        "dedupe_exclude": ["data.sent_at"],
+        "answer": {"status": 202, "headers": {"X-Shop": "a"}, "expression": "event.id"},
+        "filter": "event.data.lines.exists(line, line.price > 10)",
+    }
+    made = await create(client, config=config)
+    path = f"{ENDPOINTS}/{made['webhook_id']}"
+
+    renamed = (await client.put(path, json={"name": "Shop"})).json()
+    cleared = (await client.put(path, json={"config": {"answer": None, "filter": None}})).json()
+
+    assert {key: renamed["config"][key] for key in config} == config
+    assert (cleared["config"]["answer"], cleared["config"]["filter"]) == (None, None)
+
+
+async def test_every_expression_that_cannot_be_compiled_is_named_with_its_place(
+    client: httpx.AsyncClient,
+) -> None:
+    problem = await refused(
+        client, 422, config={"answer": {"expression": "event."}, "filter": "event.data.foo(1)"}
+    )
+
+    assert [each["key"] for each in problem["problems"]] == ["config.answer", "config.filter"]
+    assert all("column" in each["message"] for each in problem["problems"]), problem
+
+
+async def test_a_rule_for_fields_goes_with_the_rule_for_contents_alone(client: httpx.AsyncClient) -> None:
+    made = await create(client, config={"dedupe": "content", "dedupe_include": ["id"]})
+    path = f"{ENDPOINTS}/{made['webhook_id']}"
+
+    alone = await client.put(path, json={"config": {"dedupe": "auto"}})
+    together = await client.put(path, json={"config": {"dedupe": "auto", "dedupe_include": []}})
+
+    assert (alone.status_code, alone.json()["problems"][0]["key"]) == (422, "config.dedupe_include")
+    assert (together.status_code, together.json()["config"]["dedupe"]) == (200, "auto")
 
 
 async def _park(database: Database) -> None:

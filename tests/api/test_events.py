@@ -86,6 +86,18 @@ async def test_what_the_sender_was_answered_is_what_ingest_says(
     assert shown_received["response_body"] == json.loads(answers.accepted_by_id(built_in, received, reading))
 
 
+async def test_nothing_is_claimed_of_answers_in_the_endpoints_own_words(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    webhook_id, number = await endpoint(client, database)
+    event = await accept(database, endpoint=number)
+    await client.put(f"/api/webhooks/endpoints/{webhook_id}", json={"config": {"answer": {"body": "OK"}}})
+
+    found = (await client.get(f"/api/events/{shown(event)}")).json()
+
+    assert (found["response_status"], found["response_body"]) == (None, None)
+
+
 async def test_bodies_that_json_hardly_knows_are_shown_as_they_came(
     client: httpx.AsyncClient, database: Database
 ) -> None:

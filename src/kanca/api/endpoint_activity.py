@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.answers import Json, stored_json
@@ -20,7 +19,7 @@ from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.endpoint import Endpoint
 from kanca.errors import EndpointNotFound, Unavailable
-from kanca.providers import get_provider, new_delivery_id, sample, sign
+from kanca.providers import get_provider, make_delivery, sign
 from kanca.storage import rejections, statistics
 from kanca.storage.event_list import EventFilter
 
@@ -41,6 +40,7 @@ class EndpointStats(BaseModel):
                     "total_events": 1284,
                     "duplicates": 12,
                     "rejected": 3,
+                    "rejection_causes": {"signature_mismatch": 2, "invalid_json": 1},
                     "avg_response_time": 3.2,
                     "error_count": 2,
                     "error_rate": 0.16,
@@ -58,6 +58,9 @@ class EndpointStats(BaseModel):
     total_events: int
     duplicates: int
     rejected: int
+    rejection_causes: dict[str, int] = Field(
+        description="Of the most recent refused requests, how many had which cause."
+    )
     avg_response_time: float
     error_count: int
     error_rate: float
@@ -73,10 +76,13 @@ class Rejection(BaseModel):
 
     occurred_at: datetime
     status: int
-    code: str
-    detail: str
+    code: str = Field(description="The precise cause, also where the caller was told less.")
+    detail: str = Field(description="What was wrong, as far as it could be found out.")
+    count: int = Field(description="How many requests it stands for: those alike that came right after it.")
     client: str = Field(description="The address that it came from.")
-    request: Any = Field(description="Method, path, headers without secrets, the beginning of the body.")
+    request: Any = Field(
+        description="Method, path, headers and the beginning of the body, all without secrets."
+    )
 
 
 class RejectionPage(BaseModel):
@@ -90,10 +96,17 @@ class RejectionPage(BaseModel):
                         {
                             "occurred_at": "2026-03-01T12:00:00Z",
                             "status": 401,
-                            "code": "token_mismatch",
-                            "detail": "The token is not valid.",
+                            "code": "signature_mismatch",
+                            "detail": "signed with a secret that was rotated out 12 minutes ago",
+                            "count": 1,
                             "client": "203.0.113.9",
-                            "request": {"method": "POST", "path": f"/api/webhooks/{_WEBHOOK_ID}"},
+                            "request": {
+                                "method": "POST",
+                                "path": f"/api/webhooks/{_WEBHOOK_ID}",
+                                "headers": [["x-hub-signature-256", "[71 bytes]"]],
+                                "body": '{"zen": "Keep it logically awesome."}',
+                                "body_bytes": 37,
+                            },
                         }
                     ],
                     "next_cursor": None,
@@ -158,6 +171,7 @@ async def stats(services: Given, webhook_id: WebhookIdPath) -> EndpointStats:
         total_events=total.accepted,
         duplicates=total.duplicates,
         rejected=total.rejected,
+        rejection_causes=await services.database.read(rejections.causes, endpoint.number),
         avg_response_time=round(total.average_response_ms, 3),
         error_count=total.dead,
         error_rate=min(round(100 * total.dead / total.accepted, 2), 100.0) if total.accepted else 0.0,
@@ -188,6 +202,7 @@ async def list_rejections(
             status=each.status,
             code=each.code,
             detail=each.detail,
+            count=each.count,
             client=each.client,
             request=stored_json(each.request),
         )
@@ -217,7 +232,7 @@ async def test(services: Given, webhook_id: WebhookIdPath) -> Json:
         EndpointTest(
             test_successful=200 <= answer.status < 300,
             response_status=answer.status,
-            response_body=msgspec.Raw(answer.body),
+            response_body=stored_json(answer.body) or answer.body.decode(errors="replace") or None,
         )
     )
 
@@ -226,13 +241,11 @@ def _signed_test(services: Services, endpoint: Endpoint) -> tuple[list[tuple[byt
     """What the provider would send; unsigned when there is no secret to sign with."""
     spec = get_provider(endpoint.provider)
     now = services.now()
-    delivery_id = new_delivery_id(spec)
-    made = sample(spec, now.timestamp(), delivery_id, TEST_EVENT)
+    options = endpoint.config.hmac
+    url = (services.public_url or "") + path_of(endpoint)
+    draft = make_delivery(spec, options, now=now.timestamp(), url=url, event_type=TEST_EVENT).draft
     secrets = live_secrets(endpoint, now)
-    headers = {"Content-Type": "application/json"}
     if secrets:
-        options, secret = endpoint.config.hmac, secrets[0].value
-        url = (services.public_url or "") + path_of(endpoint)
-        headers |= sign(spec, options, secret, made.body, now.timestamp(), delivery_id, TEST_EVENT, url)
+        draft = sign(spec, options, secrets[0].value, draft)
     # A token that is no ASCII travels as the bytes that it is compared with.
-    return [(name.lower().encode(), value.encode()) for name, value in headers.items()], made.body
+    return [(name.lower().encode(), value.encode()) for name, value in draft.headers.items()], draft.body

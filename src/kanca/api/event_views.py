@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 
-from kanca.api.answers import error_message, stored_json
+from kanca.api.answers import error_message, stored_json, written_json
 from kanca.api.event_models import Event, EventWithWork, FailedAttempt, Work
+from kanca.bodies import Kind, Unreadable, event_body
 from kanca.domain import endpoint as domain
+from kanca.domain.event import StoredEvent
 from kanca.domain.ids import ATTEMPT, CALL, DEAD_LETTER, EVENT, RUN, derived_id, show_id
 from kanca.domain.status import EventStatus, OutcomeStatus
 from kanca.domain.task import Attempt, Outcome
@@ -38,11 +40,21 @@ def show_event_with_work(found: EventWithOutcomes, endpoint: EndpointName | None
     )
 
 
+def _payload(event: StoredEvent) -> Any:
+    """What the body says; None for what is binary or cannot be read."""
+    try:
+        body = event_body(event)
+    except Unreadable:
+        return None
+    payload = stored_json(event.body) if body.kind is Kind.JSON else None
+    return written_json(body.document) if payload is None and body.document is not None else payload
+
+
 def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_limit: int) -> dict[str, Any]:
     event = found.event
     request = msgspec.json.decode(event.request)
     is_omitted = len(event.body) > payload_limit
-    payload = None if is_omitted else stored_json(event.body)
+    payload = None if is_omitted else _payload(event)
     is_binary = payload is None and not is_omitted
     ended = [outcome for outcome in found.outcomes if outcome.status is not OutcomeStatus.EXPANDED]
     return {
@@ -86,7 +98,7 @@ def _folded(headers: Iterable[Sequence[str]]) -> dict[str, str]:
 def _answered(found: EventWithOutcomes, endpoint: EndpointName | None) -> dict[str, Any]:
     """What the sender was answered: it follows from the event, so it is not stored."""
     event = found.event
-    if endpoint is None or event.replay_of is not None:
+    if endpoint is None or endpoint.has_own_answer or event.replay_of is not None:
         return {"response_status": None, "response_body": None}
     return {"response_status": 200, "response_body": _answer_body(found, endpoint)}
 

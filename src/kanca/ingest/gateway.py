@@ -92,7 +92,7 @@ class Ingest:
         self._bodies = BodyReader(settings.body_timeout)
         self._drains = BodyReader(DRAIN_LIMIT)
         self._endpoints = EndpointCache(store, settings.commit_timeout)
-        self._wording = Wording()
+        self._wording = Wording(clock)
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)
         self._duties = Duties(

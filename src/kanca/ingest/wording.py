@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -35,9 +34,9 @@ Scope = Callable[[], Mapping[str, Any]]
 class Wording:
     """Words the answers of one process."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """``monotonic`` gives seconds, for the pauses between two lines of the log."""
-        self._monotonic = monotonic
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """``clock`` gives Unix seconds."""
+        self._clock = clock
         self._logged_at: dict[str, float] = {}
 
     def accepted(self, arrival: Arrival, event: NewEvent, reading: Reading) -> Said:
@@ -72,9 +71,9 @@ class Wording:
 
     def _failed(self, webhook_id: str, detail: str) -> None:
         ANSWER_FAILURES.inc()
-        now = self._monotonic()
+        now = self._clock()
         last = self._logged_at.get(webhook_id)
-        if last is not None and now - last < LOG_EVERY.total_seconds():
+        if last is not None and 0 <= now - last < LOG_EVERY.total_seconds():
             return
         if len(self._logged_at) >= MOST_REMEMBERED:
             self._logged_at.clear()
