@@ -29,6 +29,8 @@ class EndpointName:
     webhook_id: str
     name: str
     provider: str
+    has_own_answer: bool
+    """Its senders are not answered with Kanca's own words."""
 
 
 def create(connection: Connection, box: SecretBox, endpoint: Endpoint) -> Endpoint:
@@ -131,10 +133,12 @@ def page(
 
 def names(connection: Connection, numbers: Iterable[int]) -> dict[int, EndpointName]:
     """Give what endpoints are called, deleted ones too."""
-    query = select(endpoints.c.number, endpoints.c.webhook_id, endpoints.c.name, endpoints.c.provider).where(
-        endpoints.c.number.in_(set(numbers))
-    )
-    return {number: EndpointName(*rest) for number, *rest in connection.execute(query)}
+    named = endpoints.c.number, endpoints.c.webhook_id, endpoints.c.name, endpoints.c.provider
+    query = select(*named, endpoints.c.config).where(endpoints.c.number.in_(set(numbers)))
+    return {
+        number: EndpointName(*rest, has_own_answer=json.loads(config).get("answer") is not None)
+        for number, *rest, config in connection.execute(query)
+    }
 
 
 def reseal(connection: Connection, box: SecretBox) -> int:
