@@ -77,21 +77,22 @@ def test_arbitrary_bytes_of_any_content_type_are_read_or_refused(
     body: bytes, content_type: bytes | str | None
 ) -> None:
     try:
-        document = read_body(body, content_type).document
+        document, code = read_body(body, content_type).document, None
     except Unreadable as error:
-        assert error.code in CODES
-        assert read_document(body, content_type) is None
-    else:
-        json.dumps(document)
-        assert read_document(body, content_type) == document
+        document, code = None, error.code
+    assert code is None or code in CODES
+    assert repr(read_document(body, content_type)) == repr(document)
+    json.dumps(document)
 
 
 @given(BODIES, st.sampled_from(CONTENT_TYPES), st.sampled_from(["gzip", "deflate", "br"]))
 def test_that_holds_for_what_claims_to_be_encoded_too(body: bytes, content_type: str, coding: str) -> None:
+    code = "empty_body"
     try:
         read_body(decode_content(body, (coding,), 1024), content_type)
     except Unreadable as error:
-        assert error.code in CODES | {"invalid_encoding"}
+        code = error.code
+    assert code in CODES | {"invalid_encoding", "payload_too_large"}
 
 
 @pytest.mark.parametrize(

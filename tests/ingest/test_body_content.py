@@ -16,7 +16,7 @@ from tests.ingest.site import BEARER, JSON, endpoint, site
         (b"NaN", "invalid_json"),
         (b'{"a":-Infinity}', "invalid_json"),
         (b'{"a":"\xff"}', "invalid_utf8"),
-        ('{"a":1}'.encode("utf-16"), "invalid_utf8"),
+        ('{"a":1}'.encode("utf-16-le"), "invalid_json"),
         (b"[" * 100_000, "nested_too_deeply"),
         (b"[" * 100_000 + b"]" * 100_000, "nested_too_deeply"),
         (b"[" * 300 + b"]" * 300, "nested_too_deeply"),
@@ -49,6 +49,7 @@ async def test_a_body_that_cannot_be_read_is_refused(body: bytes, code: str) -> 
         b'{"a":123456789012345678901234567890}',
         b'{"a":1,"a":2}',
         b'\xef\xbb\xbf{"a":1}',
+        '{"a":1}'.encode("utf-16"),
         b"null",
         b'"text"',
         b"[" * 256 + b"]" * 256,
@@ -59,15 +60,6 @@ async def test_what_json_allows_is_accepted_and_kept_byte_for_byte(body: bytes) 
     here = site()
     assert (await here.post(body, BEARER | JSON)).status == 200
     assert (here.event.body, here.event.type) == (body, "webhook.received")
-
-
-@pytest.mark.parametrize(
-    "content_type", ["application/x-www-form-urlencoded", "text/xml", "application/octet-stream"]
-)
-async def test_a_body_that_does_not_claim_to_be_json_is_kept_whole(content_type: str) -> None:
-    here = site()
-    assert (await here.post(b"a=1&b=%00\xff", BEARER | {"content-type": content_type})).status == 200
-    assert (here.event.body, here.event.type) == (b"a=1&b=%00\xff", "webhook.received")
 
 
 async def test_an_event_type_that_the_endpoint_does_not_take_is_refused() -> None:

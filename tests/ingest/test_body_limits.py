@@ -1,4 +1,4 @@
-"""Bodies that are too large, too slow, cut short or encoded, and headers that are too large."""
+"""Bodies that are too large, too slow or cut short, and headers that are too large."""
 
 from __future__ import annotations
 
@@ -100,13 +100,6 @@ async def test_of_a_client_that_leaves_nothing_is_kept() -> None:
     reply = await here.request("POST", PATH, messages, BEARER | JSON)
     assert reply.status == 0
     assert here.accepting.events == {}
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "x"])
-async def test_an_encoded_body_is_refused(encoding: str) -> None:
-    reply = await site().post(ENVELOPE, BEARER | {"content-encoding": encoding})
-    assert (reply.status, reply.code) == (415, "unsupported_encoding")
-    assert (await site().post(ENVELOPE, BEARER | {"content-encoding": "Identity"})).status == 200
 
 
 async def test_thousands_of_header_bytes_are_taken_and_too_many_refused() -> None:

@@ -38,6 +38,15 @@ def stored_json(text: bytes | None) -> msgspec.Raw | None:
     return msgspec.Raw(text.removeprefix(_BYTE_ORDER_MARK).strip())
 
 
+def written_json(document: Any) -> msgspec.Raw:
+    """A document as a part of an answer; text that UTF-8 cannot say is escaped."""
+    try:
+        return msgspec.Raw(msgspec.json.encode(document))
+    except UnicodeEncodeError:
+        finite = json.loads(json.dumps(document), parse_constant=lambda _: None)
+        return msgspec.Raw(json.dumps(finite).encode())
+
+
 def readable(text: str) -> str:
     """The text as UTF-8 can say it: lone surrogates become question marks."""
     return text.encode("utf-8", "replace").decode()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from kanca.domain.event import data_of
+from kanca.bodies import event_data
+from kanca.domain.event import StoredEvent
 
 MOST_PROBLEMS = 50
 """Validation errors that are kept of one payload."""
@@ -27,31 +26,9 @@ class PayloadInvalid(Exception):
         super().__init__(f"{place}: {first['msg']}{more}" if place else f"{first['msg']}{more}")
 
 
-def read_body(body: bytes) -> Any:
-    """What a body says: its JSON, as widely as ingest takes it (lone surrogates, numbers beyond a float).
-
-    A body that is not JSON (ingest lets forms, text and XML through) is its text, or its bytes if it is not UTF-8.
-    """
-    try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        pass  # msgspec is stricter than JSON; the standard library is slower
-    try:
-        return json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body
-
-
-def read_payload(body: bytes, adapter: TypeAdapter[Any] | None) -> Any:
-    """The data of an event's body, as ``adapter`` reads them (None: as ``read_body`` gives them).
-
-    Raises PayloadInvalid.
-    """
-    data = data_of(read_body(body))
+def read_payload(event: StoredEvent, adapter: TypeAdapter[Any] | None) -> Any:
+    """The data of an event, as ``adapter`` reads them (None: as its body says them). Raises PayloadInvalid."""
+    data = event_data(event)
     return data if adapter is None else validate(data, adapter)
 
 
@@ -61,7 +38,7 @@ def validate(data: Any, adapter: TypeAdapter[Any]) -> Any:
         try:
             # As JSON, not as Python objects: a strict model takes a date from a JSON string, but not from a Python one.
             return adapter.validate_json(to_json(data, inf_nan_mode="constants"))
-        except (PydanticSerializationError, RecursionError):  # a lone surrogate, or bytes
+        except (PydanticSerializationError, RecursionError):  # a lone surrogate
             return adapter.validate_python(data)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kanca.bodies import codings_of
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.body import declared_too_large, too_large
 from kanca.ingest.client import Proxies, is_within, rate_limit_key
@@ -35,7 +36,7 @@ class Admission:
             if refusal is not None:
                 return refusal
         encoding = arrival.headers.get(b"content-encoding")
-        if encoding and encoding.lower() != b"identity":
+        if encoding and codings_of(encoding) is None:
             return _NO_ENCODING
         limit_bytes = arrival.endpoint.limit_bytes
         return too_large(limit_bytes) if declared_too_large(arrival.headers, limit_bytes) else None

@@ -74,7 +74,7 @@ class Calls:
             give_up(self.settling.fail(work, failed, handler.policy))
 
         try:
-            payload = read_payload(event.body, handler.payload)
+            payload = read_payload(event, handler.payload)
         except PayloadInvalid as error:
             ended: CallOutcome = invalid_payload(error)
         except Exception as error:  # noqa: BLE001 - a validator of the model's own may raise anything

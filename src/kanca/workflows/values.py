@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
+from kanca import bodies
+
 MAX_VALUE_BYTES = 8 * 1024 * 1024
 """The largest input or output of a step."""
 
@@ -33,13 +35,11 @@ def write_json(value: object) -> bytes:
 
 
 def read_json(text: bytes) -> Any:
-    """The value of a JSON text, read as widely as ingest takes it (lone surrogates, NaN…). Raises NotJson."""
+    """The value of a JSON text, however deep. Raises NotJson."""
     try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError):
-        return _read_slowly(text)
-    except RecursionError:
-        raise NotJson("the JSON is nested too deeply") from None
+        return bodies.read_json(text, max_depth=None)
+    except bodies.Unreadable as error:
+        raise NotJson(error.detail) from None
 
 
 def _encode(value: object) -> bytes:
@@ -47,19 +47,14 @@ def _encode(value: object) -> bytes:
         return msgspec.json.encode(value, enc_hook=_plain)
     except UnicodeEncodeError:
         # A lone surrogate is no UTF-8, but JSON can say it as an escape.
-        return json.dumps(msgspec.to_builtins(value, enc_hook=_plain), separators=(",", ":")).encode()
+        text = json.dumps(msgspec.to_builtins(value, enc_hook=_plain))
+        value = json.loads(
+            text, parse_constant=lambda _: None
+        )  # NaN has no form in JSON: null, as msgspec has it
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _plain(value: object) -> object:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise NotJson(f"a value of type {type(value).__name__} has no form in JSON")
-
-
-def _read_slowly(text: bytes) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise NotJson("the JSON is nested too deeply") from None
-    except ValueError as error:
-        raise NotJson(f"this is not JSON: {error}") from None
