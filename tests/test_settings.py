@@ -9,6 +9,8 @@ import pytest
 from kanca.errors import InvalidSetting
 from kanca.settings import Settings, load_settings, redacted, setting_sources, to_environment
 
+ADMIN_KEY = "topsecret-topsecret"
+
 
 def test_without_anything_the_defaults_hold() -> None:
     settings = load_settings({})
@@ -63,7 +65,7 @@ def test_a_child_reads_the_very_same_settings() -> None:
 
 
 def test_secrets_do_not_show() -> None:
-    assert "topsecret" not in repr(load_settings({"KANCA_ADMIN_KEY": "topsecret"}))
+    assert ADMIN_KEY not in repr(load_settings({"KANCA_ADMIN_KEY": ADMIN_KEY}))
 
 
 def test_every_setting_says_where_its_value_comes_from(tmp_path: Path) -> None:
@@ -96,10 +98,10 @@ def test_a_password_in_an_address_is_masked(url: str, shown: str) -> None:
 
 def test_secrets_are_masked_and_what_is_unset_stays_so() -> None:
     shown = redacted(
-        load_settings({"KANCA_ADMIN_KEY": "topsecret", "KANCA_REDIS_URL": "redis://:topsecret@there"})
+        load_settings({"KANCA_ADMIN_KEY": ADMIN_KEY, "KANCA_REDIS_URL": f"redis://:{ADMIN_KEY}@there"})
     )
 
-    assert "topsecret" not in str(shown)
+    assert ADMIN_KEY not in str(shown)
     assert (shown["admin_key"], shown["secret_key"], shown["redis_url"]) == (
         "***",
         None,
@@ -129,7 +131,13 @@ def test_a_setting_that_has_no_such_value_is_named_and_not_repeated(name: str, v
     assert "hidden" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["KANCA_ADMIN_KEY", "KANCA_WEBHOOK_SECRET"])
-def test_a_secret_that_is_empty_is_no_secret(name: str) -> None:
-    with pytest.raises(InvalidSetting, match=f"{name}: .*at least 1"):
-        load_settings({name: ""})
+def test_a_secret_that_is_empty_is_no_secret() -> None:
+    with pytest.raises(InvalidSetting, match=r"KANCA_WEBHOOK_SECRET: .*at least 1"):
+        load_settings({"KANCA_WEBHOOK_SECRET": ""})
+
+
+@pytest.mark.parametrize("key", ["", "x" * 15, "topsecret"])
+def test_a_management_key_that_can_be_guessed_is_refused(key: str) -> None:
+    with pytest.raises(InvalidSetting, match=r"KANCA_ADMIN_KEY: .*at least 16 characters") as refused:
+        load_settings({"KANCA_ADMIN_KEY": key})
+    assert not key or key not in str(refused.value)

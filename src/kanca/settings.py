@@ -14,11 +14,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 
 from kanca.errors import InvalidSetting
 
 PREFIX = "KANCA_"
+MIN_KEY_LENGTH = 16
+"""Characters. A shorter key can be guessed."""
 
 _LOGIN = re.compile(r"(://[^:/?#@]*):.*@")
 _PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*password=)[^&#]*", re.IGNORECASE)
@@ -66,15 +76,16 @@ class Settings(BaseModel):
     secret_key: SecretStr | None = Field(
         None,
         description=(
-            "Encrypts stored secrets. A comma-separated list rotates: the first encrypts, all decrypt. "
-            "Unset, SQLite makes `kanca.key` beside the database; PostgreSQL refuses to start."
+            "Encrypts stored secrets; at least 16 characters. A comma-separated list rotates: the first "
+            "encrypts, all decrypt. Unset, SQLite makes `kanca.key` beside the database (there a key is a line); "
+            "PostgreSQL refuses to start."
         ),
     )
     admin_key: SecretStr | None = Field(
         None,
-        min_length=1,
         description=(
-            "The bearer key of the management API. Required unless Kanca is bound to a loopback address."
+            "The bearer key of the management API, at least 16 characters. "
+            "Required unless Kanca is bound to a loopback address."
         ),
     )
     webhook_secret: SecretStr | None = Field(
@@ -159,6 +170,15 @@ class Settings(BaseModel):
         pattern="^(auto|json|text)$",
         description=("`json`, `text`, or `auto`: text on a terminal, JSON elsewhere."),
     )
+
+    @field_validator("admin_key")
+    @classmethod
+    def _is_long(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < MIN_KEY_LENGTH:
+            raise ValueError(
+                f"must have at least {MIN_KEY_LENGTH} characters; `openssl rand -hex 32` makes a good one"
+            )
+        return key
 
 
 def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:
@@ -246,4 +266,4 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     name = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
-    return f"{PREFIX}{name.upper()}: {problem['msg']}"
+    return f"{PREFIX}{name.upper()}: {problem['msg'].removeprefix('Value error, ')}"

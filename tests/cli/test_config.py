@@ -10,7 +10,7 @@ from tests.cli.conftest import Kanca
 def test_every_setting_is_shown_with_its_source_and_no_secret(kanca: Kanca) -> None:
     Path("kanca.toml").write_text('database_url = "postgresql://me:hidden@there/db"\nport = 9000\n')
 
-    called = kanca("config", "show", "--json", KANCA_ADMIN_KEY="hidden", KANCA_PORT="9001")
+    called = kanca("config", "show", "--json", KANCA_ADMIN_KEY="hidden-hidden-hidden", KANCA_PORT="9001")
 
     assert "hidden" not in called.output
     shown = {row["setting"]: (row["value"], row["source"]) for row in json.loads(called.stdout)["settings"]}

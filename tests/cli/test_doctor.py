@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -8,10 +9,14 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from kanca.domain.endpoint import Secret
+from kanca.storage import endpoints
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
+from kanca.storage.secret_box import SecretBox
 from tests.cli.conftest import Kanca
+from tests.factories import new_endpoint
 
 KEY = "k" * 32
 
@@ -94,6 +99,7 @@ def test_a_server_that_is_away_is_an_error(kanca: Kanca) -> None:
     ("environ", "subject"),
     [
         ({"KANCA_PORT": "many"}, "settings"),
+        ({"KANCA_ADMIN_KEY": "short"}, "settings"),
         ({"KANCA_HOST": "0.0.0.0"}, "access"),
         ({"KANCA_SECRET_KEY": "short"}, "secret key"),
         ({"KANCA_DATABASE_URL": "postgresql://me@127.0.0.1:1/db"}, "secret key"),
@@ -105,6 +111,44 @@ def test_settings_that_cannot_be_are_errors(kanca: Kanca, environ: dict[str, Any
 
     assert _levels(called)[subject] == "error"
     assert called.exit_code == 1
+
+
+@pytest.fixture
+async def _a_secret(database_url: str) -> None:
+    database = await open_database(database_url)
+    await database.write(endpoints.create, SecretBox([KEY]), new_endpoint(secrets=(Secret("s"),)))
+    await database.close()
+
+
+@pytest.mark.usefixtures("_a_secret")
+@pytest.mark.parametrize(
+    ("keys", "level", "exit_code"),
+    [(KEY, "ok", 0), ("n" * 32 + "," + KEY, "warning", 0), ("n" * 32, "error", 1)],
+)
+def test_it_tells_whether_the_key_opens_the_secrets(
+    kanca: Kanca, database_url: str, keys: str, level: str, exit_code: int
+) -> None:
+    called = kanca("doctor", "--json", KANCA_DATABASE_URL=database_url, KANCA_SECRET_KEY=keys)
+
+    assert _levels(called)["stored secrets"] == level
+    assert called.exit_code == exit_code
+
+
+def test_a_key_file_that_got_lost_is_an_error_and_is_not_made_anew(
+    kanca: Kanca, sqlite_url: str, tmp_path: Path
+) -> None:
+    assert _levels(kanca("doctor", "--json", KANCA_DATABASE_URL=sqlite_url))["stored secrets"] == "ok"
+
+    async def seal() -> None:
+        database = await open_database(sqlite_url)
+        await database.write(endpoints.create, SecretBox([KEY]), new_endpoint(secrets=(Secret("s"),)))
+        await database.close()
+
+    asyncio.run(seal())
+
+    called = kanca("doctor", "--json", KANCA_DATABASE_URL=sqlite_url)
+    assert _levels(called)["stored secrets"] == "error"
+    assert not (tmp_path / "kanca.key").exists()
 
 
 def test_a_key_that_others_may_read_is_a_warning(kanca: Kanca, tmp_path: Path) -> None:

@@ -24,6 +24,23 @@ def test_an_open_address_needs_a_key(is_loopback: bool, has_key: bool, level: Le
 
 
 @pytest.mark.parametrize(
+    ("counts", "level", "words"),
+    [
+        ((0, 0, 0), Level.OK, "opens"),
+        ((3, 0, 0), Level.OK, "opens"),
+        ((1, 2, 0), Level.WARNING, "2 of 3"),
+        ((1, 1, 1), Level.ERROR, "1 of 3"),
+    ],
+)
+def test_secrets_under_an_older_key_are_a_warning_and_those_under_none_an_error(
+    counts: tuple[int, int, int], level: Level, words: str
+) -> None:
+    found = findings.of_secrets(*counts)
+    assert found.level is level
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
     ("skew_s", "level"),
     [
         (0, Level.OK),

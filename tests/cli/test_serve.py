@@ -16,7 +16,7 @@ def test_the_start_line_tells_what_differs_and_no_secret() -> None:
     settings = load_settings(
         {
             "KANCA_DATABASE_URL": "postgresql://me:hidden@there/db",
-            "KANCA_ADMIN_KEY": "hidden",
+            "KANCA_ADMIN_KEY": "hidden-hidden-hidden",
             "KANCA_WORKERS": "2",
         }
     )
@@ -66,6 +66,15 @@ def test_what_cannot_be_served_is_refused_in_a_line(
     assert called.exit_code == 2
     assert complaint in called.stderr
     assert len(called.stderr.splitlines()) == 1
+
+
+@pytest.mark.usefixtures("_logs_as_they_are")
+def test_a_management_key_that_can_be_guessed_is_refused_in_a_line(kanca: Kanca) -> None:
+    called = kanca("serve", KANCA_ADMIN_KEY="guess-me")
+
+    assert called.exit_code == 2
+    assert called.stderr.startswith("Error: KANCA_ADMIN_KEY: must have at least 16 characters")
+    assert "guess-me" not in called.output
 
 
 @pytest.mark.usefixtures("_logs_as_they_are")

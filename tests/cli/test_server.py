@@ -49,9 +49,9 @@ def test_without_options_the_settings_say_where_the_server_is(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("kanca.toml").write_text('host = "0.0.0.0"\nport = 9000\nadmin_key = "from the file"\n')
+    Path("kanca.toml").write_text('host = "0.0.0.0"\nport = 9000\nadmin_key = "the key from the file"\n')
 
-    assert find_server(None, None) == Server("http://127.0.0.1:9000", "from the file")
+    assert find_server(None, None) == Server("http://127.0.0.1:9000", "the key from the file")
     assert find_server("http://there", "k") == Server("http://there", "k")
 
 

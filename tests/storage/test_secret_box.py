@@ -49,10 +49,42 @@ def test_keys_come_from_the_setting(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("keys", ["", " , ", "short", "long-enough-to-be-a-key,short"])
+@pytest.mark.parametrize("keys", ["short", "long-enough-to-be-a-key,short"])
 def test_a_key_that_can_be_guessed_is_refused(tmp_path: Path, keys: str) -> None:
-    with pytest.raises(InvalidSetting, match="16 characters"):
+    with pytest.raises(InvalidSetting, match=r"KANCA_SECRET_KEY: .* 16 characters"):
         load_secret_box(_settings(tmp_path, secret_key=keys))
+    (tmp_path / "kanca.key").write_text(keys.replace(",", "\n"))
+    with pytest.raises(InvalidSetting, match=r"kanca\.key: .* 16 characters"):
+        load_secret_box(_settings(tmp_path))
+
+
+@pytest.mark.parametrize("keys", ["", " , "])
+def test_a_setting_without_a_key_is_refused(tmp_path: Path, keys: str) -> None:
+    with pytest.raises(InvalidSetting, match="KANCA_SECRET_KEY holds no key"):
+        load_secret_box(_settings(tmp_path, secret_key=keys))
+
+
+def test_a_key_file_holds_a_key_on_each_line_the_newest_first(tmp_path: Path) -> None:
+    old, new = "old-old-old-old-old", "new-new-new-new-new"
+    (tmp_path / "kanca.key").write_text(f"{new}\n\n  {old}  \n")
+    box = load_secret_box(_settings(tmp_path))
+    assert SecretBox([new]).open(box.seal(b"x")) == b"x"
+    assert box.open(SecretBox([old]).seal(b"x")) == b"x"
+
+
+def test_it_tells_what_is_under_the_first_key(tmp_path: Path) -> None:
+    old, new = SecretBox(["old-old-old-old-old"]), SecretBox(["new-new-new-new-new"])
+    both = SecretBox(["new-new-new-new-new", "old-old-old-old-old"])
+    assert both.is_current(new.seal(b"x"))
+    assert not both.is_current(old.seal(b"x"))
+    with pytest.raises(InvalidSetting):
+        new.is_current(old.seal(b"x"))
+
+
+def test_what_cannot_be_opened_names_the_file_that_lacks_the_key(tmp_path: Path) -> None:
+    sealed = SecretBox(["old-old-old-old-old"]).seal(b"x")
+    with pytest.raises(InvalidSetting, match=r"kanca\.key does not have the key"):
+        load_secret_box(_settings(tmp_path)).open(sealed)
 
 
 def test_without_a_setting_a_file_beside_the_database_holds_the_key(tmp_path: Path) -> None:
@@ -74,6 +106,12 @@ def test_processes_that_start_at_once_get_the_same_key(tmp_path: Path) -> None:
 def test_an_empty_key_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "kanca.key").write_text("\n")
     with pytest.raises(InvalidSetting, match="no key"):
+        load_secret_box(_settings(tmp_path))
+
+
+def test_a_key_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kanca.key").write_bytes(b"\xff\xfe" * 20)
+    with pytest.raises(InvalidSetting, match="something else"):
         load_secret_box(_settings(tmp_path))
 
 

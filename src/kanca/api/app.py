@@ -21,6 +21,7 @@ from kanca.api import (
     providers,
     replay,
     runs,
+    secrets,
     workflows,
 )
 from kanca.api.health import HealthCheck
@@ -41,6 +42,7 @@ ROUTERS = (
     dead_letters.router,
     providers.router,
     instances.router,
+    secrets.router,
     health_routes.router,
 )
 

@@ -14,12 +14,13 @@ from kanca.api.access import AccessRule, ManagementGuard
 from kanca.api.app import api_document, create_api
 from kanca.api.services import Answered, Services
 from kanca.app.clock import ClockCorrection
+from kanca.app.ended_secrets import EndedSecrets
 from kanca.domain.ids import IdFactory
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import DiskGate, Gate
 from kanca.ingest.gateway import Ingest
-from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.openapi import ingest_document
+from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import ingest_settings
 from kanca.ingest.store import DatabaseStore
 from kanca.queue.backlog import BacklogGauge
@@ -99,6 +100,7 @@ async def open_gateway(
     ingest = Ingest(own_settings, database.accepting, store, waker, ids, gates, limiter=limiter)
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
+    duties["ended secrets"] = EndedSecrets(database, box)
     services = Services(
         database=database,
         secret_box=box,

@@ -16,7 +16,7 @@ from kanca.api.problems import problem_response
 from kanca.app.gateway import open_gateway
 from kanca.app.hooks import Kanca
 from kanca.app.processes import Stop
-from kanca.app.serving import migrate
+from kanca.app.serving import prepare
 from kanca.app.working import open_worker
 from kanca.errors import ShuttingDown
 from kanca.settings import Settings
@@ -53,8 +53,7 @@ class MountedApp:
     async def running(self) -> AsyncIterator[None]:
         """Serve and work while entered. Raises InvalidSetting, DatabaseUnavailable."""
         settings = self._hooks.settings
-        if settings.auto_migrate:
-            await migrate(settings)
+        await prepare(settings)
         # What stands in front of somebody's app is not known here, so management always needs a key.
         key = settings.admin_key.get_secret_value() if settings.admin_key else None
         access = AccessRule(admin_key=key, is_bound_to_loopback=False)

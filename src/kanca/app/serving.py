@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from kanca.app.supervisor import Supervisor, bind
 from kanca.domain.loopback import is_loopback
-from kanca.errors import InvalidSetting
+from kanca.errors import DatabaseUnavailable, InvalidSetting
 from kanca.settings import Settings, to_environment
 from kanca.storage.dialects import open_database, serves_many_gateways
+from kanca.storage.migrating import current_revision, newest_revision
+from kanca.storage.ports import Database
+from kanca.storage.sealed_secrets import check_keys
 from kanca.storage.secret_box import load_secret_box
 
 
@@ -31,12 +35,43 @@ def check(settings: Settings) -> None:
 
 async def migrate(settings: Settings) -> None:
     """Bring the schema up to date, and make the room that the coming days need."""
+    async with _opened(settings) as database:
+        await _migrate(database)
+
+
+async def prepare(settings: Settings) -> None:
+    """Make sure, once and before anything serves, that the schema is up to date and the stored secrets can be opened.
+
+    Raises InvalidSetting, DatabaseUnavailable.
+    """
+    box = load_secret_box(settings)
+    async with _opened(settings) as database:
+        if settings.auto_migrate:
+            await _migrate(database)
+        elif not await _is_ready(database):
+            return  # whoever serves waits until it is, and then finds out for itself
+        await database.write(check_keys, box)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Database]:
     database = await open_database(settings.database_url)
     try:
-        await database.migrate()
-        await database.prepare_storage()
+        yield database
     finally:
         await database.close()
+
+
+async def _migrate(database: Database) -> None:
+    await database.migrate()
+    await database.prepare_storage()
+
+
+async def _is_ready(database: Database) -> bool:
+    try:
+        return await database.read(current_revision) == newest_revision()
+    except DatabaseUnavailable:
+        return False
 
 
 async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _address: None) -> int:
@@ -45,8 +80,7 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _ad
     ``on_ready`` is called with the address once everything works. Raises InvalidSetting, DatabaseUnavailable.
     """
     check(settings)
-    if settings.auto_migrate:
-        await migrate(settings)
+    await prepare(settings)
     listener = await bind(settings.host, settings.port) if settings.gateways else None
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{listener.getsockname()[1]}" if listener else ""

@@ -10,12 +10,14 @@ from kanca.cli.findings import Finding, Level, error, ok, warning
 from kanca.domain.loopback import is_loopback
 from kanca.errors import DatabaseUnavailable, InvalidSetting, KancaError
 from kanca.settings import Settings, load_settings, redacted
-from kanca.storage import endpoints, workers
+from kanca.storage import sealed_secrets, workers
 from kanca.storage.dialects import file_of, key_file_of, open_database
 from kanca.storage.migrating import current_revision, newest_revision
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
 from kanca.workflows.nodes import BUILT_IN_NAMES
+
+SECRETS_AT_ONCE = 500
 
 
 async def examine() -> list[Finding]:
@@ -101,10 +103,22 @@ async def _clock(database: Database) -> Finding:
 
 
 async def _stored_secrets(database: Database, settings: Settings) -> Finding:
+    path = key_file_of(settings.database_url)
+    if settings.secret_key is None and path is not None and not path.exists():
+        # Loading the key would make it.
+        values, remaining = await database.read(sealed_secrets.read, -1, 1)
+        return findings.of_missing_key(path, len(values) + remaining)
     try:
-        await database.read(endpoints.page, load_secret_box(settings), 1)
-    except InvalidSetting as wrong:
-        return error(
-            "stored secrets", wrong.detail, "Put the key that they were encrypted with behind the new one."
-        )
-    return ok("stored secrets", "the key opens them")
+        box = load_secret_box(settings)
+    except InvalidSetting:  # said already
+        return warning("stored secrets", "without a key, none can be looked at", "Set the key first.")
+    current = older = unreadable = 0
+    after, remaining = -1, 1
+    while remaining:
+        values, remaining = await database.read(sealed_secrets.read, after, SECRETS_AT_ONCE)
+        found = sealed_secrets.by_key(box, values)
+        current += len(found.current)
+        older += len(found.older)
+        unreadable += len(found.unreadable)
+        after = values[-1].number if values else after
+    return findings.of_secrets(current, older, unreadable)

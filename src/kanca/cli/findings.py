@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 
 from kanca.storage.workers import UnservedHandler, UnservedWorkflow, Worker
 
@@ -82,6 +83,34 @@ def of_schema(current: str | None, newest: str) -> Finding:
         return ok("schema", f"current ({newest})")
     found = "there is no schema" if current is None else f"the schema is {current}, not {newest}"
     return error("schema", found, "Run `kanca migrate`; if a newer Kanca was here, run that one.")
+
+
+def of_secrets(current: int, older: int, unreadable: int) -> Finding:
+    """Whether the key opens what is stored: how many secrets are under the first key, an older one, and none."""
+    if unreadable:
+        return error(
+            "stored secrets",
+            f"no key opens {unreadable} of {current + older + unreadable}",
+            "Put the key that they are encrypted with behind the newer ones, in KANCA_SECRET_KEY or kanca.key.",
+        )
+    if older:
+        return warning(
+            "stored secrets",
+            f"{older} of {current + older} are under an older key",
+            "Run `kanca secret rotate`; then the older key can go.",
+        )
+    return ok("stored secrets", "the key opens them")
+
+
+def of_missing_key(path: Path, sealed: int) -> Finding:
+    """Whether there are secrets whose key was in a file that is not there."""
+    if not sealed:
+        return ok("stored secrets", "there are none yet")
+    return error(
+        "stored secrets",
+        f"{path} is not there, and {sealed} need it",
+        "Put it back, from a backup if need be.",
+    )
 
 
 def of_workers(workers: Sequence[Worker]) -> Finding:

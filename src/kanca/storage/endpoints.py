@@ -10,13 +10,14 @@ import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from kanca.domain.endpoint import Endpoint, Secret, read_config, show_config
+from kanca.domain.endpoint import Endpoint, read_config, show_config
 from kanca.errors import EndpointNotFound, SlugTaken, WorkflowNotFound
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
+from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import FIRST_ENDPOINT_NUMBER, endpoints, workflows
 from kanca.storage.versions import bump_version
@@ -72,7 +73,7 @@ def change(
 def delete(connection: Connection, webhook_id: str, now: datetime) -> None:
     """Delete an endpoint: it is not found any more, its slug is free, its events stay.
 
-    A paused one goes on, so that the work of its events ends.
+    A paused one goes on, so that the work of its events ends. Its secrets go: nothing is verified with them any more.
     Raises EndpointNotFound, also for one that is built in.
     """
     bump_version(connection, "endpoints")
@@ -83,7 +84,7 @@ def delete(connection: Connection, webhook_id: str, now: datetime) -> None:
             endpoints.c.deleted_at.is_(None),
             endpoints.c.number >= FIRST_ENDPOINT_NUMBER,
         )
-        .values(deleted_at=now, updated_at=now, is_active=False, is_paused=False)
+        .values(deleted_at=now, updated_at=now, is_active=False, is_paused=False, secrets=NOTHING)
     )
     if not result.rowcount:
         raise EndpointNotFound(f"There is no endpoint {webhook_id}")
@@ -141,19 +142,6 @@ def names(connection: Connection, numbers: Iterable[int]) -> dict[int, EndpointN
     }
 
 
-def reseal(connection: Connection, box: SecretBox) -> int:
-    """Encrypt all secrets anew with the box's first key; gives how many endpoints have some.
-
-    After that the older keys can go. Raises InvalidSetting when one is encrypted with none of the keys.
-    """
-    bump_version(connection, "endpoints")
-    rows = connection.execute(select(endpoints.c.number, endpoints.c.secrets)).all()
-    sealed = [(number, box.seal(box.open(secrets))) for number, secrets in rows if secrets]
-    for number, secrets in sealed:
-        connection.execute(update(endpoints).where(endpoints.c.number == number).values(secrets=secrets))
-    return len(sealed)
-
-
 def _live() -> Select[Any]:
     return select(endpoints).where(endpoints.c.deleted_at.is_(None))
 
@@ -173,7 +161,7 @@ def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
         "workflow_id": endpoint.workflow_id,
         "node_id": endpoint.node_id,
         "config": json.dumps(show_config(endpoint.config)),
-        "secrets": _seal(box, endpoint.secrets),
+        "secrets": seal(box, endpoint.secrets),
         "is_active": endpoint.is_active,
         "is_paused": endpoint.is_paused,
         "updated_at": endpoint.updated_at,
@@ -184,30 +172,8 @@ def _endpoint(box: SecretBox, row: Row[Any]) -> Endpoint:
     values = row._asdict()
     del values["deleted_at"]
     values["config"] = read_config(json.loads(row.config))
-    values["secrets"] = _unseal(box, row.secrets)
+    values["secrets"] = unseal(box, row.secrets)
     return Endpoint(**values)
-
-
-def _seal(box: SecretBox, secrets: tuple[Secret, ...]) -> bytes:
-    if not secrets:
-        return b""
-    shown = [
-        {"value": secret.value, "expires_at": secret.expires_at and secret.expires_at.isoformat()}
-        for secret in secrets
-    ]
-    return box.seal(json.dumps(shown).encode())
-
-
-def _unseal(box: SecretBox, sealed: bytes) -> tuple[Secret, ...]:
-    if not sealed:
-        return ()
-    return tuple(
-        Secret(
-            cast(str, shown["value"]),
-            datetime.fromisoformat(shown["expires_at"]) if shown["expires_at"] else None,
-        )
-        for shown in json.loads(box.open(sealed))
-    )
 
 
 def _check_workflow(connection: Connection, workflow_id: str | None) -> None:

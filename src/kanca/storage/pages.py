@@ -13,6 +13,8 @@ from kanca.errors import InvalidInput
 T = TypeVar("T")
 
 MAX_LIMIT = 500
+MAX_NUMBER = 2**31 - 1
+"""The largest that a column of numbers takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def read_id_cursor(cursor: str) -> UUID:
 def read_number_cursor(cursor: str) -> int:
     """Read the number in a cursor. Raises InvalidInput."""
     text = read_cursor(cursor)
-    if not text.isdecimal() or len(text) > 10:
+    if not text.isdecimal() or len(text) > 10 or int(text) > MAX_NUMBER:
         raise _not_a_cursor()
     return int(text)
 

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from kanca.api.app import create_api
+from kanca.api.services import Services
+from kanca.domain.endpoint import Secret
+from kanca.storage import endpoints
+from kanca.storage.ports import Database
+from kanca.storage.secret_box import SecretBox
+from tests.api.conftest import speaking_to
+from tests.factories import new_endpoint
+
+ROTATE = "/api/secrets/rotate"
+OLD, NEW = "the old key of the tests", "the new key of the tests"
+
+
+@pytest.fixture
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of a server that knows a new key in front of the old one."""
+    app = create_api(replace(services, secret_box=SecretBox([NEW, OLD])))
+    async with speaking_to(app) as client:
+        yield client
+
+
+async def stored(database: Database, *keys: str) -> list[str]:
+    """Endpoints with secrets sealed with these keys, one each; gives their ids."""
+    made = [
+        await database.write(endpoints.create, SecretBox([key]), new_endpoint(secrets=(Secret("s"),)))
+        for key in keys
+    ]
+    return [endpoint.webhook_id for endpoint in made]
+
+
+async def rotate(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
+    answer = await client.post(ROTATE, json=body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+async def test_all_secrets_come_under_the_first_key_portion_by_portion(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    made = await stored(database, OLD, NEW, OLD, OLD, NEW)
+    first = await rotate(client, limit=2)
+    assert first == {
+        "reencrypted": 1,
+        "current": 1,
+        "older": 0,
+        "unreadable": 0,
+        "unreadable_endpoints": [],
+        "remaining": 3,
+        "next_cursor": first["next_cursor"],
+    }
+    second = await rotate(client, limit=2, cursor=first["next_cursor"])
+    assert (second["reencrypted"], second["remaining"]) == (2, 1)
+    third = await rotate(client, limit=2, cursor=second["next_cursor"])
+    assert (third["current"], third["remaining"], third["next_cursor"]) == (1, 0, None)
+
+    again = (await client.post(ROTATE)).json()
+    assert (again["reencrypted"], again["current"]) == (0, 5)
+    for webhook_id in made:
+        endpoint = await database.read(endpoints.by_webhook_id, SecretBox([NEW]), webhook_id)
+        assert endpoint is not None
+        assert endpoint.secrets == (Secret("s"),)
+
+
+async def test_begun_anew_after_an_interruption_it_goes_on_with_the_rest(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await stored(database, OLD, OLD, OLD)
+    await rotate(client, limit=2)
+    rest = await rotate(client)
+    assert (rest["reencrypted"], rest["current"]) == (1, 2)
+
+
+async def test_a_dry_run_counts_and_changes_nothing(client: httpx.AsyncClient, database: Database) -> None:
+    _, _, lost = await stored(database, OLD, NEW, "a key that nobody has any more")
+    with capture_logs() as logs:
+        for _ in range(2):
+            counted = await rotate(client, dry_run=True)
+            counts = [counted[name] for name in ("reencrypted", "current", "older", "unreadable")]
+            assert counts == [0, 1, 1, 1]
+            assert counted["unreadable_endpoints"] == [lost]
+    assert logs == []
+
+
+async def test_what_no_key_opens_does_not_hold_up_the_rest(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await stored(database, "a key that nobody has any more", OLD)
+    with capture_logs() as logs:
+        done = await rotate(client)
+    assert (done["reencrypted"], done["unreadable"]) == (1, 1)
+    assert [(line["action"], line["count"]) for line in logs] == [("secrets.reencrypted", 1)]
+
+
+async def test_without_secrets_there_is_nothing_to_do(client: httpx.AsyncClient) -> None:
+    nothing = await rotate(client)
+    assert (nothing["current"], nothing["remaining"], nothing["next_cursor"]) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"limit": 0},
+        {"limit": 501},
+        {"cursor": "!"},
+        {"cursor": "OTk5OTk5OTk5OQ"},  # 9,999,999,999
+        {"cursor": "x" * 201},
+        {"dry_run": "perhaps"},
+        {"keys": []},
+    ],
+)
+async def test_a_request_of_another_form_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    assert (await client.post(ROTATE, json=body)).status_code == 422
