@@ -39,7 +39,11 @@ _TERN = """
 
 def nuxt_accepts(validator: str, config: Mapping[str, Any], requests: Sequence[Draft]) -> list[bool]:
     """What nuxt-webhook-validators says of each request; ``config`` holds the provider's secrets, as in Nuxt."""
-    question = {"validator": validator, "config": {validator: config}, "requests": _as_json(requests)}
+    question = {
+        "validator": validator,
+        "config": {validator.partition(".")[0]: config},
+        "requests": _as_json(requests),
+    }
     answer: list[bool] = ask_node(_NUXT, question)
     return answer
 
