@@ -16,8 +16,8 @@ from kanca.errors import ExpressionFailed
 from kanca.ingest.answers import Original
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.custom_answer import CustomAnswer
-from kanca.ingest.describe import REDACTED
 from kanca.ingest.reading import Reading
+from kanca.ingest.redaction import REDACTED
 from kanca.ingest.request import Said
 from kanca.ingest.responses import as_json
 from kanca.telemetry.metrics import ANSWER_FAILURES
