@@ -68,6 +68,7 @@ async def test_a_duplicate_says_whether_its_original_has_been_worked_on() -> Non
         (b'{"event_type":"a.b","event_id":1}', "invalid_event_id"),
         (b'{"event_type":"a.b","event_id":"1","data":[]}', "invalid_envelope"),
         (b'{"event_type":"a.b","event_id":"1","timestamp":{}}', "invalid_envelope"),
+        (b'{"event_type":"a.b","event_id":"1","timestamp":false}', "invalid_envelope"),
         (b'{"event_type":"a.b","event_id":"1","other":1}', "invalid_envelope"),
         (b'{"event_type":"a.b","event_id":"1"', "invalid_json"),
     ],

@@ -58,7 +58,7 @@ def read_event(
     if isinstance(said, Refusal):
         return said
     document = said.document
-    found = endpoint.extractor.extract(headers, document, signed_id)
+    found = endpoint.extractor.extract(headers, document, signed_id, body)
     envelope = document if said.kind is Kind.JSON and is_envelope(document) else _NOTHING
     event_type = found.event_type or envelope.get("event_type", endpoint.default_type)
     envelope_id = envelope.get("event_id")
@@ -131,7 +131,8 @@ def _misfit(document: object) -> Refusal | None:
         return Refusal("invalid_event_id", "`event_id` must be text of 1 to 512 printable characters.")
     if not isinstance(document.get("data", {}), dict):
         return Refusal("invalid_envelope", "`data` must be a JSON object.")
-    if not isinstance(document.get("timestamp"), str | int | float | None):
+    timestamp = document.get("timestamp")
+    if isinstance(timestamp, bool) or not isinstance(timestamp, str | int | float | None):
         return Refusal("invalid_envelope", "`timestamp` must be text or a number.")
     return None
 
