@@ -17,6 +17,7 @@ from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from tests.cli.conftest import Kanca
 from tests.factories import new_endpoint
+from tests.servers.valkey import ValkeyServer
 
 KEY = "k" * 32
 
@@ -93,6 +94,22 @@ def test_a_server_that_is_away_is_an_error(kanca: Kanca) -> None:
 
     assert _levels(called)["database"] == "error"
     assert called.exit_code == 1
+
+
+def test_redis_is_looked_at_where_it_is_set(kanca: Kanca, sqlite_url: str, valkey: ValkeyServer) -> None:
+    found = [
+        _levels(kanca("doctor", "--json", KANCA_DATABASE_URL=sqlite_url, KANCA_SECRET_KEY=KEY, **more)).get(
+            "redis"
+        )
+        for more in (
+            {},
+            {"KANCA_REDIS_URL": valkey.url},
+            {"KANCA_REDIS_URL": "redis://:hidden@127.0.0.1:1"},
+            {"KANCA_REDIS_URL": "redis://:hidden@127.0.0.1:many"},
+        )
+    ]
+
+    assert found == [None, "ok", "warning", "error"]
 
 
 @pytest.mark.parametrize(

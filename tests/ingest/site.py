@@ -26,6 +26,7 @@ from kanca.ingest.answers import Original
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import Gate
 from kanca.ingest.gateway import Ingest
+from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import IngestSettings
 from kanca.storage.rejections import Rejection
 from kanca.storage.statistics import Counted
@@ -203,6 +204,7 @@ class Site:
         endpoints: Mapping[str, Endpoint],
         settings: IngestSettings | None = None,
         gates: Sequence[Gate] = (),
+        limiter: RateLimiter | None = None,
     ) -> None:
         self.clock = Clock()
         self.accepting = MemoryAccepting()
@@ -216,6 +218,7 @@ class Site:
             IdFactory(self.clock),
             gates,
             self.clock,
+            limiter,
         )
         self.app = IngestASGI(self.ingest)
 

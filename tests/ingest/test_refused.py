@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from kanca.domain.endpoint import Secret
+from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import IngestSettings
 from tests.ingest.site import (
     BEARER,
@@ -333,6 +334,28 @@ async def test_a_client_above_its_rate_is_refused_and_told_when_to_come_back() -
     assert (await here.post(ENVELOPE, BEARER, client=("192.0.2.8", 1))).status == 200
     here.clock.now += 40
     assert (await here.post(ENVELOPE, BEARER)).status == 200
+
+
+class NoCounters:
+    """Shared counters that are away."""
+
+    async def hit(self, _key: str) -> None:
+        return None
+
+
+async def test_where_limits_cannot_be_checked_a_closed_door_asks_to_come_again() -> None:
+    limiter = RateLimiter(shared=NoCounters(), fails_closed=True)
+    here = Site({WEBHOOK_ID: endpoint(rate_limit_per_minute=2)}, limiter=limiter)
+    reply = await here.post(ENVELOPE, BEARER)
+    assert (reply.status, reply.code) == (503, "rate_limit_unavailable")
+    assert reply.headers["retry-after"] == "5"
+    unlimited = Site({WEBHOOK_ID: endpoint(rate_limit_per_minute=0)}, limiter=limiter)
+    assert (await unlimited.post(ENVELOPE, BEARER)).status == 200
+
+
+async def test_where_limits_cannot_be_checked_together_an_open_door_counts_for_itself() -> None:
+    here = Site({WEBHOOK_ID: endpoint(rate_limit_per_minute=2)}, limiter=RateLimiter(shared=NoCounters()))
+    assert [(await here.post(ENVELOPE, BEARER)).status for _ in range(3)] == [200, 200, 429]
 
 
 async def test_what_nothing_signs_has_a_rate_limit_unless_it_says_otherwise() -> None:

@@ -33,6 +33,8 @@ async def examine() -> list[Finding]:
         ),
         _secret_key(settings),
     ]
+    if settings.redis_url is not None:
+        found.append(await _redis(settings.redis_url))
     path = file_of(settings.database_url)
     if path is not None and not path.exists():
         return [*found, warning("database", f"{path} is not there yet", "`kanca serve` makes it.")]
@@ -56,6 +58,24 @@ def _secret_key(settings: Settings) -> Finding:
             "secret key", wrong.detail, "Set KANCA_SECRET_KEY; keep the old keys behind the new one."
         )
     return ok("secret key", "there is one")
+
+
+async def _redis(url: str) -> Finding:
+    from kanca.ingest.shared_counters import SharedCounters
+
+    try:
+        counters = SharedCounters(url)
+    except InvalidSetting as wrong:
+        return error("redis", wrong.detail, "See KANCA_REDIS_URL.")
+    failure = await counters.probe()
+    await counters.close()
+    if failure is None:
+        return ok("redis", "it counts for the rate limits")
+    return warning(
+        "redis",
+        "it cannot be counted in",
+        "Start it, or see KANCA_REDIS_URL; KANCA_RATE_LIMIT_FALLBACK rules.",
+    )
 
 
 async def _of_database(settings: Settings) -> list[Finding]:

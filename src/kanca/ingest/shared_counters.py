@@ -69,15 +69,18 @@ class SharedCounters:
             return None
 
     async def run_once(self) -> timedelta:
-        """Try whether counting works, in a counter that nobody else has."""
+        """Try whether counting works."""
+        self._found(await self.probe())
+        return PROBED_EVERY
+
+    async def probe(self) -> Exception | None:
+        """Count in a counter that nobody else has; why that failed, or None."""
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._ask(["probe"])
         except (RedisError, OSError) as error:  # a TimeoutError is an OSError
-            self._found(error)
-        else:
-            self._found(None)
-        return PROBED_EVERY
+            return error
+        return None
 
     async def close(self) -> None:
         """Let go of the connections."""
