@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.bodies import Unreadable
-from kanca.bodies.form import MOST_FIELDS, read_form
+from kanca.bodies.form import MAX_FORM_BYTES, MOST_FIELDS, read_form
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 
@@ -49,7 +49,10 @@ def test_a_form_is_in_the_charset_that_it_says() -> None:
     assert caught.value.code == "invalid_form"
 
 
-def test_a_form_has_so_many_fields_and_no_more() -> None:
+def test_a_form_has_so_many_bytes_and_fields_and_no_more() -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_form(b"a" * (MAX_FORM_BYTES + 1), None)
+    assert caught.value.code == "payload_too_large"
     assert len(read_form(b"a&" * (MOST_FIELDS - 1) + b"b", None)["a"]) == MOST_FIELDS - 1
     with pytest.raises(Unreadable) as caught:
         read_form(b"a&" * MOST_FIELDS + b"b", None)

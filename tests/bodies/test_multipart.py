@@ -90,8 +90,9 @@ def test_what_a_client_makes_is_read() -> None:
         form(part(b"1", 'form-data; name="a"', "X: " + "x" * 10_000)),
     ],
 )
-def test_what_is_no_such_form_is_refused(body: bytes) -> None:
+def test_what_is_no_such_form_is_refused(body: bytes, caplog: pytest.LogCaptureFixture) -> None:
     assert code_of(body) == "invalid_multipart"
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize(

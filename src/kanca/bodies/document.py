@@ -85,7 +85,8 @@ def read_body(body: bytes, content_type: bytes | str | None) -> Body:
     that says it is something else is read as such all the same (``curl -d`` says form, Amazon SNS says text).
 
     Raises Unreadable: ``empty_body``, ``invalid_json``, ``invalid_utf8``, ``invalid_form``, ``invalid_multipart``,
-    ``invalid_xml``, ``invalid_text``, ``unsupported_charset``, ``too_many_parts`` or ``nested_too_deeply``.
+    ``invalid_xml``, ``invalid_text``, ``unsupported_charset``, ``payload_too_large`` (a form), ``too_many_parts`` or
+    ``nested_too_deeply``.
     """
     if content_type is None:
         return Body(Kind.JSON, read_json(body))

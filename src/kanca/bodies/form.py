@@ -10,6 +10,8 @@ from kanca.bodies.charset import decode_undeclared, find_charset
 from kanca.bodies.unreadable import Unreadable, too_many
 
 MOST_FIELDS = 10_000
+MAX_FORM_BYTES = 2 * 1024 * 1024
+"""A byte in a form costs a hundred times what one in JSON does."""
 
 T = TypeVar("T")
 
@@ -17,9 +19,14 @@ T = TypeVar("T")
 def read_form(body: bytes, charset: str | None) -> dict[str, str | list[str]]:
     """The fields by name: text, or a list of texts where a name comes several times. Blank values are kept.
 
-    Without ``charset``, a field that is not UTF-8 is read as Windows-1252. Raises Unreadable: ``too_many_parts``,
-    ``unsupported_charset``, or ``invalid_form`` for bytes that the charset does not have.
+    Without ``charset``, a field that is not UTF-8 is read as Windows-1252. Raises Unreadable: ``payload_too_large``,
+    ``too_many_parts``, ``unsupported_charset``, or ``invalid_form`` for bytes that the charset does not have.
     """
+    if len(body) > MAX_FORM_BYTES:
+        raise Unreadable(
+            "payload_too_large",
+            f"The form is larger than {MAX_FORM_BYTES // 1024} KB; one with files may be.",
+        )
     if body.count(b"&") >= MOST_FIELDS:
         raise too_many("fields", MOST_FIELDS)
     codec = find_charset(charset) if charset else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ MOST_PARTS = 1_000
 MOST_HEADERS = 16
 MAX_HEADER_BYTES = 8 * 1024
 
+_NOWHERE = logging.Logger("multipart", logging.CRITICAL + 1)  # noqa: LOG001 - its own, so that nothing configures it
+"""What a sender gets wrong stands in its refusal; the log is not for anybody to fill."""
 _BROKEN = "The body is not valid multipart/form-data"
 
 
@@ -37,6 +40,7 @@ def read_multipart(body: bytes, boundary: str | None) -> dict[str, Any]:
             max_header_count=MOST_HEADERS,
             max_header_size=MAX_HEADER_BYTES,
         )
+        parser.logger = _NOWHERE
         parser.write(body)
     except FormParserError:
         raise Unreadable("invalid_multipart", f"{_BROKEN}.") from None

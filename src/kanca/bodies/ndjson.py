@@ -7,7 +7,7 @@ from typing import Any
 from kanca.bodies.json import read_json
 from kanca.bodies.unreadable import Unreadable, too_many
 
-MOST_LINES = 100_000
+MOST_LINES = 50_000
 
 
 def read_ndjson(body: bytes) -> list[Any]:

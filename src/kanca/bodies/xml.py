@@ -13,7 +13,7 @@ from xml.parsers import expat
 from kanca.bodies.charset import find_charset, marked_charset
 from kanca.bodies.unreadable import Unreadable, too_many
 
-MOST_NODES = 100_000
+MOST_NODES = 50_000
 """Elements and attributes together."""
 MAX_XML_DEPTH = 100
 """Elements within elements: as a document at most twice as deep, which stays below what JSON may have."""
