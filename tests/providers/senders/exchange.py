@@ -12,12 +12,10 @@ from typing import Any
 
 from kanca.providers import (
     Draft,
-    KeyNeeded,
     Refusal,
     RefusalCode,
     SignedRequest,
     Verdict,
-    Verified,
     compile_verifier,
     get_provider,
     make_delivery,
@@ -77,12 +75,6 @@ def departs(
         body=body,
     )
     return sign(spec, options, secret, delivery.draft)
-
-
-def is_accepted(verdict: Verdict) -> bool:
-    """Whether the request was proven; fails when a key was asked for, since then nothing was judged."""
-    assert not isinstance(verdict, KeyNeeded), f"needs {verdict.url}"
-    return isinstance(verdict, Verified)
 
 
 def refusal(verdict: Verdict) -> RefusalCode:
