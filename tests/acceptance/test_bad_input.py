@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -132,7 +134,28 @@ async def test_a_wrong_token_method_or_address_is_refused(wire: Wire) -> None:
     assert "POST" in headers["allow"]
     assert (await wire.send(body, path="/api/webhooks/wh_" + "0" * 24))[0] == 404
     assert (await wire.send(body, path="/webhooks/nothing-here"))[0] == 404
-    assert (await wire.send(body, "Content-Encoding: gzip"))[0] == 415
+    assert (await wire.send(body, "Content-Encoding: zstd"))[0] == 415
+
+
+async def test_an_encoded_body_is_taken_and_kept_as_it_was_before(wire: Wire, client: Client) -> None:
+    body = b'{"event_type": "encoded.ok", "data": {"a": 1}}'
+    for encoding, encoded in (
+        ("gzip", gzip.compress(body)),
+        ("gzip, deflate", zlib.compress(gzip.compress(body))),
+    ):
+        status, _, answer = await wire.send(encoded, f"Content-Encoding: {encoding}")
+        assert status == 200
+        shown = await client.ask("GET", f"/api/events/{answer['event_id']}")
+        assert (shown["payload"], shown["body_bytes"]) == (json.loads(body), len(body))
+        assert shown["request_headers"]["content-encoding"] == encoding
+
+
+async def test_a_bomb_is_refused_and_so_is_what_is_not_encoded_at_all(wire: Wire, client: Client) -> None:
+    bomb = gzip.compress(bytes(100 * 1024 * 1024))
+    for body, status, code in ((bomb, 413, "payload_too_large"), (b"{}", 400, "invalid_encoding")):
+        answered, _, problem = await wire.send(body, "Content-Encoding: gzip")
+        assert (answered, problem["code"]) == (status, code)
+    assert await client.events(webhook_id=wire.webhook_id) == []
 
 
 async def test_a_body_over_the_limit_is_refused_however_it_comes(wire: Wire) -> None:

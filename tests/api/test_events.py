@@ -120,7 +120,32 @@ async def test_bodies_that_json_hardly_knows_are_shown_as_they_came(
         assert one.json()["body_base64"] is None
 
 
-async def test_bodies_that_are_no_json_are_shown_as_bytes(
+async def test_bodies_of_other_kinds_are_shown_as_what_they_say(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    number = (await endpoint(client, database))[1]
+    for content_type, body, payload in (
+        ("application/x-www-form-urlencoded", b"a=1&b=%C5%9E&a=2", {"a": ["1", "2"], "b": "Ş"}),
+        ("application/xml", b'<order id="1"><total>2</total></order>', {"order": {"@id": "1", "total": "2"}}),
+        ("application/x-ndjson", b'{"a":1}\n"\\ud800"\n1e999', [{"a": 1}, "\ud800", None]),
+        ("text/plain", b"hello", "hello"),
+        ("application/json", '{"a":"Ş"}'.encode("utf-16"), {"a": "Ş"}),
+    ):
+        request = json.dumps(json.loads(REQUEST) | {"headers": [["Content-Type", content_type]]}).encode()
+        event = await accept(database, endpoint=number, request=request, body=body)
+        found = (await client.get(f"/api/events/{shown(event)}")).json()
+        assert (found["payload"], found["body_base64"]) == (payload, None)
+
+
+async def test_binary_bodies_are_shown_as_bytes(client: httpx.AsyncClient, database: Database) -> None:
+    number = (await endpoint(client, database))[1]
+    request = json.dumps(json.loads(REQUEST) | {"headers": [["Content-Type", "image/png"]]}).encode()
+    event = await accept(database, endpoint=number, request=request, body=b"\x89PNG")
+    found = (await client.get(f"/api/events/{shown(event)}")).json()
+    assert (found["payload"], b64decode(found["body_base64"])) == (None, b"\x89PNG")
+
+
+async def test_bodies_that_are_not_the_json_they_say_are_shown_as_bytes(
     client: httpx.AsyncClient, database: Database
 ) -> None:
     number = (await endpoint(client, database))[1]

@@ -29,7 +29,7 @@ class NewEvent:
     request: bytes
     """How it came, as JSON: ``{"method", "path", "ip", "user_agent", "headers", "authenticated", "test"}``."""
     body: bytes
-    """The exact bytes (after HTTP content decoding there may be none other; the signature was checked on these)."""
+    """The exact bytes after HTTP content decoding, which are what the signature was checked on."""
     dedupe_key: UUID | None
     """128 bits of SHA-256 over endpoint and key; None when the endpoint does not dedupe it."""
     dedupe_until: datetime | None

@@ -57,9 +57,9 @@ class Event(msgspec.Struct, Generic[T], frozen=True):
     """``evt_…``: the same for every handler and every attempt."""
     type: str
     data: T
-    """An envelope's ``data``, else the whole body; read as the handler's ``model`` when it has one."""
+    """An envelope's ``data``, else what the body says (None: it is binary); read as the handler's ``model`` when it has one."""
     body: bytes
-    """The exact bytes that came in."""
+    """The exact bytes that came in, without their Content-Encoding."""
     headers: Headers
     """The HTTP headers it came with. Empty for published events."""
     endpoint_id: str | None
