@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from kanca import errors
 from kanca.app.gateway import served_document
 from kanca.errors import KancaError
-from kanca.ingest.refusal import RULES
+from kanca.ingest.refusal import CAUSES, RULES
 
 _INTRODUCTION = """\
 # Errors
@@ -42,6 +42,16 @@ accepted, or the dedupe key makes it harmless.
 |---|---|---|---|
 """
 
+_CAUSES = """\
+## Causes of an invalid signature or token
+
+Callers are told `invalid_signature` or `invalid_token`, and nothing that would help to forge one. What was wrong is for
+the endpoint's operator: it is the `code` of the rejection, and a `status` of the metric `webhook_received_total`.
+
+| code | meaning |
+|---|---|
+"""
+
 
 def openapi_page() -> str:
     """The OpenAPI document."""
@@ -49,7 +59,7 @@ def openapi_page() -> str:
 
 
 def errors_page() -> str:
-    """Every code of the API and of ingest, with its meaning."""
+    """Every code of the API and of ingest, and every cause of a failed proof, with its meaning."""
     api = [_api_row(error) for error in sorted(all_errors(), key=lambda error: (error.status, error.code))]
     webhooks = [
         _row(
@@ -61,7 +71,11 @@ def errors_page() -> str:
         )
         for code, rule in sorted(RULES.items(), key=lambda entry: (entry[1].status, entry[0]))
     ]
-    return "\n".join([_INTRODUCTION, _API + "\n".join(api), "", _WEBHOOKS + "\n".join(webhooks), ""])
+    causes = [
+        f'| <a id="cause-{code}"></a>`{code}` | {meaning} |' for code, meaning in sorted(CAUSES.items())
+    ]
+    tables = _API + "\n".join(api), _WEBHOOKS + "\n".join(webhooks), _CAUSES + "\n".join(causes)
+    return "\n".join([_INTRODUCTION, "\n\n".join(tables), ""])
 
 
 def all_errors(of: type[KancaError] = KancaError) -> Iterator[type[KancaError]]:

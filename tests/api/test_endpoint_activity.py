@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,11 +7,14 @@ import httpx
 from pydantic import SecretStr
 
 from kanca.api.app import create_api
-from kanca.api.services import Answered, Services
+from kanca.api.services import Services
 from kanca.domain.endpoint import BUILT_IN_PATHS
 from kanca.ingest.gateway import Ingest
+from kanca.ingest.request import Answer
 from kanca.ingest.settings import IngestSettings
 from kanca.ingest.store import DatabaseStore
+from kanca.ingest.surroundings import Surroundings
+from kanca.providers import Draft, Issued
 from kanca.storage import rejections, statistics
 from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
@@ -111,8 +113,8 @@ async def test_a_test_shows_what_was_answered_whatever_it_is(services: Services)
     answers = {b"[accepted]": "[accepted]", b"": None, b'{"a":1}': {"a": 1}, b"\xff": "\ufffd", b"{": "{"}
     left = list(answers)
 
-    async def send_test(webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answered:
-        return Answered(200, left.pop(0))
+    async def send_test(_webhook_id: str, _draft: Draft, _rehearsal: Issued | None) -> Answer:
+        return Answer(200, (), left.pop(0))
 
     async with speaking_to(create_api(replace(services, send_test=send_test))) as client:
         webhook_id = await create(client)
@@ -129,14 +131,10 @@ async def test_a_test_goes_the_real_way(services: Services) -> None:
         store,
         services.database.waker(),
         services.ids,
-        clock=lambda: services.now().timestamp(),
+        Surroundings(clock=lambda: services.now().timestamp()),
     )
 
-    async def send_test(webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answered:
-        answer = await ingest.test(webhook_id, headers, body)
-        return Answered(answer.status, answer.body)
-
-    app = create_api(replace(services, send_test=send_test, webhook_secret=WEBHOOK_SECRET))
+    app = create_api(replace(services, send_test=ingest.test, webhook_secret=WEBHOOK_SECRET))
     async with speaking_to(app) as client:
         tested = [
             await create(client, config={"allowed_ips": ["10.0.0.0/8"], "rate_limit_per_minute": 1}),
@@ -144,7 +142,9 @@ async def test_a_test_goes_the_real_way(services: Services) -> None:
             await create(client, provider="standardwebhooks"),
             await create(client, provider="stripe", secret=STRIPE_SECRET),
             await create(
-                client, provider="hmac", config={"hmac": {"header": "X-Sig", "timestamp_header": "X-At"}}
+                client,
+                provider="hmac",
+                config={"provider_options": {"header": "X-Sig", "timestamp_header": "X-At"}},
             ),
             *BUILT_IN_PATHS,
         ]

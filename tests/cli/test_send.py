@@ -98,13 +98,13 @@ def test_each_of_many_has_an_id_of_its_own_and_the_answers_are_counted(
 
 
 def test_a_refusal_is_shown_and_is_the_exit_code(kanca: Kanca, server: ScriptedServer) -> None:
-    server.will_answer(ACCEPTED, (401, {"detail": "The token is not valid.", "code": "token_mismatch"}))
+    server.will_answer(ACCEPTED, (401, {"detail": "invalid token", "code": "invalid_token"}))
 
     called = kanca("send", "generic", "--to", server.url, "--secret", "wrong", "--count", "2")
 
     assert called.exit_code == Unauthenticated.exit_code
-    assert called.stdout == "1 × 200 accepted\n1 × 401 token_mismatch\n"
-    assert called.stderr == "Error: The token is not valid. (token_mismatch)\n"
+    assert called.stdout == "1 × 200 accepted\n1 × 401 invalid_token\n"
+    assert called.stderr == "Error: invalid token (invalid_token)\n"
 
 
 def test_without_a_secret_nothing_is_sent(kanca: Kanca, server: ScriptedServer) -> None:

@@ -18,7 +18,9 @@ VALUE = "Hunter2-and-more"
 
 def _described(body: bytes = b"", **headers: str) -> Any:
     pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return json.loads(describe_rejected("POST", "/x", pairs, {b"x-proof"}, body))
+    return json.loads(
+        describe_rejected("POST", "/x", pairs, body, hidden={b"x-proof"}, hidden_fields={"mac"})
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,6 +74,10 @@ def test_headers_of_other_providers_are_not_shown_either() -> None:
     assert VALUE not in str(shown)
     assert shown["x-gitlab-token"] == f"[{len(VALUE)} bytes]"
     assert shown["user-agent"] == "curl/8"
+
+
+def test_fields_that_carry_a_provider_s_proof_are_not_shown() -> None:
+    assert _described(b"mac=" + VALUE.encode() + b"&a=1")["body"] == f"mac={REDACTED}&a=1"
 
 
 def test_bytes_that_are_no_text_can_be_read() -> None:

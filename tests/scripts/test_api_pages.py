@@ -4,7 +4,7 @@ import inspect
 
 from kanca import errors
 from kanca.errors import KancaError
-from kanca.ingest.refusal import RULES
+from kanca.ingest.refusal import CAUSES, RULES
 from scripts.api_pages import all_errors, errors_page
 
 
@@ -14,6 +14,8 @@ def test_every_code_has_its_place_and_its_meaning() -> None:
         assert page.count(f'<a id="api-{error.code}"></a>`{error.code}` | {error.status} |') == 1
     for code, rule in RULES.items():
         assert page.count(f'<a id="webhooks-{code}"></a>`{code}` | {rule.status} |') == 1
+    for code, meaning in CAUSES.items():
+        assert page.count(f'<a id="cause-{code}"></a>`{code}` | {meaning} |') == 1
 
 
 def test_every_error_is_found() -> None:

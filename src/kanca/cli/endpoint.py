@@ -8,6 +8,7 @@ import typer
 
 from kanca.cli.options import Cursor, Limit, given, read_assignments
 from kanca.cli.output import Output, details, page
+from kanca.cli.rejections import rejection_page
 from kanca.cli.server import Server, speaks_to_server
 
 app = typer.Typer(name="endpoint", help="Addresses that senders call.", no_args_is_help=True)
@@ -190,11 +191,19 @@ def stats(server: Server, output: Output, webhook_id: WebhookId) -> None:
 @app.command()
 @speaks_to_server
 def rejections(
-    server: Server, output: Output, webhook_id: WebhookId, *, limit: Limit = 50, cursor: Cursor = None
+    server: Server,
+    output: Output,
+    webhook_id: WebhookId,
+    *,
+    full: Annotated[
+        bool, typer.Option("--full", help="With headers and the beginning of the body.", show_default=False)
+    ] = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> None:
     """List the refused requests: why a webhook does not arrive."""
     answer = server.get("api", "webhooks", webhook_id, "rejections", limit=limit, cursor=cursor)
-    output.show(answer, page("occurred_at", "status", "code", "detail", "client"))
+    output.show(answer, rejection_page(is_full=full))
 
 
 @app.command()

@@ -138,10 +138,15 @@ def progress(items: Sequence[T], what: str) -> Iterator[T]:
     yield from track(items, what, console=console(stderr=True), transient=True)
 
 
+def shown_instant(text: str) -> str:
+    """An instant to the second; any other text as it is."""
+    instant = _INSTANT.fullmatch(text)
+    return f"{instant['date']} {instant['time']}Z" if instant else text
+
+
 def _short(text: str) -> str:
     """A text as a table shows it: an instant to the second, anything else cut where it is long."""
-    if instant := _INSTANT.fullmatch(text):
-        return f"{instant['date']} {instant['time']}Z"
+    text = shown_instant(text)
     return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"
 
 

@@ -89,7 +89,12 @@ class Books:
             detail=refusal.precise_detail,
             client=arrival.client,
             request=describe_rejected(
-                request.method, request.path, request.headers, endpoint.proof_headers, arrival.body
+                request.method,
+                request.path,
+                request.headers,
+                arrival.body,
+                hidden=endpoint.proof_headers,
+                hidden_fields=endpoint.proof_fields,
             ),
         )
 

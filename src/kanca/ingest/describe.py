@@ -49,19 +49,26 @@ def describe_request(
 
 
 def describe_rejected(
-    method: str, path: str, headers: Pairs, hidden: Collection[bytes], body: bytes
+    method: str,
+    path: str,
+    headers: Pairs,
+    body: bytes,
+    *,
+    hidden: Collection[bytes],
+    hidden_fields: Collection[str] = (),
 ) -> bytes:
     r"""The request of a rejection, as JSON, cut to a size that anybody may fill: whoever sent it proved nothing.
 
     The query is left out. Of headers in ``hidden``, or named like a secret, only the length is kept; of the body its
-    head, with what is named like a secret left out. Bytes that are no UTF-8 are shown as ``\xNN``.
+    head, without the values of ``hidden_fields`` and of what is named like a secret. Bytes that are no UTF-8 are shown
+    as ``\xNN``.
     """
     return _encode(
         {
             "method": method[:20],
             "path": path[:MOST_SHOWN_VALUE],
             "headers": _shown_headers(headers, hidden),
-            "body": _head(body),
+            "body": _head(body, hidden_fields),
             "body_bytes": len(body),
         }
     )
@@ -83,8 +90,8 @@ def _shown_headers(headers: Pairs, hidden: Collection[bytes]) -> list[tuple[str,
     return shown
 
 
-def _head(body: bytes) -> str:
+def _head(body: bytes, hidden_fields: Collection[str]) -> str:
     # Not final where it is cut: half a character is no foreign byte.
     is_whole = len(body) <= MOST_SHOWN_BODY_BYTES
     text, _ = codecs.utf_8_decode(body[:MOST_SHOWN_BODY_BYTES], "backslashreplace", is_whole)
-    return redact(text)[:MOST_SHOWN_BODY_BYTES]
+    return redact(text, hidden_fields)[:MOST_SHOWN_BODY_BYTES]

@@ -73,6 +73,8 @@ class Prepared(Struct, frozen=True):
     """Headers that carry a shared secret: they are not stored."""
     proof_headers: frozenset[bytes]
     """Headers that carry a secret or a signature: they are not shown with a rejection."""
+    proof_fields: frozenset[str]
+    """Fields of bodies that do."""
     spec: ProviderSpec
     options: Mapping[str, Any] | None
     """What an endpoint's owner says of its provider."""
@@ -125,6 +127,7 @@ def prepare(endpoint: Endpoint) -> Prepared:
         signs_body_only=signs and bool(spec.delivery_id) and not spec.delivery_id_signed,
         token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
+        proof_fields=_proof_fields(spec),
         spec=get_provider(endpoint.provider),
         options=options,
     )
@@ -152,3 +155,8 @@ def _shows_tokens(spec: ProviderSpec) -> bool:
 def _proof_headers(spec: ProviderSpec) -> frozenset[bytes]:
     names = (getattr(scheme, "header", None) for scheme in spec.signatures)
     return frozenset(name.lower().encode() for name in names if name)
+
+
+def _proof_fields(spec: ProviderSpec) -> frozenset[str]:
+    paths = (getattr(scheme, "body", None) for scheme in spec.signatures)
+    return frozenset(path.rpartition(".")[2] for path in paths if path)

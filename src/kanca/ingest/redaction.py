@@ -7,6 +7,7 @@ password in a form. Works on text that may be cut anywhere, in any notation, in 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 REDACTED = "[redacted]"
 
@@ -30,24 +31,29 @@ def is_sensitive(name: str) -> bool:
     return bool(_ANYWHERE.search(plain) or _AT_THE_END.search(plain))
 
 
-def redact(text: str) -> str:
-    """The text with the values of sensitive names left out, be it JSON, a form, multipart, XML, or a header's value."""
+def redact(text: str, names: Collection[str] = ()) -> str:
+    """The text without the values of ``names`` and of sensitive names.
+
+    It may be JSON, a form, multipart, XML, or a header's value.
+    """
+
+    def is_hidden(name: str) -> bool:
+        return name in names or is_sensitive(name)
+
+    def json_member(match: re.Match[str]) -> str:
+        name, colon, _ = match.groups()
+        return f'"{name}"{colon}"{REDACTED}"' if is_hidden(name) else match[0]
+
+    def field(match: re.Match[str]) -> str:
+        beginning, name, _ = match.groups()
+        return beginning + REDACTED if is_hidden(name) else match[0]
+
     text = _JWT.sub(REDACTED, text)
     if '"' in text:
-        text = _JSON.sub(_json_member, text)
-        text = _MULTIPART.sub(_field, text)
+        text = _JSON.sub(json_member, text)
+        text = _MULTIPART.sub(field, text)
     if "=" in text:
-        text = _FORM.sub(_field, text)
+        text = _FORM.sub(field, text)
     if "<" in text:
-        text = _XML.sub(_field, text)
+        text = _XML.sub(field, text)
     return text
-
-
-def _json_member(match: re.Match[str]) -> str:
-    name, colon, _ = match.groups()
-    return f'"{name}"{colon}"{REDACTED}"' if is_sensitive(name) else match[0]
-
-
-def _field(match: re.Match[str]) -> str:
-    beginning, name, _ = match.groups()
-    return beginning + REDACTED if is_sensitive(name) else match[0]

@@ -50,6 +50,10 @@ RULES: dict[str, Rule] = {
     "rate_limit_unavailable": Rule(
         503, "Rate limits cannot be checked", "The endpoint's rate limit cannot be checked now.", 5
     ),
+    "key_unavailable": Rule(
+        503, "Proof cannot be checked", "What the signature is checked with cannot be fetched now.", 30
+    ),
+    "handshake_failed": Rule(503, "Handshake not completed", "The sender's address could not be called.", 30),
     "commit_queue_full": Rule(429, _BUSY, "More webhooks wait to be stored than this server takes.", 60),
     "headers_too_large": Rule(431, "Headers too large", "The headers are larger than 64 KB in all."),
     "payload_too_large": Rule(413, "Body too large", "The body is larger than the endpoint's limit."),

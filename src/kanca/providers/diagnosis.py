@@ -152,14 +152,19 @@ def _altered(request: SignedRequest, *, url: str | None = None, body: bytes | No
         request.url if url is None else url,
         request.headers,
         request.body if body is None else body,
+        request.documents,
     )
 
 
 def _looks_like(failure: Failure) -> str:
-    """Which other providers sign with a header that is there."""
-    own = {name for names in _headers_of(failure.spec) for name in names}
+    """Which other variants or providers sign with a header that is there."""
+    headers, spec = failure.request.headers, failure.spec
+    for name, variant in spec.variants.items():
+        for header in _headers_of(variant):
+            if header.lower().encode() in headers:
+                return f"; the request carries `{header}`: this looks like the variant `{name}`"
     for key, (header, names) in _headers_of_providers().items():
-        if key in failure.request.headers and header not in own and failure.spec.name not in names:
+        if key in headers and spec.name not in names:
             return f"; the request carries `{header}`: this looks like {' or '.join(names[:MOST_NAMED_PROVIDERS])}"
     return ""
 
