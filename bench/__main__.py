@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from bench import end_to_end, history, ingest
+from bench import end_to_end, history, ingest, verify
 
-BENCHMARKS = {"ingest": ingest.main, "end_to_end": end_to_end.main, "history": history.main}
+BENCHMARKS = {
+    "ingest": ingest.main,
+    "end_to_end": end_to_end.main,
+    "history": history.main,
+    "verify": verify.main,
+}
 
 
 def main() -> None:
