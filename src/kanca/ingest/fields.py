@@ -99,9 +99,4 @@ def _index(key: str) -> int | None:
 
 
 def _written(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_as_text).encode()
-
-
-def _as_text(value: object) -> str:
-    """What JSON does not have, such as a file in a form."""
-    return repr(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
