@@ -24,7 +24,7 @@ SLACK_S = 1.5
 async def test_two_gateways_admit_one_limit_and_do_without_valkey_while_it_is_away(
     postgres_url: str, tmp_path: Path, own_valkey: ValkeyServer
 ) -> None:
-    options = ["--gateways", "2", "--redis-url", own_valkey.url]
+    options = ["--gateways", "2", "--workers", "0", "--redis-url", own_valkey.url]
     with KancaProcess(postgres_url, tmp_path, *options, app=None) as server:
         async with Client(server) as client:
             assert await _redis(client) == "ok"
