@@ -23,6 +23,7 @@ LIMIT_S = 60
 POLL_S = 0.05
 
 ADMIN_KEY = "acceptance-admin-key"
+SECRET_KEY = "acceptance-secret-key-0123456789"
 WEBHOOK_SECRET = "acceptance-webhook-secret"
 READY = "Kanca is ready: "
 
@@ -43,13 +44,14 @@ class KancaProcess:
         app: str | None = "tests.acceptance.app:hooks",
         environ: Mapping[str, str] | None = None,
     ) -> None:
+        self.database_url = database_url
         self._directory = directory
         self._options = [*options, *(["--app", app] if app else [])]
         self._environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("KANCA_")},
             "KANCA_DATABASE_URL": database_url,
             "KANCA_ADMIN_KEY": ADMIN_KEY,
-            "KANCA_SECRET_KEY": "acceptance-secret-key-0123456789",
+            "KANCA_SECRET_KEY": SECRET_KEY,
             "KANCA_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "KANCA_LOG_LEVEL": "warning",
             "KANCA_WORKER_LEASE_SECONDS": "2",
