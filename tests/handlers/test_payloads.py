@@ -12,7 +12,7 @@ from kanca.domain.event import StoredEvent
 from kanca.handlers.payloads import MOST_PROBLEMS, PayloadInvalid, read_payload
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda children: st.lists(children) | st.dictionaries(st.text(), children),
     max_leaves=10,
 )

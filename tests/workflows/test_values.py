@@ -50,6 +50,11 @@ def test_python_values_have_a_form_in_json(value: Any, text: bytes | None) -> No
     read_json(written)
 
 
+@pytest.mark.parametrize("beside", ["", "\ud800"])
+def test_a_number_that_is_none_is_null_whatever_stands_beside_it(beside: str) -> None:
+    assert read_json(write_json([float("nan"), float("inf"), beside])) == [None, None, beside]
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [
@@ -70,7 +75,7 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         write_json(value)
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000])
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"[" * 100_000, b"1" * 5000, b"NaN"])
 def test_what_is_not_json_is_refused(text: bytes) -> None:
     with pytest.raises(NotJson):
         read_json(text)
