@@ -57,9 +57,10 @@ def fields_of(include: Iterable[str], exclude: Iterable[str]) -> Fields | None:
 def _grow(tree: Tree, path: Path) -> None:
     *parents, last = path
     for key in parents:
-        tree = tree.setdefault(key, {})
-        if not isinstance(tree, dict):  # something above it is excluded already
+        below = tree.setdefault(key, {})
+        if below is True:  # something above it is excluded already
             return
+        tree = below
     tree[last] = True
 
 
