@@ -57,7 +57,10 @@ class Event(msgspec.Struct, Generic[T], frozen=True):
     """``evt_…``: the same for every handler and every attempt."""
     type: str
     data: T
-    """An envelope's ``data``, else what the body says (None: it is binary); read as the handler's ``model`` when it has one."""
+    """An envelope's ``data``, else what the body says, read as the handler's ``model`` when it has one.
+
+    None for a binary body without a model.
+    """
     body: bytes
     """The exact bytes that came in, without their Content-Encoding."""
     headers: Headers
