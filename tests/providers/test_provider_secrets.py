@@ -39,6 +39,7 @@ def test_secrets_have_the_prefixes_that_people_know_them_by() -> None:
         ("github", "pasted with a newline\n", "has blanks around it"),
         ("github", "nul\x00inside", "unprintable characters"),
         ("github", "x" * 513, "has 513 characters"),
+        ("zendesk", "dGhpc19zZWNyZXRfaXNfZm9yX3Rlc3Rpbmdfb25seQ==", "is one that the provider publishes"),
     ],
 )
 def test_a_secret_that_cannot_be_one_is_refused_with_the_reason(

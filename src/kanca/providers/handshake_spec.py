@@ -55,7 +55,8 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """``signature``: the request is signed like any webhook. ``own_secret``: it is signed with the very secret that it
     brings. ``none``: the provider proves nothing; what it asks for does no harm."""
     when: dict[Template, Condition] = {}
-    """Values that must be so, by template; ``*`` is anything, and ``{secret:part}`` that part of a live secret."""
+    """Values that must be so, by template; ``*`` is anything, an empty text is nothing at all, and ``{secret:part}`` is
+    that part of a live secret."""
     reply: Reply = Reply()
     store_secret: Template | None = None
     """The secret that the provider brings for all that follows: stored while the endpoint has none."""

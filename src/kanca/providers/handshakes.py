@@ -101,6 +101,7 @@ class _Compiled:
         self.method = handshake.method
         self._handshake = handshake
         self._verifier = verifier
+        self._secret_form = spec.secret
         self._conditions = [
             (compile_value(template), None if wanted == PRESENT else fill(wanted), "{secret" in wanted)
             for template, wanted in handshake.when.items()
@@ -121,6 +122,8 @@ class _Compiled:
             return None
         store_secret = self._secret(view) if self._secret else None
         visit = self._visit(view) if self._visit else None
+        if store_secret and self._secret_form.problem(store_secret) is not None:
+            return None
         if (self._secret and not store_secret) or (self._visit and not self._may_visit(visit)):
             return None
         if self._handshake.proof == "own_secret":
@@ -133,10 +136,12 @@ class _Compiled:
         self, asked: _Asked, read: Callable[[View], str | None], wanted: _Fill | None, is_secret: bool
     ) -> bool:
         value = read(asked.view)
-        if value is None or wanted is None:
+        if wanted is None:
             return value is not None
         if not is_secret:
-            return value == wanted(asked)
+            return (value or "") == wanted(asked)
+        if value is None:
+            return False
         # Each live secret may be the one; they are compared without telling how much of one was right.
         texts = [wanted(_Asked(asked.view, [secret])) for secret in asked.secrets]
         return any(text is not None and hmac.compare_digest(text.encode(), value.encode()) for text in texts)

@@ -40,6 +40,8 @@ class SecretFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """``utf8``: the whole text is the key, prefix and all. Else what follows the prefix is decoded."""
     second_key_encoding: KeyEncoding | None = None
     """Another way to read the key, of a provider that uses both."""
+    published: tuple[str, ...] = ()
+    """Secrets of the provider's own tests, which everybody knows: an endpoint cannot have one."""
     parts: Annotated[tuple[Part, ...], Meta(max_length=4)] = ()
     """Names of the parts of a secret that is several joined by ``:``, such as ``merchant_key:merchant_salt``.
 
@@ -94,6 +96,8 @@ class SecretFormat(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Why this cannot be a secret of the provider: the end of a sentence that never quotes it. None when it can."""
         if not secret.isprintable() or secret != secret.strip():
             return "has blanks around it or unprintable characters in it"
+        if secret in self.published:
+            return "is one that the provider publishes, so that anybody could sign with it"
         if self.prefix_required and not secret.startswith(self.prefix):
             return f"does not start with `{self.prefix}`"
         if self.parts and not self.split(secret):
