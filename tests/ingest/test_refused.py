@@ -11,6 +11,7 @@ import pytest
 
 from kanca.domain.endpoint import Secret
 from kanca.ingest.rate_limit import RateLimiter
+from kanca.ingest.request import Request, whole
 from kanca.ingest.settings import IngestSettings
 from tests.ingest.site import (
     BEARER,
@@ -90,9 +91,16 @@ async def test_an_endpoint_may_take_other_methods() -> None:
     for method in ("POST", "GET", "HEAD", "put"):
         reply = await here.request(method, PATH, messages, BEARER | JSON)
         assert (reply.status, reply.headers["allow"]) == (405, "PUT, PATCH, OPTIONS")
-    assert (
-        await here.ingest.test(WEBHOOK_ID, [(b"authorization", f"Bearer {TOKEN}".encode())], b"{}")
-    ).status != 405
+    own = Request(
+        "POST",
+        PATH,
+        PATH,
+        "http",
+        "192.0.2.7",
+        [(b"authorization", f"Bearer {TOKEN}".encode())],
+        whole(b"{}"),
+    )
+    assert (await here.ingest.accept(own, is_test=True)).status != 405
 
 
 async def test_another_method_at_an_unknown_address_is_not_found() -> None:
