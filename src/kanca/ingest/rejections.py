@@ -23,7 +23,8 @@ MAX_PER_ENDPOINT = 10
 MAX_ALIKE = 3
 """Refusals for the same cause, of the same client; those that follow are only counted with the last of them."""
 MAX_ENDPOINTS = 100
-MAX_DIAGNOSED = 5
+MAX_DIAGNOSED = 3
+"""Of all endpoints. One takes some 20 ms at most, in a thread beside the event loop."""
 MAX_DIAGNOSED_BYTES = 1024 * 1024
 """Bodies beyond this are not kept for a diagnosis."""
 

@@ -30,7 +30,7 @@ MOST_NAMED_PROVIDERS = 3
 _COST_OF_A_TRIAL_BYTES = 4096
 _FITS = frozenset({RefusalCode.TIMESTAMP_TOO_OLD, RefusalCode.TIMESTAMP_IN_FUTURE})
 """Refusals of a signature that was right."""
-_OF_ANYBODY = frozenset({b"authorization"})
+_OF_ANYBODY = frozenset({"authorization"})
 """Headers that say nothing of who sends."""
 _SECONDS = re.compile(r"timestamp is (\d{1,20}) s ")
 _FIFTEEN_YEARS_S = 15 * 366 * 86_400
@@ -161,23 +161,31 @@ def _looks_like(failure: Failure) -> str:
     headers, spec = failure.request.headers, failure.spec
     for name, variant in spec.variants.items():
         for header in _headers_of(variant):
-            if header.lower().encode() in headers:
+            if _carries(headers, header):
                 return f"; the request carries `{header}`: this looks like the variant `{name}`"
-    for key, (header, names) in _headers_of_providers().items():
-        if key in headers and spec.name not in names:
+    for header, names in _providers_by_header().items():
+        if _carries(headers, header) and spec.name not in names:
             return f"; the request carries `{header}`: this looks like {' or '.join(names[:MOST_NAMED_PROVIDERS])}"
     return ""
 
 
+def _carries(headers: Mapping[bytes, bytes], header: str) -> bool:
+    key = header.lower().encode()
+    if key.endswith(b"*"):
+        return any(name.startswith(key[:-1]) for name in headers)
+    return key in headers
+
+
 @cache
-def _headers_of_providers() -> Mapping[bytes, tuple[str, list[str]]]:
-    """The headers that carry proofs, by lower-case name, with the providers that use them."""
-    found: dict[bytes, tuple[str, list[str]]] = {}
+def _providers_by_header() -> Mapping[str, list[str]]:
+    """The headers that carry proofs, in one spelling each, with the providers that use them."""
+    spellings: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     for name in provider_names():
         for header in _headers_of(get_provider(name)):
-            key = header.lower().encode()
-            if key not in _OF_ANYBODY:
-                names = found.setdefault(key, (header, []))[1]
+            if header.lower() not in _OF_ANYBODY:
+                spelling = spellings.setdefault(header.lower(), header)
+                names = found.setdefault(spelling, [])
                 if name not in names:
                     names.append(name)
     return found

@@ -11,17 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 
 from kanca.providers.verdict import SignedRequest
 
-MOST_REWRITTEN_BYTES = 64 * 1024
+MOST_REWRITTEN_BYTES = 32 * 1024
 """Larger bodies are not parsed to be written in other ways."""
 
 _BOM = b"\xef\xbb\xbf"
 _REWRITTEN = "it looks re-serialised by a proxy or framework"
-_LAYOUTS: tuple[tuple[str, int | None, tuple[str, str]], ...] = (
-    ("without blanks", None, (",", ":")),
-    ("with blanks", None, (", ", ": ")),
-    ("indented by 2", 2, (",", ": ")),
-    ("indented by 4", 4, (",", ": ")),
-)
+_LINE = ((",", ":"), "without blanks"), ((", ", ": "), "with blanks")
+_INDENTS = (2, 4)
 
 
 def bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
@@ -65,24 +61,26 @@ def _all_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
 def _rewritten(body: bytes) -> Iterator[tuple[str, bytes]]:
     try:
         document = json.loads(body)
+        for layout, text in _written(document):
+            words = f"{_REWRITTEN} (the signature fits it as JSON {layout})"
+            yield words, text.encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):
         return
-    for sorts in (False, True):
-        for layout, indent, separators in _LAYOUTS:
-            for is_ascii in (False, True):
-                try:
-                    text = json.dumps(
-                        document, ensure_ascii=is_ascii, indent=indent, separators=separators, sort_keys=sorts
-                    )
-                except (ValueError, RecursionError):
-                    return
-                order = ", its keys sorted" if sorts else ""
-                words = f"{_REWRITTEN} (the signature fits it as JSON {layout}{order})"
-                written = text.encode("utf-8", "surrogatepass")
-                yield words, written
-                if indent is None:
-                    # As PHP writes it.
-                    yield f"{words[:-1]}, with escaped slashes)", written.replace(b"/", b"\\/")
+
+
+def _written(document: object) -> Iterator[tuple[str, str]]:
+    for order, sorts in (("", False), (", its keys sorted", True)):
+        for separators, words in _LINE:
+            text = json.dumps(document, ensure_ascii=False, separators=separators, sort_keys=sorts)
+            yield words + order, text
+            # As PHP writes it.
+            yield f"{words}{order}, with escaped slashes", text.replace("/", "\\/")
+            if not text.isascii():
+                text = json.dumps(document, separators=separators, sort_keys=sorts)
+                yield f"{words}{order}, in ASCII", text
+                yield f"{words}{order}, in ASCII, with escaped slashes", text.replace("/", "\\/")
+    for indent in _INDENTS:
+        yield f"indented by {indent}", json.dumps(document, ensure_ascii=False, indent=indent)
 
 
 def _other_schemes(url: SplitResult) -> list[tuple[str, str]]:
