@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from kanca.domain.endpoint import Endpoint, Secret
-from kanca.domain.ids import IdFactory
 from kanca.errors import EgressRefused
-from kanca.ingest.gateway import Ingest
 from kanca.ingest.request import Request, whole
 from kanca.ingest.settings import IngestSettings
 from kanca.providers import (
@@ -24,7 +22,7 @@ from kanca.providers import (
     provider_names,
     sign,
 )
-from tests.ingest.site import Clock, MemoryAccepting, MemoryStore, Waker, endpoint
+from tests.ingest.site import Site, endpoint
 
 ORIGIN = "https://hooks.example.com"
 PROXY = "192.0.2.7"
@@ -68,16 +66,11 @@ def sender_of(provider: str) -> Sender:
     return Sender(spec, issue(spec), compile_verifier(spec))
 
 
-@dataclass
 class Doors:
     """Ingest with an endpoint for each sender, which accepts at once and keeps nothing."""
 
-    senders: Sequence[Sender]
-    accepting: MemoryAccepting = field(default_factory=MemoryAccepting)
-    clock: Clock = field(default_factory=Clock)
-
-    def __post_init__(self) -> None:
-        documents = {url: text for sender in self.senders for url, text in sender.issued.documents.items()}
+    def __init__(self, senders: Sequence[Sender]) -> None:
+        documents = {url: text for sender in senders for url, text in sender.issued.documents.items()}
 
         async def get(url: str) -> tuple[int, bytes]:
             if url not in documents:
@@ -85,15 +78,11 @@ class Doors:
             return 200, documents[url]
 
         settings = IngestSettings(public_url=ORIGIN, trusted_proxies=(f"{PROXY}/32",))
-        self.ingest = Ingest(
-            settings,
-            self.accepting,
-            MemoryStore(_endpoints(self.senders)),
-            Waker(),
-            IdFactory(self.clock),
-            clock=self.clock,
-            get=get,
-        )
+        site = Site(_endpoints(senders), settings, get=get)
+        self.senders = senders
+        self.clock = site.clock
+        self.ingest = site.ingest
+        self._accepting = site.accepting
 
     async def take(self, request: Request) -> tuple[int, bytes]:
         """Status and body of the answer; what was accepted is forgotten."""
@@ -103,8 +92,8 @@ class Doors:
 
     def forget(self) -> None:
         """Take whatever comes next for new."""
-        self.accepting.events.clear()
-        self.accepting.keys.clear()
+        self._accepting.events.clear()
+        self._accepting.keys.clear()
 
 
 def arriving(draft: Draft) -> Request:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, reduce
 
 import pytest
@@ -77,3 +78,44 @@ async def test_any_request_is_accepted_or_refused(data: st.DataObject) -> None:
     began = time.thread_time()
     await check_request(doors, request)
     assert time.thread_time() - began < LONGEST_S
+
+
+def _places(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place in a document, as the keys that lead there."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in inner:
+        yield (*path, key)
+        yield from _places(child, (*path, key))
+
+
+WRITTEN = st.sampled_from(
+    ["", "{body}", "{body:a.0.b?}", "{header:x}", "{query:q}", "{timestamp}", "{id}", "{signature}", "{", "}"]
+) | st.text(max_size=8)
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.lists(WRITTEN, max_size=3).map("".join),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WRITTEN, inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(data=st.data())
+@settings(max_examples=2 * EXAMPLES)
+def test_any_value_in_a_provider_spec_is_used_or_refused(data: st.DataObject) -> None:
+    described = json.loads(data.draw(st.sampled_from(_described())))
+    for place in data.draw(st.lists(st.sampled_from(list(_places(described))), min_size=1, max_size=3)):
+        *way, last = place
+        try:
+            parent = reduce(lambda value, key: value[key], way, described)
+            parent[last] = data.draw(VALUES)
+        except (KeyError, IndexError, TypeError):
+            continue  # another change took the place away
+    specs.check_spec(described)
+
+
+@cache
+def _described() -> list[bytes]:
+    return list(specs.seeds())
