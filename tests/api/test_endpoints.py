@@ -62,6 +62,8 @@ async def test_an_endpoint_without_wishes_has_a_token_and_the_defaults(client: h
         "dedupe_exclude": [],
         "answer": None,
         "filter": None,
+        "provider_options": {},
+        "provider_spec": None,
     }
     counted = ("last_triggered", "trigger_count", "avg_response_time_ms", "error_count")
     assert [made[key] for key in counted] == [None, 0, 0, 0]
@@ -131,8 +133,8 @@ MISSHAPEN: list[dict[str, Any]] = [
 IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"provider": "strip"}, "unknown_provider"),
     ({"provider": "stripe", "secret": "not-from-stripe"}, "invalid_secret"),
-    ({"config": {"hmac": {"header": "X-Sig"}}}, "invalid_endpoint"),
-    ({"provider": "hmac", "config": {"hmac": {"algorithm": "rot13"}}}, "invalid_provider"),
+    ({"config": {"provider_options": {"header": "X-Sig"}}}, "invalid_provider"),
+    ({"provider": "hmac", "config": {"provider_options": {"algorithm": "rot13"}}}, "invalid_provider"),
     ({"slug": "receive"}, "invalid_endpoint"),
     ({"config": {"dedupe_window_days": 31}}, "invalid_endpoint"),
     ({"config": {"dedupe_include": ["data.id"]}}, "invalid_endpoint"),

@@ -86,7 +86,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("endpoint list --workflow w", "GET", "/api/webhooks/endpoints?workflow_id=w&limit=50", None),
     ("endpoint show wh_1", "GET", "/api/webhooks/endpoints/wh_1", None),
     (
-        'endpoint create --slug s --workflow w --node n --secret x --config dedupe=off --config hmac={"a":1}',
+        'endpoint create --slug s --workflow w --node n --secret x --config dedupe=off --config provider_options={"a":1}',
         "POST",
         "/api/webhooks/endpoints",
         {
@@ -95,7 +95,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
             "workflow_id": "w",
             "node_id": "n",
             "secret": "x",
-            "config": {"dedupe": "off", "hmac": {"a": 1}},
+            "config": {"dedupe": "off", "provider_options": {"a": 1}},
         },
     ),
     (

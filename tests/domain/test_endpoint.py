@@ -33,6 +33,8 @@ def test_an_empty_config_has_the_published_defaults() -> None:
         "dedupe_exclude": [],
         "answer": None,
         "filter": None,
+        "provider_options": {},
+        "provider_spec": None,
     }
 
 
@@ -77,7 +79,7 @@ def test_an_empty_config_has_the_published_defaults() -> None:
         ("answer", "OK"),
         ("filter", ""),
         ("filter", {}),
-        ("hmac", "sha256"),
+        ("provider_options", "sha256"),
         ("max_payload", 5),
     ],
 )

@@ -6,7 +6,7 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -26,8 +26,10 @@ from kanca.ingest.answers import Original
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import Gate
 from kanca.ingest.gateway import Ingest
+from kanca.ingest.public_documents import Get, nowhere
 from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import IngestSettings
+from kanca.ingest.surroundings import Surroundings
 from kanca.storage.rejections import Rejection
 from kanca.storage.statistics import Counted
 
@@ -145,6 +147,13 @@ class MemoryStore:
             for event_id in event_ids
         ]
 
+    async def set_first_secret(self, webhook_id: str, secret: str) -> bool:
+        before = self.endpoints[webhook_id]
+        if before.secrets:
+            return False
+        self.endpoints[webhook_id] = replace(before, secrets=(Secret(secret),))
+        return True
+
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
         self._check()
         self.counted += counted
@@ -205,6 +214,7 @@ class Site:
         settings: IngestSettings | None = None,
         gates: Sequence[Gate] = (),
         limiter: RateLimiter | None = None,
+        get: Get = nowhere,
     ) -> None:
         self.clock = Clock()
         self.accepting = MemoryAccepting()
@@ -216,9 +226,7 @@ class Site:
             self.store,
             self.waker,
             IdFactory(self.clock),
-            gates,
-            self.clock,
-            limiter,
+            Surroundings(gates=gates, clock=self.clock, limiter=limiter, get=get),
         )
         self.app = IngestASGI(self.ingest)
 

@@ -10,6 +10,7 @@ from kanca.domain.event import NewEvent
 from kanca.domain.status import EventStatus
 from kanca.ingest.answers import Original
 from kanca.ingest.settings import IngestSettings
+from kanca.providers import Draft
 from tests.ingest.site import BEARER, ENVELOPE, JSON, NOON, PATH, WEBHOOK_ID, endpoint, signed, site
 
 
@@ -89,14 +90,16 @@ async def test_a_signed_event_is_accepted() -> None:
 
 async def test_a_sender_may_sign_the_public_address() -> None:
     options = {"signed_content": "{method} {url} {body}"}
-    here = site(endpoint("hmac", hmac=options), IngestSettings(public_url="https://hooks.example.com"))
+    here = site(
+        endpoint("hmac", provider_options=options), IngestSettings(public_url="https://hooks.example.com")
+    )
     body = json.dumps(ENVELOPE).encode()
     proof = signed(b"POST https://hooks.example.com" + PATH.encode() + b"?a=%20b " + body)
     assert (await here.post(body, JSON | proof, query_string=b"a=%20b")).status == 200
 
 
 async def test_without_a_public_address_the_one_that_was_asked_counts() -> None:
-    here = site(endpoint("hmac", hmac={"signed_content": "{url} {body}"}))
+    here = site(endpoint("hmac", provider_options={"signed_content": "{url} {body}"}))
     body = json.dumps(ENVELOPE).encode()
     proof = signed(b"http://shop.test:8000/hooks" + PATH.encode() + b" " + body)
     headers = JSON | proof | {"host": "shop.test:8000"}
@@ -169,15 +172,16 @@ async def test_an_endpoints_own_test_goes_the_real_way_without_its_limits() -> N
     config = endpoint("hmac", rate_limit_per_minute=1, allowed_ips=["203.0.113.1"], dedupe="content")
     here = site(config, IngestSettings(require_https=True))
     body = b'{"event_type":"webhook.test"}'
-    headers = [(name.encode(), value.encode()) for name, value in (JSON | signed(body)).items()]
+    draft = Draft("https://", JSON | signed(body), body, NOON.timestamp(), "dlv-1")
     for _ in range(2):
-        answer = await here.ingest.test(WEBHOOK_ID, headers, body)
+        answer = await here.ingest.test(WEBHOOK_ID, draft, None)
         assert answer.status == 200
         assert json.loads(answer.body)["status"] == "accepted"
     events: list[NewEvent] = list(here.accepting.events.values())
     assert [json.loads(event.request)["test"] for event in events] == [True, True]
     assert [event.dedupe_key for event in events] == [None, None]
-    assert (await here.ingest.test(WEBHOOK_ID, [], body)).status == 401
+    unsigned = Draft("https://", JSON, body, NOON.timestamp(), "dlv-1")
+    assert (await here.ingest.test(WEBHOOK_ID, unsigned, None)).status == 401
 
 
 async def test_no_header_makes_a_request_a_test() -> None:

@@ -41,7 +41,7 @@ async def test_an_encoded_body_is_taken_and_kept_as_it_was_before(encoding: str)
 
 async def test_the_signature_covers_the_decoded_bytes() -> None:
     hmac = {"header": "X-Signature", "algorithm": "sha256", "encoding": "hex", "signed_content": "{body}"}
-    here = site(endpoint("hmac", hmac=hmac))
+    here = site(endpoint("hmac", provider_options=hmac))
     encoded = gzip.compress(BODY)
     proofs = {"of what was encoded": signed(encoded, "x-signature"), "": signed(BODY, "x-signature")}
     answers = [

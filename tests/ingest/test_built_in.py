@@ -10,6 +10,7 @@ import pytest
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
 from kanca.domain.status import EventStatus
 from kanca.ingest.answers import Original
+from kanca.providers import Draft
 from tests.ingest.site import ENVELOPE, NOON, Site, signed, site
 
 RECEIVE = "/webhooks/receive"
@@ -131,6 +132,6 @@ async def test_without_its_secret_it_is_not_there(path: str) -> None:
 async def test_it_can_be_tested_like_others() -> None:
     here = site()
     body = json.dumps(ENVELOPE).encode()
-    headers = [(name.encode(), value.encode()) for name, value in signed(body).items()]
-    answer = await here.ingest.test(RECEIVE_WEBHOOK_ID, headers, body)
+    draft = Draft("https://", signed(body), body, 0.0, "dlv-1")
+    answer = await here.ingest.test(RECEIVE_WEBHOOK_ID, draft, None)
     assert (answer.status, json.loads(answer.body)["status"]) == (200, "accepted")

@@ -14,13 +14,14 @@ from kanca.errors import CommitTimeout, DatabaseUnavailable
 from kanca.ingest.endpoint_cache import EndpointCache
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.refusal import Refusal
+from kanca.providers import Catalogue
 from tests.ingest.site import BEARER, ENVELOPE, WEBHOOK_ID, MemoryStore, endpoint, site
 
 LONG = timedelta(seconds=30)
 
 
 def cache_of(store: MemoryStore, **limits: int) -> EndpointCache:
-    return EndpointCache(store, LONG, **limits)
+    return EndpointCache(store, LONG, Catalogue(), **limits)
 
 
 async def test_an_endpoint_is_loaded_once() -> None:
@@ -127,7 +128,7 @@ async def test_a_database_that_hangs_is_not_waited_for_for_ever() -> None:
         async def find_endpoints(self, keys: Sequence[str]) -> Mapping[str, Endpoint]:
             return await asyncio.Future()
 
-    cache = EndpointCache(HangingStore({}), timedelta(milliseconds=20))
+    cache = EndpointCache(HangingStore({}), timedelta(milliseconds=20), Catalogue())
     with pytest.raises(CommitTimeout):
         await cache.find(WEBHOOK_ID)
 
@@ -140,7 +141,7 @@ async def test_a_flood_of_unknown_addresses_is_bounded() -> None:
             await hanging.wait()
             return {}
 
-    cache = EndpointCache(SlowStore({}), LONG)
+    cache = EndpointCache(SlowStore({}), LONG, Catalogue())
     finding = [asyncio.create_task(cache.find(f"/{n}")) for n in range(5000)]
     await asyncio.sleep(0)  # lets all of them ask
     assert sum(task.done() for task in finding) == 3000

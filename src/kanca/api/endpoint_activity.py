@@ -19,7 +19,7 @@ from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.endpoint import Endpoint
 from kanca.errors import EndpointNotFound, Unavailable
-from kanca.providers import get_provider, make_delivery, sign
+from kanca.providers import Draft, Issued, issue, make_delivery, sign
 from kanca.storage import rejections, statistics
 from kanca.storage.event_list import EventFilter
 
@@ -226,8 +226,7 @@ async def test(services: Given, webhook_id: WebhookIdPath) -> Json:
     if services.send_test is None:
         raise Unavailable("No webhooks are taken by this process.")
     endpoint = await find(services, webhook_id)
-    headers, body = _signed_test(services, endpoint)
-    answer = await services.send_test(webhook_id, headers, body)
+    answer = await services.send_test(webhook_id, *_signed_test(services, endpoint))
     return Json(
         EndpointTest(
             test_successful=200 <= answer.status < 300,
@@ -237,15 +236,20 @@ async def test(services: Given, webhook_id: WebhookIdPath) -> Json:
     )
 
 
-def _signed_test(services: Services, endpoint: Endpoint) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """What the provider would send; unsigned when there is no secret to sign with."""
-    spec = get_provider(endpoint.provider)
+def _signed_test(services: Services, endpoint: Endpoint) -> tuple[Draft, Issued | None]:
+    """What the provider would send; unsigned when there is no secret to sign with.
+
+    Where only the provider could sign, a key pair made for this one test stands for the provider's.
+    """
+    options = endpoint.config.provider_options
+    spec = services.catalogue.spec_of(endpoint.provider, endpoint.config.provider_spec)
     now = services.now()
-    options = endpoint.config.hmac
-    url = (services.public_url or "") + path_of(endpoint)
+    url = (services.public_url or "https://") + path_of(endpoint)
     draft = make_delivery(spec, options, now=now.timestamp(), url=url, event_type=TEST_EVENT).draft
     secrets = live_secrets(endpoint, now)
-    if secrets:
-        draft = sign(spec, options, secrets[0].value, draft)
-    # A token that is no ASCII travels as the bytes that it is compared with.
-    return [(name.lower().encode(), value.encode()) for name, value in draft.headers.items()], draft.body
+    if not secrets:
+        return draft, None
+    issued = issue(spec, options)
+    if issued.is_shared:
+        return sign(spec, options, secrets[0].value, draft), None
+    return sign(spec, options, issued.signing, draft), issued

@@ -51,10 +51,7 @@ def read_endpoint_config(
             message = f"must be at most {retention_days}: older events are deleted (KANCA_RETENTION_DAYS)"
             raise _refused([{"key": "config.dedupe_window_days", "message": message}])
         config = replace(config, dedupe_window_days=retention_days)
-    if config.hmac is not None and spec.options is None:
-        message = f"is for the provider `hmac` only, not for `{spec.name}`"
-        raise _refused([{"key": "config.hmac", "message": message}])
-    configure(spec, config.hmac)
+    configure(spec, config.provider_options)
     _check_expressions(config)
     return config
 
@@ -185,9 +182,9 @@ def masked(secret: str) -> str:
 
 def _checked(spec: ProviderSpec, config: EndpointConfig, given: str | None) -> str:
     if given is not None:
-        check_secret(spec, given, config.hmac)
+        check_secret(spec, given, config.provider_options)
         return given
-    return new_endpoint_token() if spec.name == GENERIC else generate_secret(spec, config.hmac)
+    return new_endpoint_token() if spec.name == GENERIC else generate_secret(spec, config.provider_options)
 
 
 def _refused(problems: list[dict[str, str]]) -> InvalidEndpoint:

@@ -2,35 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, NamedTuple, Protocol
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from kanca.domain.ids import IdFactory
+from kanca.providers import Catalogue, Draft, Issued
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.workflows.registry import NodeRegistry
 
 
-class Answered(NamedTuple):
+class Answered(Protocol):
     """What ingest answered."""
 
-    status: int
-    body: bytes
-    """JSON."""
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+
+    @property
+    def body(self) -> bytes:
+        """Whatever it said."""
 
 
 class SendTest(Protocol):
     """Ingest's door for tests of an endpoint: the real path, without rate limit, list of addresses and dedupe."""
 
-    def __call__(
-        self, webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes
-    ) -> Awaitable[Answered]:
-        """Answer a webhook as if it had come from outside."""
+    def __call__(self, webhook_id: str, draft: Draft, rehearsal: Issued | None, /) -> Awaitable[Answered]:
+        """Answer a webhook as if it had come from outside; ``rehearsal`` is what its proof is checked with instead."""
 
 
 def _nothing() -> None: ...
@@ -60,6 +63,8 @@ class Services:
     """The secret of the built-in endpoints; None: they take nothing."""
     public_url: str | None = None
     """The address that senders see, without a slash at the end."""
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    """The providers that endpoints may have."""
     retention_days: int = 30
     queue_max_tasks: int = 1_000_000
 

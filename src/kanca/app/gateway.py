@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,9 +12,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.access import AccessRule, ManagementGuard
 from kanca.api.app import api_document, create_api
-from kanca.api.services import Answered, Services
+from kanca.api.services import Services
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import EndedSecrets
+from kanca.app.outgoing import Outgoing
 from kanca.domain.ids import IdFactory
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import DiskGate, Gate
@@ -23,6 +24,7 @@ from kanca.ingest.openapi import ingest_document
 from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import ingest_settings
 from kanca.ingest.store import DatabaseStore
+from kanca.ingest.surroundings import Surroundings
 from kanca.queue.backlog import BacklogGauge
 from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
@@ -97,7 +99,9 @@ async def open_gateway(
     waker = database.waker()
     store = DatabaseStore(database, box, settings.webhook_secret, name)
     own_settings = ingest_settings(settings)
-    ingest = Ingest(own_settings, database.accepting, store, waker, ids, gates, limiter=limiter)
+    outgoing = Outgoing(settings.egress_allow)
+    around = Surroundings(gates=gates, limiter=limiter, get=outgoing.get)
+    ingest = Ingest(own_settings, database.accepting, store, waker, ids, around)
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
     duties["ended secrets"] = EndedSecrets(database, box)
@@ -107,7 +111,7 @@ async def open_gateway(
         nodes=known.registry,
         ids=ids,
         wake=waker.wake,
-        send_test=_test_door(ingest),
+        send_test=ingest.test,
         closed_for=ingest.closed_for,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
@@ -126,6 +130,7 @@ async def open_gateway(
     finally:
         await regular.stop()
         await ingest.stop(timedelta(seconds=settings.shutdown_seconds))
+        await outgoing.close()
         await waker.close()
         if shared is not None:
             await shared.close()
@@ -142,11 +147,3 @@ def _shared_counters(settings: Settings) -> SharedCounters | None:
 def served_document() -> dict[str, Any]:
     """The OpenAPI document of all that a gateway serves."""
     return api_document(ingest_document())
-
-
-def _test_door(ingest: Ingest) -> Any:
-    async def send_test(webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answered:
-        answer = await ingest.test(webhook_id, headers, body)
-        return Answered(answer.status, answer.body)
-
-    return send_test

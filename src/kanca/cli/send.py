@@ -61,22 +61,15 @@ class Sender:
         from kanca.providers import make_delivery, sign
 
         event_type, delivery_id, draft = make_delivery(
-            self.provider, self.options, now=time.time(), url=self.to, event_type=self.event_type, body=self.body
+            self.provider,
+            self.options,
+            now=time.time(),
+            url=self.to,
+            event_type=self.event_type,
+            body=self.body,
         )
         signed = sign(self.provider, self.options, self.secret, draft)
         return Delivery(event_type, delivery_id, call(signed.method, signed.url, signed.headers, signed.body))
-
-
-def send(self) -> Delivery:
-        """Sign and send one delivery, with an id of its own."""
-        from kanca.providers import new_delivery_id, sample, sign
-
-        now, delivery_id = time.time(), new_delivery_id(self.provider)
-        event_type, body = sample(self.provider, now, delivery_id, self.event_type)
-        if self.body is not None:
-            body = self.body
-        headers = sign(self.provider, self.options, self.secret, body, now, delivery_id, event_type, self.to)
-        return Delivery(event_type, delivery_id, call("POST", self.to, headers, body))
 
 
 def send(

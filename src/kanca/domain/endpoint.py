@@ -86,8 +86,10 @@ class EndpointConfig:
     """What the sender is answered when its event was accepted, or had been before; None is Kanca's own answer."""
     filter: str | None = None
     """CEL over the event: where it is not true, the event is kept, and nothing is done for it."""
-    hmac: Mapping[str, Any] | None = None
-    """Options of the configurable ``hmac`` provider."""
+    provider_options: Mapping[str, Any] = field(default_factory=dict)
+    """What is set about the provider: ``variant``, ``tolerance_seconds``, or how ``hmac`` signs."""
+    provider_spec: Mapping[str, Any] | None = None
+    """The spec of a provider of one's own, in place of one from the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def read_config(values: Mapping[str, Any]) -> EndpointConfig:
 
 
 def show_config(config: EndpointConfig) -> dict[str, Any]:
-    """The config as JSON gives it back; ``hmac`` only where it is set."""
+    """The config as JSON gives it back."""
     shown = {entry.name: getattr(config, entry.name) for entry in fields(config)}
     shown |= {
         "allowed_event_types": list(config.allowed_event_types),
@@ -159,7 +161,7 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
         "dedupe_exclude": list(config.dedupe_exclude),
         "answer": None if config.answer is None else show_answer(config.answer),
     }
-    return {key: value for key, value in shown.items() if not (key == "hmac" and value is None)}
+    return shown
 
 
 def effective_rate_limit(config: EndpointConfig, *, provider_signs: bool) -> int:
@@ -288,5 +290,6 @@ _READERS: dict[str, Any] = {
     "dedupe_exclude": _paths,
     "answer": _answer,
     "filter": _filter,
-    "hmac": _object,
+    "provider_options": lambda value: _object(value) or {},
+    "provider_spec": _object,
 }

@@ -25,7 +25,9 @@ class Admission:
 
     async def refuse(self, arrival: Arrival) -> Refusal | None:
         """Why the request is not taken; None when it is, so far."""
-        if not arrival.is_test and arrival.request.method not in arrival.endpoint.allowed_methods:
+        method, endpoint = arrival.request.method, arrival.endpoint
+        is_known = method in endpoint.allowed_methods or endpoint.asks_by(method, arrival.headers)
+        if not is_known and not arrival.is_test:
             return _NO_METHOD
         if not arrival.is_test:
             refusal = self._refuse_origin(arrival)

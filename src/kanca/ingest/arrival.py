@@ -9,7 +9,7 @@ from msgspec import Struct
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.request import Request
 from kanca.ingest.routes import Face
-from kanca.providers import Refusal, SignedRequest
+from kanca.providers import Issued, Refusal, SignedRequest
 
 
 class Arrival(Struct):
@@ -22,7 +22,13 @@ class Arrival(Struct):
     """By lower-case name."""
     client: str
     is_test: bool
+    is_at_slug: bool = False
+    """It came to the short address, which can be guessed."""
+    rehearsal: Issued | None = None
+    """In a test of the endpoint: what it is checked with, in place of the endpoint's secrets."""
     body: bytes = b""
+    signed: SignedRequest | None = None
+    """The request as its sender signed it, once its body is there."""
     is_authenticated: bool = False
     signed_id: bytes | None = None
     """The delivery id that the signature covers."""

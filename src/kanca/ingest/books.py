@@ -47,6 +47,14 @@ class Books:
         self._statistics.repeated(event.endpoint, event.received_at, response_us)
         self._taken(arrival, event, "duplicate", response_us)
 
+    def handshake(self, arrival: Arrival) -> None:
+        """Remember a handshake that was answered."""
+        self._receipts.handshake()
+        if self._logs_requests:
+            log.debug(
+                "webhook", status="handshake", webhook_id=arrival.endpoint.webhook_id, client=arrival.client
+            )
+
     def unrouted(self, refusal: Refusal) -> None:
         """Remember a request for which there is no endpoint."""
         self._receipts.refused(refusal.code)

@@ -18,6 +18,7 @@ from kanca.errors import CommitQueueFull, DatabaseUnavailable, KancaError
 from kanca.ingest.ports import Store
 from kanca.ingest.prepared import Prepared, prepare
 from kanca.ingest.refusal import Refusal
+from kanca.providers import Catalogue
 from kanca.queue.group_commit import GroupCommit
 
 T = TypeVar("T")
@@ -40,11 +41,13 @@ class EndpointCache:
         self,
         store: Store,
         timeout: timedelta,
+        catalogue: Catalogue,
         max_known: int = MAX_KNOWN,
         max_unknown: int = MAX_UNKNOWN,
     ) -> None:
         """``timeout`` is the longest that a request waits for its endpoint."""
         self._store = store
+        self._catalogue = catalogue
         self._max_known = max_known
         self._max_unknown = max_unknown
         self._known: dict[str, Prepared] = {}
@@ -89,7 +92,7 @@ class EndpointCache:
     async def _load(self, keys: Sequence[str]) -> Sequence[Prepared | Refusal | Exception]:
         generation = self._generation
         endpoints = await self._store.find_endpoints(sorted(set(keys)))
-        loaded = {key: _prepared(endpoints.get(key)) for key in set(keys)}
+        loaded = {key: _prepared(endpoints.get(key), self._catalogue) for key in set(keys)}
         if generation == self._generation:  # else this may be older than the change that moved the version on
             for key, found in loaded.items():
                 if isinstance(found, Prepared):
@@ -99,11 +102,11 @@ class EndpointCache:
         return [loaded[key] for key in keys]
 
 
-def _prepared(endpoint: Endpoint | None) -> Prepared | Refusal:
+def _prepared(endpoint: Endpoint | None, catalogue: Catalogue) -> Prepared | Refusal:
     if endpoint is None or not endpoint.is_active:
         return _NOT_FOUND
     try:
-        return prepare(endpoint)
+        return prepare(endpoint, catalogue)
     except (KancaError, ValueError):
         log.exception("endpoint_unusable", webhook_id=endpoint.webhook_id)
         return _UNUSABLE

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -30,16 +30,19 @@ from kanca.ingest.books import BookKeeper, Books
 from kanca.ingest.client import Proxies
 from kanca.ingest.endpoint_cache import EndpointCache
 from kanca.ingest.event import make_event
-from kanca.ingest.gates import Gate
+from kanca.ingest.handshaking import Handshaking
 from kanca.ingest.ports import Store
+from kanca.ingest.proof import Proof, signed_request
+from kanca.ingest.public_documents import PublicDocuments
 from kanca.ingest.rate_limit import MemoryCounters, RateLimiter
 from kanca.ingest.reading import Reading
 from kanca.ingest.refusal import RULES, Refusal
 from kanca.ingest.request import Answer, Request, Said, whole
 from kanca.ingest.routes import find_route, path_of
 from kanca.ingest.settings import IngestSettings
+from kanca.ingest.surroundings import Surroundings
 from kanca.ingest.wording import Wording
-from kanca.providers import SignedRequest, Verified
+from kanca.providers import Draft, Issued, KeyNeeded
 from kanca.queue.duties import Duties
 from kanca.queue.group_commit import GroupCommit
 from kanca.storage.ports import Accepting, Waker
@@ -56,6 +59,7 @@ LOST = frozenset({"body_timeout", "client_disconnected"})
 _NO_ROUTE = Refusal("endpoint_not_found")
 _NOT_STORABLE = Refusal("not_storable")
 _UNUSABLE = Refusal("endpoint_unusable")
+_NO_HANDSHAKE = "the request is none of the provider's handshakes, or does not prove that it may ask"
 
 
 class Ingest:
@@ -68,31 +72,28 @@ class Ingest:
         store: Store,
         waker: Waker,
         ids: IdFactory,
-        gates: Sequence[Gate] = (),
-        clock: Callable[[], float] = time.time,
-        limiter: RateLimiter | None = None,
+        around: Surroundings | None = None,
     ) -> None:
-        """Open nothing yet.
-
-        ``gates`` are asked before every commit whether the door is closed. Without a ``limiter`` this process counts
-        for itself. ``clock`` gives Unix seconds, and ``ids.correction_s`` moves it to the database's time.
-        """
+        """Open nothing yet. ``ids.correction_s`` moves the clock to the database's time."""
+        around = around or Surroundings()
         self._settings = settings
         self._accepting = accepting
         self._waker = waker
         self._ids = ids
-        self._gates = gates
-        self._clock = clock
+        self._gates = around.gates
+        self._clock = around.clock
         self._proxies = Proxies(settings.trusted_proxies)
         self._admission = Admission(
             self._proxies,
-            limiter or RateLimiter(MemoryCounters(clock)),
+            around.limiter or RateLimiter(MemoryCounters(around.clock)),
             requires_https=settings.require_https,
         )
+        self._proof = Proof(PublicDocuments(around.get))
+        self._handshaking = Handshaking(store, around.get)
         self._bodies = BodyReader(settings.body_timeout)
         self._drains = BodyReader(DRAIN_LIMIT)
-        self._endpoints = EndpointCache(store, settings.commit_timeout)
-        self._wording = Wording(clock)
+        self._endpoints = EndpointCache(store, settings.commit_timeout, around.catalogue)
+        self._wording = Wording(around.clock)
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)
         self._duties = Duties(
@@ -121,25 +122,33 @@ class Ingest:
         await self._endpoints.close()
         await self._keeper.finish(self._settings.commit_timeout)
 
-    async def accept(self, request: Request, *, is_test: bool = False) -> Answer:
+    async def accept(
+        self, request: Request, *, is_test: bool = False, rehearsal: Issued | None = None
+    ) -> Answer:
         """Answer a request. Never raises, but for cancellation.
 
         ``is_test`` is for a management route's own test of an endpoint: no rate limit, list of addresses, demand for
-        HTTPS or dedupe applies to it, and the event is marked.
+        HTTPS or dedupe applies to it, and the event is marked. ``rehearsal`` is what its proof is checked with, where
+        nobody but the provider could make one that fits the endpoint's own secret.
         """
         try:
-            return await self._answer(request, is_test)
+            return await self._answer(request, is_test, rehearsal)
         except Exception:
             reference = uuid.uuid4().hex
             log.exception("internal_error", reference=reference, path=request.path)
             detail = f"Something went wrong inside Kanca. The log has it under {reference}."
             return responses.problem(Refusal("internal_error", detail), None, {})
 
-    async def test(self, webhook_id: str, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Answer:
-        """Answer a management route's test of an endpoint; ``headers`` prove it as the sender's would."""
+    async def test(self, webhook_id: str, draft: Draft, rehearsal: Issued | None) -> Answer:
+        """Answer a management route's test of an endpoint; ``draft`` is proven as the sender's would be."""
         path = path_of(webhook_id)
-        request = Request("POST", path, path, "https", "127.0.0.1", headers, whole(body))
-        return await self.accept(request, is_test=True)
+        _, mark, query = draft.url.partition("?")
+        # A token that is no ASCII travels as the bytes that it is compared with.
+        headers = [(name.lower().encode(), value.encode()) for name, value in draft.headers.items()]
+        request = Request(
+            draft.method, path, path + mark + query, "https", "127.0.0.1", headers, whole(draft.body)
+        )
+        return await self.accept(request, is_test=True, rehearsal=rehearsal)
 
     def closed_for(self) -> str | None:
         """Why nothing can be accepted now, as the code of the refusals; None when it can."""
@@ -149,7 +158,7 @@ class Ingest:
                 return closed
         return None
 
-    async def _answer(self, request: Request, is_test: bool) -> Answer:
+    async def _answer(self, request: Request, is_test: bool, rehearsal: Issued | None) -> Answer:
         headers = fold_headers(request.headers)
         route = find_route(request.path)
         if route is None:
@@ -160,10 +169,11 @@ class Ingest:
             endpoint = _refusal_of(error)
         if isinstance(endpoint, Refusal):
             return await self._unrouted(request, headers, endpoint)
-        if request.method == "OPTIONS" and endpoint.has_cors:
+        if request.method == "OPTIONS" and endpoint.has_cors and not endpoint.asks_by("OPTIONS", headers):
             return responses.preflight(endpoint, headers)
         client = self._proxies.client_of(request.peer, headers)
-        arrival = Arrival(request, endpoint, route.face, headers, client, is_test)
+        is_at_slug = route.key.startswith("/")
+        arrival = Arrival(request, endpoint, route.face, headers, client, is_test, is_at_slug, rehearsal)
         said = await self._take(arrival)
         if isinstance(said, Refusal):
             now = datetime.fromtimestamp(self._now(), UTC)
@@ -189,9 +199,9 @@ class Ingest:
                 return body
             arrival.body = body
         now = self._now()
-        refusal = self._verify(arrival, now)
-        if refusal is not None:
-            return refusal
+        answered = await self._prove(arrival, now)
+        if answered is not None:
+            return answered
         reading = arrival.face.read(arrival.endpoint, arrival.headers, body, arrival.signed_id)
         if isinstance(reading, Refusal):
             return reading
@@ -203,22 +213,28 @@ class Ingest:
             return Refusal(closed)
         return await self._commit(arrival, event, reading)
 
-    def _verify(self, arrival: Arrival, now: float) -> Refusal | None:
-        request, endpoint = arrival.request, arrival.endpoint
-        if not endpoint.is_verified:
-            return None
-        origin = self._settings.public_url
-        if origin is None:
-            host = arrival.headers.get(b"host", b"").decode("latin-1")
-            origin = f"{request.scheme}://{host}{request.mount}"
-        signed = SignedRequest(request.method, origin + request.target, arrival.headers, arrival.body)
-        verdict = endpoint.verifier.verify(signed, endpoint.secrets(now), now)
-        if not isinstance(verdict, Verified):
-            arrival.failed_proof = signed, verdict
-            return Refusal(endpoint.unproven, cause=verdict.code.value, note=verdict.detail)
-        arrival.is_authenticated = verdict.secret_index is not None
-        arrival.signed_id = verdict.signed_id
-        return None
+    async def _prove(self, arrival: Arrival, now: float) -> Said | Refusal | None:
+        """Why a request is not taken, or the answer to a handshake; None for a webhook that is proven."""
+        arrival.signed = signed_request(arrival, self._settings.public_url)
+        handshakes = arrival.endpoint.handshakes
+        if handshakes is not None:
+            said = await self._handshaking.answer_unproven(arrival, handshakes, now)
+            if said is not None:
+                return self._handshake(arrival, said)
+            if not arrival.is_test and arrival.request.method not in arrival.endpoint.allowed_methods:
+                return Refusal(arrival.endpoint.unproven, cause="handshake_refused", note=_NO_HANDSHAKE)
+        refusal = self._proof.refuse(arrival, now)
+        if isinstance(refusal, KeyNeeded):
+            refusal = await self._proof.fetch_and_refuse(arrival, now, refusal)
+        if refusal is None and handshakes is not None:
+            said = await self._handshaking.answer_proven(arrival, handshakes, now)
+            return None if said is None else self._handshake(arrival, said)
+        return refusal
+
+    def _handshake(self, arrival: Arrival, said: Said | Refusal) -> Said | Refusal:
+        if not isinstance(said, Refusal):
+            self._books.handshake(arrival)
+        return said
 
     async def _commit(self, arrival: Arrival, event: NewEvent, reading: Reading) -> Said | Refusal:
         try:

@@ -27,6 +27,10 @@ class Store(Protocol):
         """What became of each of these events; where the work of one is dead, it is begun again first."""
         ...
 
+    async def set_first_secret(self, webhook_id: str, secret: str) -> bool:
+        """Give the endpoint a secret, if it has none; whether it got it."""
+        ...
+
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
         """Add to the endpoints' statistics."""
         ...

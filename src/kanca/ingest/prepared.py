@@ -17,13 +17,16 @@ from kanca.ingest.custom_answer import CustomAnswer, custom_answer
 from kanca.ingest.fields import Fields, fields_of
 from kanca.ingest.refusal import INVALID_SIGNATURE, INVALID_TOKEN
 from kanca.providers import (
+    Catalogue,
     Extractor,
+    Handshakes,
     ProviderSpec,
+    RequiredAnswer,
     Verifier,
     compile_extractor,
+    compile_handshakes,
     compile_verifier,
     configure,
-    get_provider,
 )
 from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.schemes.token import SharedToken
@@ -75,6 +78,13 @@ class Prepared(Struct, frozen=True):
     """Headers that carry a secret or a signature: they are not shown with a rejection."""
     proof_fields: frozenset[str]
     """Fields of bodies that do."""
+    handshakes: Handshakes | None
+    """What the provider asks before it sends."""
+    has_secret: bool
+    changed_at: float
+    """Unix seconds."""
+    refused_is_empty: bool
+    """The provider wants no body in the answer to what is not proven."""
     spec: ProviderSpec
     options: Mapping[str, Any] | None
     """What an endpoint's owner says of its provider."""
@@ -85,24 +95,32 @@ class Prepared(Struct, frozen=True):
             return self.lasting_secrets
         return self.lasting_secrets + tuple(secret for secret, end in self.ending_secrets if end > now)
 
+    def asks_by(self, method: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a request of this method can be a handshake; a browser's question before its own request is none."""
+        if self.handshakes is None or method not in self.handshakes.methods:
+            return False
+        return method != "OPTIONS" or b"access-control-request-method" not in headers
+
     def expired_secrets(self, now: float) -> tuple[tuple[str, float], ...]:
         """The secrets that were valid before ``now`` (Unix seconds), as far as they are still known."""
         return tuple((secret, end) for secret, end in self.ending_secrets if end <= now)
 
 
-def prepare(endpoint: Endpoint) -> Prepared:
+def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
     """Work out what can be. Raises UnknownProvider or InvalidProvider for what could not have been saved."""
     config = endpoint.config
-    options = config.hmac if endpoint.provider == "hmac" else None
-    spec = configure(get_provider(endpoint.provider), options)
+    options = config.provider_options
+    described = catalogue.spec_of(endpoint.provider, config.provider_spec)
+    verifier = compile_verifier(described, options)
+    spec = configure(described, options)
     signs = any(isinstance(scheme, SignedContent) for scheme in spec.signatures)
     proof_headers = _proof_headers(spec)
     return Prepared(
         number=endpoint.number,
         webhook_id=endpoint.webhook_id,
         tenant=endpoint.tenant,
-        verifier=compile_verifier(get_provider(endpoint.provider), options),
-        extractor=compile_extractor(get_provider(endpoint.provider), options),
+        verifier=verifier,
+        extractor=compile_extractor(described, options),
         default_type=spec.default_event_type,
         is_verified=config.authentication_required,
         lasting_secrets=tuple(secret.value for secret in endpoint.secrets if secret.expires_at is None),
@@ -123,12 +141,16 @@ def prepare(endpoint: Endpoint) -> Prepared:
         dedupe=config.dedupe,
         dedupe_window=timedelta(days=config.dedupe_window_days),
         dedupe_fields=fields_of(config.dedupe_include, config.dedupe_exclude),
-        answer=_answer(endpoint.webhook_id, config.answer),
+        answer=_answer(endpoint.webhook_id, config.answer or _required(spec.answer)),
         signs_body_only=signs and bool(spec.delivery_id) and not spec.delivery_id_signed,
         token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
         proof_fields=_proof_fields(spec),
-        spec=get_provider(endpoint.provider),
+        handshakes=compile_handshakes(described, options, verifier),
+        has_secret=bool(endpoint.secrets),
+        changed_at=endpoint.updated_at.timestamp(),
+        refused_is_empty=spec.answer is not None and spec.answer.refused_is_empty,
+        spec=described,
         options=options,
     )
 
@@ -146,6 +168,13 @@ def _answer(webhook_id: str, spec: AnswerSpec | None) -> CustomAnswer | None:
         # It was valid when it was saved, by another version. Senders are not to be turned away for it.
         log.warning("custom_answer_unusable", webhook_id=webhook_id, error=error.detail)
         return None
+
+
+def _required(answer: RequiredAnswer | None) -> AnswerSpec | None:
+    if answer is None:
+        return None
+    content_type = {"Content-Type": answer.content_type} if answer.body else {}
+    return AnswerSpec(answer.status, tuple({**content_type, **answer.headers}.items()), answer.body or None)
 
 
 def _shows_tokens(spec: ProviderSpec) -> bool:

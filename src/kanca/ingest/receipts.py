@@ -8,7 +8,7 @@ from kanca.telemetry.metrics import OTHER, RECEIVED, TypeLabels
 
 
 class Receipts:
-    """Counts answers by event type and status (``accepted``, ``duplicate``, or the code of a refusal)."""
+    """Counts answers by event type and status: ``accepted``, ``duplicate``, ``handshake``, a refusal's code."""
 
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -18,6 +18,10 @@ class Receipts:
         """Count a webhook that was accepted, or had been before."""
         label = self._labels.label(event_type, is_authenticated=is_authenticated)
         self._counts[label, status] += 1
+
+    def handshake(self) -> None:
+        """Count a handshake: it is no event, and has no type."""
+        self._counts[OTHER, "handshake"] += 1
 
     def refused(self, code: str) -> None:
         """Count a refusal. What its type would have been nobody has vouched for."""

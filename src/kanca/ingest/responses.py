@@ -42,9 +42,12 @@ def problem(
     ends_connection: bool = False,
 ) -> Answer:
     """The answer to what was refused; ``endpoint`` is None where there is none."""
-    body = refusal.problem()
     status, _, _, retry_after_s = refusal.rule
-    pairs = [_PROBLEM, (b"content-length", b"%d" % len(body)), *refusal.headers]
+    is_empty = status == 401 and endpoint is not None and endpoint.refused_is_empty
+    body = b"" if is_empty else refusal.problem()
+    pairs = [(b"content-length", b"%d" % len(body)), *refusal.headers]
+    if body:
+        pairs.append(_PROBLEM)
     if retry_after_s is not None:
         pairs.append((b"retry-after", b"%d" % retry_after_s))
     if endpoint is not None:
@@ -71,7 +74,8 @@ def preflight(endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
 def allowed_methods(endpoint: Prepared) -> bytes:
     """What ``Allow`` says."""
     extra = ("OPTIONS",) if endpoint.has_cors else ()
-    return ", ".join((*endpoint.allowed_methods, *extra)).encode()
+    asked_by = sorted(endpoint.handshakes.methods) if endpoint.handshakes else ()
+    return ", ".join(dict.fromkeys((*endpoint.allowed_methods, *asked_by, *extra))).encode()
 
 
 def _for_page(endpoint: Prepared, headers: Mapping[bytes, bytes], *more: Pair) -> list[Pair]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, Secret
 from kanca.domain.ids import time_of
 from kanca.domain.status import EventStatus
+from kanca.errors import EndpointNotFound
 from kanca.ingest.answers import Original
 from kanca.storage import dead_letters, endpoints, events, rejections, statistics, versions
 from kanca.storage.dead_letters import DeadLetterFilter
@@ -70,6 +71,10 @@ class DatabaseStore:
         # There was nothing to retry: another duplicate was first, or a person gave the work up.
         return (await self._database.read(_originals, {original.id}))[original.id]
 
+    async def set_first_secret(self, webhook_id: str, secret: str) -> bool:
+        """Give the endpoint a secret, if it has none; whether it got it."""
+        return await self._database.write(_set_first_secret, self._box, webhook_id, secret, self._now())
+
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
         """Add to the endpoints' statistics."""
         await self._database.write(statistics.add, self._writer, counted)
@@ -89,6 +94,18 @@ def _find(connection: Connection, box: SecretBox, keys: Sequence[str]) -> dict[s
         if endpoint is not None:
             found[key] = endpoint
     return found
+
+
+def _set_first_secret(
+    connection: Connection, box: SecretBox, webhook_id: str, secret: str, now: datetime
+) -> bool:
+    def paired(before: Endpoint) -> Endpoint:
+        return before if before.secrets else replace(before, secrets=(Secret(secret),), updated_at=now)
+
+    try:
+        return endpoints.change(connection, box, webhook_id, paired).secrets == (Secret(secret),)
+    except EndpointNotFound:
+        return False
 
 
 def _originals(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Original]:

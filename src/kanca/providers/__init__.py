@@ -5,7 +5,7 @@ for every request ``verifier.verify(request, secrets, now)``, which answers ``Ve
 and then ``extractor.extract(headers, document, verified.signed_id)`` for its event type and delivery id.
 """
 
-from kanca.providers.catalogue import get_provider, provider_names
+from kanca.providers.catalogue import Catalogue, get_provider, provider_names
 from kanca.providers.extraction import Extracted, Extractor, compile_extractor
 from kanca.providers.handshakes import HandshakeReply, Handshakes, compile_handshakes
 from kanca.providers.options import configure
@@ -13,11 +13,12 @@ from kanca.providers.provider_secrets import check_secret, generate_secret
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.issued import Issued
 from kanca.providers.signing import Delivery, issue, make_delivery, sign
-from kanca.providers.spec import ProviderSpec, parse_spec
+from kanca.providers.spec import ProviderSpec, RequiredAnswer, parse_spec
 from kanca.providers.verdict import KeyNeeded, Refusal, RefusalCode, SignedRequest, Verdict, Verified
 from kanca.providers.verification import Verifier, compile_verifier
 
 __all__ = [
+    "Catalogue",
     "Delivery",
     "Draft",
     "Extracted",
@@ -29,6 +30,7 @@ __all__ = [
     "ProviderSpec",
     "Refusal",
     "RefusalCode",
+    "RequiredAnswer",
     "SignedRequest",
     "Verdict",
     "Verified",

@@ -49,7 +49,6 @@ def make_delivery(
         body=made.body if body is None else body,
         now=now,
         delivery_id=delivery_id,
-        method=configured.methods[0],
     )
     return Delivery(made.event_type, delivery_id, draft)
 

@@ -73,7 +73,7 @@ class Sample(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the provider adds to the address."""
 
 
-class AnswerSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RequiredAnswer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What the provider insists to be answered, instead of what Kanca says by itself."""
 
     status: Annotated[int, Meta(ge=200, le=299)] = 200
@@ -116,9 +116,7 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     sender: Sender = Sender()
     handshakes: Annotated[tuple[Handshake, ...], Meta(max_length=10)] = ()
     """What it asks before, or between, its webhooks."""
-    answer: AnswerSpec | None = None
-    methods: tuple[Literal["POST", "PUT", "PATCH", "GET", "DELETE"], ...] = ("POST",)
-    """What its webhooks may come by."""
+    answer: RequiredAnswer | None = None
     variants: dict[str, ProviderSpec] = {}
     """Its other products or ways of signing, by name: an endpoint has one of them, never several."""
     options: Literal["hmac"] | None = None

@@ -16,3 +16,8 @@ class Issued(Struct, frozen=True):
     """What an endpoint checks with: a shared secret, or the public key."""
     documents: Mapping[str, bytes] = {}
     """What a receiver would fetch from the provider, by URL: a certificate, a set of keys."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether both sides have the same secret, so that an endpoint's own is enough to sign with."""
+        return self.signing == self.checking
