@@ -192,3 +192,38 @@ ENVELOPE = {"event_type": "a", "data": {"x": 1}}
 )
 def test_only_json_is_an_envelope(content_type: str, body: bytes, data: Any) -> None:
     assert read_body(body, content_type).data == data
+
+
+MULTIPART = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n\r\n%b\r\n--b--\r\n'
+
+
+@pytest.mark.parametrize("name", ["payload", "json"])
+def test_a_form_that_only_carries_an_object_is_that_object(name: str) -> None:
+    form = f"{name}=%7B%22action%22%3A%22opened%22%2C%22n%22%3A%5B1%5D%7D".encode()
+    document = {"action": "opened", "n": [1]}
+    assert read_body(form, "application/x-www-form-urlencoded") == Body(Kind.FORM, document)
+    sent = MULTIPART % (name.encode(), b' {"action": "opened", "n": [1]}')
+    assert read_body(sent, "multipart/form-data; boundary=b") == Body(Kind.MULTIPART, document)
+
+
+@pytest.mark.parametrize(
+    ("form", "document"),
+    [
+        ("payload=%7B%22a%22%3A1%7D&b=2", {"payload": '{"a":1}', "b": "2"}),
+        ("payload=%7B%22a%22%3A1%7D&payload=%7B%7D", {"payload": ['{"a":1}', "{}"]}),
+        ("other=%7B%22a%22%3A1%7D", {"other": '{"a":1}'}),
+        ("payload=%5B1%5D", {"payload": "[1]"}),
+        ("payload=%7Bno", {"payload": "{no"}),
+        ("payload=7", {"payload": "7"}),
+        ("json=%7B%22a%22%3A%22" + "%5C" + "ud800%22%7D", {"a": "\ud800"}),
+        ("json=" + "%7B%22a%22%3A" * 300 + "1" + "%7D" * 300, {"json": '{"a":' * 300 + "1" + "}" * 300}),
+    ],
+)
+def test_any_other_form_is_its_fields(form: str, document: object) -> None:
+    assert read_document(form.encode(), "application/x-www-form-urlencoded") == document
+
+
+def test_a_file_of_json_stays_a_file() -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="json"; filename="a.json"\r\n'
+    document = read_document(head + b"\r\n{}\r\n--b--\r\n", "multipart/form-data; boundary=b")
+    assert document["json"]["filename"] == "a.json"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kanca.bodies import read_document
 from kanca.providers import compile_extractor, get_provider, provider_names
 from tests.providers.arriving import own_spec
 from tests.providers.test_locations import ANY
@@ -48,6 +49,17 @@ def test_type_and_id_are_where_the_provider_puts_them(
     name: str, headers: dict[bytes, bytes], body: Any, event_type: str | None, delivery_id: str | None
 ) -> None:
     assert compile_extractor(get_provider(name)).extract(headers, body) == (event_type, delivery_id)
+
+
+def test_forms_of_github_and_slack_that_carry_json_have_types_too() -> None:
+    form = "application/x-www-form-urlencoded"
+    document = read_document(b"payload=%7B%22action%22%3A%22opened%22%7D", form)
+    assert GITHUB.extract({b"x-github-event": b"issues"}, document).event_type == "issues.opened"
+    slack = compile_extractor(get_provider("slack"))
+    document = read_document(
+        b"payload=%7B%22type%22%3A%22block_actions%22%2C%22trigger_id%22%3A%2212.3%22%7D", form
+    )
+    assert slack.extract({}, document) == ("block_actions", "12.3")
 
 
 def test_an_unsigned_header_cannot_pass_for_the_signed_id() -> None:

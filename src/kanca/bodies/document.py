@@ -52,6 +52,9 @@ class _Media(NamedTuple):
 MAX_CONTENT_TYPE = 512
 """Characters of a content type that are looked at."""
 
+FORM_OF_JSON = frozenset({"payload", "json"})
+"""Names of the only field of a form that stands for the JSON in it: GitHub, Slack, Dropbox Sign."""
+
 _KINDS = {
     "application/json": Kind.JSON,
     "text/json": Kind.JSON,
@@ -82,7 +85,8 @@ def read_body(body: bytes, content_type: bytes | str | None) -> Body:
 
     JSON (and a body without a content type, which is what webhooks are) must be JSON; NDJSON is a list, a form a
     dictionary, XML a dictionary of its root, text a string; anything else is binary. A JSON object or list in a body
-    that says it is something else is read as such all the same (``curl -d`` says form, Amazon SNS says text).
+    that says it is something else is read as such all the same (``curl -d`` says form, Amazon SNS says text), and so is
+    a JSON object that is all of a form, in its one field ``payload`` or ``json``.
 
     Raises Unreadable: ``empty_body``, ``invalid_json``, ``invalid_utf8``, ``invalid_form``, ``invalid_multipart``,
     ``invalid_xml``, ``invalid_text``, ``unsupported_charset``, ``payload_too_large`` (a form), ``too_many_parts`` or
@@ -108,14 +112,26 @@ def read_body(body: bytes, content_type: bytes | str | None) -> Body:
 def _read_other(body: bytes, media: _Media) -> Any:
     match media.kind:
         case Kind.FORM:
-            return read_form(body, media.charset)
+            return _unpacked(read_form(body, media.charset))
         case Kind.MULTIPART:
-            return read_multipart(body, media.boundary)
+            return _unpacked(read_multipart(body, media.boundary))
         case Kind.XML:
             return read_xml(body, media.charset)
         case Kind.TEXT:
             return decode_text(body, media.charset)
     return None
+
+
+def _unpacked(form: dict[str, Any]) -> dict[str, Any]:
+    """The form, or the object that it only carries."""
+    name, value = next(iter(form.items())) if len(form) == 1 else ("", None)
+    if name not in FORM_OF_JSON or not isinstance(value, str) or not value[:64].lstrip().startswith("{"):
+        return form
+    try:
+        document = read_json(value.encode("utf-8", "surrogatepass"))
+    except Unreadable:
+        return form
+    return document if isinstance(document, dict) else form
 
 
 def _read_json(body: bytes, charset: str | None) -> Any:
