@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from kanca.domain.endpoint import Endpoint, Secret
+from kanca.domain.ids import IdFactory
 from kanca.errors import EgressRefused
+from kanca.ingest.gateway import Ingest
 from kanca.ingest.request import Request, whole
 from kanca.ingest.settings import IngestSettings
+from kanca.ingest.surroundings import Surroundings
 from kanca.providers import (
     Draft,
     Issued,
@@ -22,7 +26,8 @@ from kanca.providers import (
     provider_names,
     sign,
 )
-from tests.ingest.site import Site, endpoint
+from kanca.storage.ports import Accepting
+from tests.ingest.site import Clock, MemoryAccepting, MemoryStore, Waker, endpoint
 
 ORIGIN = "https://hooks.example.com"
 PROXY = "192.0.2.7"
@@ -67,9 +72,10 @@ def sender_of(provider: str) -> Sender:
 
 
 class Doors:
-    """Ingest with an endpoint for each sender, which accepts at once and keeps nothing."""
+    """Ingest with an endpoint for each sender. Without a place to accept to, it accepts at once and keeps nothing."""
 
-    def __init__(self, senders: Sequence[Sender]) -> None:
+    def __init__(self, senders: Sequence[Sender], accepting: Accepting | None = None, **config: Any) -> None:
+        """``config`` is that of all endpoints."""
         documents = {url: text for sender in senders for url, text in sender.issued.documents.items()}
 
         async def get(url: str) -> tuple[int, bytes]:
@@ -78,11 +84,17 @@ class Doors:
             return 200, documents[url]
 
         settings = IngestSettings(public_url=ORIGIN, trusted_proxies=(f"{PROXY}/32",))
-        site = Site(_endpoints(senders), settings, get=get)
         self.senders = senders
-        self.clock = site.clock
-        self.ingest = site.ingest
-        self._accepting = site.accepting
+        self.clock = Clock()
+        self._memory = MemoryAccepting()
+        self.ingest = Ingest(
+            settings,
+            accepting or self._memory,
+            MemoryStore(_endpoints(senders, config)),
+            Waker(),
+            IdFactory(self.clock),
+            Surroundings(clock=self.clock, get=get),
+        )
 
     async def take(self, request: Request) -> tuple[int, bytes]:
         """Status and body of the answer; what was accepted is forgotten."""
@@ -92,8 +104,8 @@ class Doors:
 
     def forget(self) -> None:
         """Take whatever comes next for new."""
-        self._accepting.events.clear()
-        self._accepting.keys.clear()
+        self._memory.events.clear()
+        self._memory.keys.clear()
 
 
 def arriving(draft: Draft) -> Request:
@@ -103,13 +115,13 @@ def arriving(draft: Draft) -> Request:
     return Request(draft.method, target.partition("?")[0], target, "https", PROXY, headers, whole(draft.body))
 
 
-def _endpoints(senders: Sequence[Sender]) -> dict[str, Endpoint]:
+def _endpoints(senders: Sequence[Sender], config: Mapping[str, Any]) -> dict[str, Endpoint]:
     found: dict[str, Endpoint] = {}
     for number, sender in enumerate(senders, 100):
         name = sender.spec.name
         secrets = (Secret(sender.issued.checking),)
-        found[f"/{name}"] = _numbered(endpoint(name, secrets), 2 * number)
-        unverified = endpoint(name, secrets, authentication_required=False)
+        found[f"/{name}"] = _numbered(endpoint(name, secrets, **config), 2 * number)
+        unverified = endpoint(name, secrets, authentication_required=False, **config)
         found[f"/{name}{UNVERIFIED}"] = _numbered(unverified, 2 * number + 1)
     return found
 
