@@ -14,6 +14,7 @@ from kanca.domain.status import OutcomeStatus
 from kanca.ingest import answers
 from kanca.ingest.prepared import prepare
 from kanca.ingest.reading import Reading
+from kanca.providers import Catalogue
 from kanca.storage.ports import Database
 from tests.api.rows import accept, number_of, shown, store
 from tests.factories import a_dead_letter, an_attempt, an_outcome, ids, new_endpoint
@@ -75,8 +76,8 @@ async def test_what_the_sender_was_answered_is_what_ingest_says(
     plain = await accept(database, endpoint=number, received_at=datetime(2026, 5, 5, tzinfo=UTC))
     received = await accept(database, endpoint=1, source_event_id="src")
     reading = Reading(plain.type, None, None, None)
-    prepared = prepare(new_endpoint(webhook_id=webhook_id))
-    built_in = prepare(new_endpoint(webhook_id=RECEIVE_WEBHOOK_ID))
+    prepared = prepare(new_endpoint(webhook_id=webhook_id), Catalogue())
+    built_in = prepare(new_endpoint(webhook_id=RECEIVE_WEBHOOK_ID), Catalogue())
 
     shown_plain = (await client.get(f"/api/events/{shown(plain)}")).json()
     shown_received = (await client.get(f"/api/events/{shown(received)}")).json()
@@ -325,3 +326,15 @@ async def test_a_number_is_no_moment(client: httpx.AsyncClient) -> None:
 async def test_what_is_said_in_json_is_of_its_type(client: httpx.AsyncClient) -> None:
     for body in ({"status": "dead", "limit": "5"}, {"status": "dead", "dry_run": 1}):
         assert (await client.post("/api/events/replay", json=body)).status_code == 422
+
+
+async def test_what_a_provider_insists_on_is_not_shown_as_our_own_words(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    made = await client.post("/api/webhooks/endpoints", json={"provider": "slack", "secret": "a" * 32})
+    number = await number_of(services.database, made.json()["webhook_id"])
+    accepted = await accept(services.database, endpoint=number)
+
+    event = (await client.get(f"/api/events/{shown(accepted)}")).json()
+
+    assert (event["response_status"], event["response_body"]) == (None, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query, Response
@@ -21,6 +22,7 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.status import EventStatus
 from kanca.errors import EndpointNotFound, EventNotFound
+from kanca.providers import Catalogue
 from kanca.storage import endpoints, event_list, events
 from kanca.storage.endpoints import EndpointName
 from kanca.storage.event_list import MAX_OFFSET, EventFilter, EventWithOutcomes
@@ -119,7 +121,8 @@ async def page_of(
 ) -> Json:
     """A page of events as an answer."""
     page, names = await services.database.read(_page, wanted, limit, cursor, offset)
-    items = [show_event(found, names.get(found.event.endpoint)) for found in page.items]
+    known = {number: _as_answered(services.catalogue, name) for number, name in names.items()}
+    items = [show_event(found, known.get(found.event.endpoint)) for found in page.items]
     return Json(EventPage(items=items, next_cursor=page.next_cursor))
 
 
@@ -143,4 +146,12 @@ def _names(connection: Connection, found: Iterable[StoredEvent]) -> dict[int, En
 
 
 async def _name_of(services: Services, event: StoredEvent) -> EndpointName | None:
-    return (await services.database.read(endpoints.names, [event.endpoint])).get(event.endpoint)
+    name = (await services.database.read(endpoints.names, [event.endpoint])).get(event.endpoint)
+    return None if name is None else _as_answered(services.catalogue, name)
+
+
+def _as_answered(catalogue: Catalogue, name: EndpointName) -> EndpointName:
+    """The endpoint, knowing whether its provider insists on an answer of its own."""
+    if name.has_own_answer or name.provider not in catalogue.names:
+        return name
+    return replace(name, has_own_answer=catalogue.get(name.provider).answer is not None)

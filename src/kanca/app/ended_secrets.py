@@ -10,6 +10,8 @@ from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 
 PERIOD = timedelta(hours=1)
+KEPT_AFTER_END = timedelta(days=1)
+"""Until then a rejection can say that its sender still signs with a secret that was rotated out."""
 AT_ONCE = 100
 """They are opened in a millisecond; webhooks wait that long."""
 
@@ -29,7 +31,7 @@ class EndedSecrets:
         after, remaining = -1, 1
         while remaining:
             values, remaining = await self._database.read(sealed_secrets.read, after, AT_ONCE)
-            anew = sealed_secrets.without_ended(self._box, values, self._now())
+            anew = sealed_secrets.without_ended(self._box, values, self._now() - KEPT_AFTER_END)
             if anew:
                 await self._database.write(sealed_secrets.replace, anew)
             after = values[-1].number if values else after

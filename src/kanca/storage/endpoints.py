@@ -7,7 +7,7 @@ and what is read after it does not change any more until the commit.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -137,9 +137,16 @@ def names(connection: Connection, numbers: Iterable[int]) -> dict[int, EndpointN
     named = endpoints.c.number, endpoints.c.webhook_id, endpoints.c.name, endpoints.c.provider
     query = select(*named, endpoints.c.config).where(endpoints.c.number.in_(set(numbers)))
     return {
-        number: EndpointName(*rest, has_own_answer=json.loads(config).get("answer") is not None)
-        for number, *rest, config in connection.execute(query)
+        row.number: EndpointName(
+            row.webhook_id, row.name, row.provider, _has_own_answer(json.loads(row.config))
+        )
+        for row in connection.execute(query)
     }
+
+
+def _has_own_answer(config: Mapping[str, Any]) -> bool:
+    own = config.get("provider_spec") or {}
+    return config.get("answer") is not None or own.get("answer") is not None
 
 
 def _live() -> Select[Any]:
