@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from kanca.api.services import Services
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
 from kanca.domain.ids import CALL, DEAD_LETTER, RUN, derived_id, show_id
 from kanca.domain.status import OutcomeStatus
