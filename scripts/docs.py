@@ -24,6 +24,7 @@ _KINDS: dict[Any, str] = {
     int: "number",
     float: "number",
     bool: "true or false",
+    dict[str, dict[str, Any]]: "tables",
 }
 
 
@@ -78,7 +79,7 @@ def _toml(field: FieldInfo) -> str:
 
 
 def _is_unset(field: FieldInfo) -> bool:
-    return field.get_default() in {None, ()}
+    return field.get_default() in (None, (), {})
 
 
 def main() -> None:

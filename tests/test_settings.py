@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,27 @@ def test_a_management_key_that_can_be_guessed_is_refused(key: str) -> None:
     with pytest.raises(InvalidSetting, match=r"KANCA_ADMIN_KEY: .*at least 16 characters") as refused:
         load_settings({"KANCA_ADMIN_KEY": key})
     assert not key or key not in str(refused.value)
+
+
+ACME = {"signatures": [{"scheme": "hmac", "header": "X-Acme", "timestamp": {"header": "X-Acme-Time"}}]}
+
+
+def test_providers_of_ones_own_are_tables_in_the_file_and_json_in_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "kanca.toml"
+    file.write_text(
+        '[providers.acme]\n[[providers.acme.signatures]]\nscheme = "hmac"\nheader = "X-Acme"\n'
+        'timestamp = { header = "X-Acme-Time" }\n'
+    )
+
+    settings = load_settings({"KANCA_CONFIG": str(file)})
+
+    assert settings.providers == {"acme": ACME}
+    assert load_settings({"KANCA_PROVIDERS": json.dumps({"acme": ACME})}).providers == {"acme": ACME}
+    assert load_settings(to_environment(settings)) == settings
+    assert redacted(settings)["providers"] == {"acme": ACME}
+
+
+@pytest.mark.parametrize("text", ["acme", "[]", '{"acme": 1}', "[" * 100_000])
+def test_providers_that_are_no_tables_are_refused(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="KANCA_PROVIDERS"):
+        load_settings({"KANCA_PROVIDERS": text})

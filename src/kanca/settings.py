@@ -7,6 +7,7 @@ are made from these declarations.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -41,7 +42,19 @@ def _split(value: object) -> object:
     return value
 
 
+def _read_tables(value: object) -> object:
+    """Tables are JSON in the environment and real tables in TOML."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError("must be a JSON object") from None
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Tables = Annotated[dict[str, dict[str, Any]], BeforeValidator(_read_tables)]
+"""Tables by name, each with what it has."""
 
 
 class Settings(BaseModel):
@@ -162,6 +175,13 @@ class Settings(BaseModel):
             "How long a stopping process finishes what it has in hand before it hands the rest back."
         ),
     )
+    providers: Tables = Field(
+        {},
+        description=(
+            "Providers of your own by name, each a table `[providers.acme]` at the end of the file as "
+            "docs/providers/README.md describes it; in the environment a JSON object."
+        ),
+    )
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description=("`debug`, `info`, `warning` or `error`.")
     )
@@ -259,6 +279,8 @@ def _text(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return json.dumps(value)
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 

@@ -26,3 +26,14 @@ def test_people_get_a_table(kanca: Kanca) -> None:
 
     assert lines[0].split() == ["setting", "value", "source"]
     assert ["KANCA_PORT", "8000", "default"] in [line.split() for line in lines]
+
+
+def test_of_providers_of_ones_own_people_see_the_names(kanca: Kanca) -> None:
+    Path("kanca.toml").write_text('[providers.acme]\nsignatures = [{ scheme = "hmac", header = "X-Acme" }]\n')
+
+    assert '["acme"]' in kanca("config", "show").stdout
+    shown = {
+        row["setting"]: row["value"]
+        for row in json.loads(kanca("config", "show", "--json").stdout)["settings"]
+    }
+    assert shown["KANCA_PROVIDERS"] == {"acme": {"signatures": [{"scheme": "hmac", "header": "X-Acme"}]}}

@@ -9,6 +9,7 @@ from kanca.domain.retry import RetryPolicy
 from kanca.errors import InvalidHandler, UnknownProvider
 from kanca.handlers.event import Event
 from kanca.handlers.registry import HandlerRegistry
+from kanca.providers import Catalogue
 
 
 class Order(BaseModel):
@@ -83,9 +84,19 @@ def test_what_cannot_be_is_an_error_when_it_is_registered(arguments: dict[str, A
     assert len(registry) == 0
 
 
-def test_a_provider_that_nobody_knows_is_an_error_when_it_is_registered() -> None:
-    with pytest.raises(UnknownProvider, match="stripe"):
-        HandlerRegistry().on("order.created", provider="stripy")
+def test_a_handler_of_a_provider_that_nobody_knows_is_named_when_a_worker_starts() -> None:
+    registry = HandlerRegistry()
+    registry.on("order.created", provider="stripy", name="billing")(on_order)
+
+    with pytest.raises(UnknownProvider, match="'billing' is for `stripy`.*`stripe`"):
+        registry.check_providers(Catalogue())
+
+
+def test_a_handler_may_be_for_a_provider_of_ones_own() -> None:
+    registry = HandlerRegistry()
+    registry.on("order.created", provider="acme")(on_order)
+
+    registry.check_providers(Catalogue({"acme": {"signatures": [{"scheme": "hmac", "header": "X-Acme"}]}}))
 
 
 def generator(event: Event[Any]) -> Any:

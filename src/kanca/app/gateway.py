@@ -16,6 +16,7 @@ from kanca.api.services import Services
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import EndedSecrets
 from kanca.app.outgoing import Outgoing
+from kanca.app.own_providers import catalogue_of
 from kanca.domain.ids import IdFactory
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import DiskGate, Gate
@@ -83,6 +84,7 @@ async def open_gateway(
 ) -> AsyncIterator[Gateway]:
     """Open a gateway called ``name`` on ``database``; leaving stores what it counted. Raises InvalidSetting."""
     box = load_secret_box(settings)
+    catalogue = catalogue_of(settings)
     ids = IdFactory()
     gauge = BacklogGauge(database.queue, settings.queue_max_tasks)
     duties: dict[str, Duty] = {"backlog": gauge, "clock": ClockCorrection(database, ids)}
@@ -100,7 +102,7 @@ async def open_gateway(
     store = DatabaseStore(database, box, settings.webhook_secret, name)
     own_settings = ingest_settings(settings)
     outgoing = Outgoing(settings.egress_allow)
-    around = Surroundings(gates=gates, limiter=limiter, get=outgoing.get)
+    around = Surroundings(gates=gates, limiter=limiter, get=outgoing.get, catalogue=catalogue)
     ingest = Ingest(own_settings, database.accepting, store, waker, ids, around)
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
@@ -117,6 +119,7 @@ async def open_gateway(
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
         public_url=own_settings.public_url,
+        catalogue=catalogue,
         retention_days=settings.retention_days,
         queue_max_tasks=settings.queue_max_tasks,
     )

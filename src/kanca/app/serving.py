@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from kanca.app.own_providers import catalogue_of
 from kanca.app.supervisor import Supervisor, bind
 from kanca.domain.loopback import is_loopback
 from kanca.errors import DatabaseUnavailable, InvalidSetting
@@ -30,6 +31,7 @@ def check(settings: Settings) -> None:
         raise InvalidSetting("KANCA_GATEWAYS: several gateways need PostgreSQL.")
     if not settings.gateways and not settings.workers:
         raise InvalidSetting("KANCA_GATEWAYS and KANCA_WORKERS are both 0: there would be nothing to run.")
+    catalogue_of(settings)
     load_secret_box(settings)
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from kanca import __version__
 from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
+from kanca.app.own_providers import catalogue_of
 from kanca.domain.ids import IdFactory
 from kanca.egress import EgressClient, EgressGuard
 from kanca.queue.duties import Duties
@@ -26,7 +27,11 @@ NO_APP = "-"
 async def open_worker(
     hooks: Kanca, settings: Settings, database: Database, predecessor: int | None = None
 ) -> AsyncIterator[Worker]:
-    """A worker that is ready to ``run``, in the place of one that died. Raises InvalidSetting."""
+    """A worker that is ready to ``run``, in the place of one that died.
+
+    Raises InvalidSetting, and UnknownProvider for a handler of a provider that is not there.
+    """
+    hooks.handlers.check_providers(catalogue_of(settings))
     ids = IdFactory()
     duties = Duties({"clock": ClockCorrection(database, ids)})
     guard = EgressGuard(settings.egress_allow)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 
+from kanca.app.own_providers import catalogue_of
 from kanca.cli import findings
 from kanca.cli.findings import Finding, Level, error, ok, warning
 from kanca.domain.loopback import is_loopback
@@ -24,6 +25,7 @@ async def examine() -> list[Finding]:
     """Everything that can be found out, the causes before what follows from them."""
     try:
         settings = load_settings()
+        catalogue_of(settings)
     except InvalidSetting as wrong:
         return [error("settings", wrong.detail, "Mend it: docs/reference/settings.md says what can be.")]
     found = [

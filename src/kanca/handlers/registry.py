@@ -14,10 +14,10 @@ from pydantic.errors import PydanticUserError
 
 from kanca.domain.patterns import is_pattern
 from kanca.domain.retry import RetryPolicy
-from kanca.errors import InvalidHandler
+from kanca.errors import InvalidHandler, UnknownProvider
 from kanca.handlers.event import Event
 from kanca.handlers.matching import HandlerSpec, Order, Source
-from kanca.providers import get_provider
+from kanca.providers import Catalogue
 from kanca.providers.locations import parse_path
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -86,13 +86,14 @@ class HandlerRegistry:
         ``model`` is any type that Pydantic reads; data that do not fit it are a dead letter at once. ``name``
         stands for the handler in the database (default: module and qualified name); it must stay the same while
         events are unfinished. ``provider``, ``endpoint`` (``wh_…`` id or slug), ``tenant`` and ``source``
-        (``"inbound"`` or ``"published"``) narrow what reaches it. ``max_retries`` counts attempts in all
+        (``"inbound"`` or ``"published"``) narrow what reaches it; a provider must be one that comes with Kanca or is
+        in the settings when a worker starts (one that an endpoint alone describes is named by ``endpoint``). ``max_retries`` counts attempts in all
         (default 5); ``retry`` says more exactly how they follow each other. ``timeout`` is for one attempt (seconds
         or a timedelta; default: the endpoint's ``webhook_timeout``, 30 s). Events with the same ``order_by`` (a
         dotted path in the data, or a quick function of the event) are handled one after the other, in the order of
         their arrival.
 
-        Raises InvalidHandler when any of this cannot be, or the name is taken, and UnknownProvider.
+        Raises InvalidHandler when any of this cannot be, or the name is taken.
         """
         policy = retry or RetryPolicy()
         if max_retries is not None:
@@ -100,8 +101,6 @@ class HandlerRegistry:
         limit = timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
         _check(pattern, policy, limit, source)
         order = _order_of(order_by)
-        if provider is not None:
-            get_provider(provider)
 
         def register(function: F) -> F:
             chosen = name or _default_name(function)
@@ -130,6 +129,16 @@ class HandlerRegistry:
             return function
 
         return register
+
+    def check_providers(self, catalogue: Catalogue) -> None:
+        """Raise UnknownProvider for a handler of a provider that is not in the catalogue: it would get nothing."""
+        for handler in self:
+            if handler.spec.provider is not None:
+                try:
+                    catalogue.get(handler.spec.provider)
+                except UnknownProvider as error:
+                    detail = f"the handler {handler.name!r} is for `{handler.spec.provider}`: {error.detail}"
+                    raise UnknownProvider(detail, handler=handler.name) from None
 
     def _add(self, handler: Handler) -> None:
         if not 0 < len(handler.name) <= MAX_NAME_LENGTH or not handler.name.isprintable():
