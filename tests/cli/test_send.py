@@ -7,7 +7,7 @@ import pytest
 import stripe
 
 from kanca.errors import Unauthenticated
-from kanca.providers import provider_names
+from kanca.providers import get_provider, issue, provider_names
 from tests.cli.conftest import Kanca, ScriptedServer
 
 ACCEPTED = (200, {"status": "accepted"})
@@ -26,7 +26,7 @@ def test_stripes_own_library_takes_what_is_sent(kanca: Kanca, server: ScriptedSe
 
 @pytest.mark.parametrize("provider", provider_names())
 def test_every_provider_can_be_sent_as(kanca: Kanca, server: ScriptedServer, provider: str) -> None:
-    secret = {"standardwebhooks": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"}.get(provider, "whsec_0123456789")
+    secret = issue(get_provider(provider)).signing
 
     called = kanca("send", provider, "--to", server.url, "--secret", secret, "--json")
 
