@@ -7,11 +7,17 @@ import pytest
 from kanca.bodies import Body, Kind
 from kanca.ingest.parsing import parse, parse_json
 from kanca.ingest.refusal import RULES, Refusal
+from kanca.providers import SignedRequest
+
+
+def saying(body: bytes, content_type: bytes | None) -> SignedRequest:
+    headers = {} if content_type is None else {b"content-type": content_type}
+    return SignedRequest("POST", "", headers, body)
 
 
 def test_a_body_gives_its_document() -> None:
-    assert parse(b"a=1", b"application/x-www-form-urlencoded") == Body(Kind.FORM, {"a": "1"})
-    assert parse(b'{"a":1}', None) == Body(Kind.JSON, {"a": 1})
+    assert parse(saying(b"a=1", b"application/x-www-form-urlencoded")) == Body(Kind.FORM, {"a": "1"})
+    assert parse(saying(b'{"a":1}', None)) == Body(Kind.JSON, {"a": 1})
     assert parse_json(b'{"a":1}') == {"a": 1}
 
 
@@ -31,7 +37,7 @@ def test_a_body_gives_its_document() -> None:
     ],
 )
 def test_every_body_that_cannot_be_read_has_its_refusal(content_type: bytes, body: bytes, code: str) -> None:
-    refusal = parse(body, content_type)
+    refusal = parse(saying(body, content_type))
     assert isinstance(refusal, Refusal)
     assert refusal.code == code
     assert refusal.rule is RULES[code]

@@ -22,7 +22,7 @@ from kanca.ingest.dedupe import (
 from kanca.ingest.prepared import prepare
 from kanca.ingest.reading import Reading, read_event, read_hashed, read_received
 from kanca.ingest.refusal import RULES, Refusal
-from kanca.providers import Catalogue
+from kanca.providers import Catalogue, SignedRequest
 from tests.ingest.site import endpoint
 
 
@@ -35,7 +35,7 @@ def read(of: Endpoint, body: object, signed_id: bytes | None = None, **headers: 
 def refused(of: Endpoint, body: object, signed_id: bytes | None = None, **headers: str) -> Reading | Refusal:
     pairs = {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_event(prepare(of, Catalogue()), pairs, data, signed_id)
+    return read_event(prepare(of, Catalogue()), SignedRequest("POST", "", pairs, data), signed_id)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_whatever_comes_is_read_or_refused_and_what_is_read_can_be_stored(
 ) -> None:
     prepared = prepare(endpoint(provider), Catalogue())
     for read_it in (read_event, read_received, read_hashed):
-        reading = read_it(prepared, headers, body, None)
+        reading = read_it(prepared, SignedRequest("POST", "", headers, body), None)
         if isinstance(reading, Refusal):
             assert reading.code in RULES
             continue

@@ -199,10 +199,11 @@ class Ingest:
                 return body
             arrival.body = body
         now = self._now()
+        signed = arrival.signed = signed_request(arrival, self._settings.public_url)
         answered = await self._prove(arrival, now)
         if answered is not None:
             return answered
-        reading = arrival.face.read(arrival.endpoint, arrival.headers, body, arrival.signed_id)
+        reading = arrival.face.read(arrival.endpoint, signed, arrival.signed_id)
         if isinstance(reading, Refusal):
             return reading
         event = make_event(arrival, reading, self._ids.new(), now)
@@ -215,7 +216,6 @@ class Ingest:
 
     async def _prove(self, arrival: Arrival, now: float) -> Said | Refusal | None:
         """Why a request is not taken, or the answer to a handshake; None for a webhook that is proven."""
-        arrival.signed = signed_request(arrival, self._settings.public_url)
         handshakes = arrival.endpoint.handshakes
         if handshakes is not None:
             said = await self._handshaking.answer_unproven(arrival, handshakes, now)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from kanca.bodies import Body, Unreadable, read_body, read_json
+from kanca.bodies import Body, Unreadable, read_json
 from kanca.ingest.refusal import Refusal
+from kanca.providers import SignedRequest
 
 
-def parse(body: bytes, content_type: bytes | None) -> Body | Refusal:
-    """What a body says, or a refusal."""
+def parse(request: SignedRequest) -> Body | Refusal:
+    """What a request's body says, or a refusal. Read once, also where the proof was in the body."""
     try:
-        return read_body(body, content_type)
+        return request.read()
     except Unreadable as error:
         return Refusal(error.code, error.detail)
 

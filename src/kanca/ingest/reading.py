@@ -26,6 +26,7 @@ from kanca.ingest.dedupe import (
 from kanca.ingest.parsing import parse, parse_json
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.refusal import Refusal
+from kanca.providers import SignedRequest
 
 Headers = Mapping[bytes, bytes]
 
@@ -50,14 +51,12 @@ class Reading(NamedTuple):
     """The event's data, on the addresses of endpoints."""
 
 
-def read_event(
-    endpoint: Prepared, headers: Headers, body: bytes, signed_id: bytes | None
-) -> Reading | Refusal:
+def read_event(endpoint: Prepared, request: SignedRequest, signed_id: bytes | None) -> Reading | Refusal:
     """Read an event of an endpoint. ``signed_id`` is the delivery id that the signature covers."""
-    said = parse(body, headers.get(b"content-type"))
+    said = parse(request)
     if isinstance(said, Refusal):
         return said
-    document = said.document
+    headers, body, document = request.headers, request.body, said.document
     found = endpoint.extractor.extract(headers, document, signed_id, body)
     envelope = document if said.kind is Kind.JSON and is_envelope(document) else _NOTHING
     event_type = found.event_type or envelope.get("event_type", endpoint.default_type)
@@ -76,25 +75,22 @@ def read_event(
     return _checked(endpoint, headers, envelope, reading)
 
 
-def read_received(
-    endpoint: Prepared, headers: Headers, body: bytes, _signed_id: bytes | None
-) -> Reading | Refusal:
+def read_received(endpoint: Prepared, request: SignedRequest, _signed_id: bytes | None) -> Reading | Refusal:
     """Read an event of ``/webhooks/receive``: an envelope with an ``event_id``, and nothing else."""
-    document = parse_json(body)
+    document = parse_json(request.body)
     if isinstance(document, Refusal):
         return document
     misfit = _misfit(document)
     if misfit is not None:
         return misfit
     event_type, event_id = document["event_type"], document["event_id"]
-    return _checked(endpoint, headers, document, Reading(event_type, event_id, None, event_id_key(event_id)))
+    key = event_id_key(event_id)
+    return _checked(endpoint, request.headers, document, Reading(event_type, event_id, None, key))
 
 
-def read_hashed(
-    endpoint: Prepared, headers: Headers, body: bytes, _signed_id: bytes | None
-) -> Reading | Refusal:
+def read_hashed(endpoint: Prepared, request: SignedRequest, _signed_id: bytes | None) -> Reading | Refusal:
     """Read an event of ``/webhooks/receive-content-hash``: any JSON object."""
-    document = parse_json(body)
+    document = parse_json(request.body)
     if isinstance(document, Refusal):
         return document
     if not isinstance(document, dict):
@@ -104,7 +100,10 @@ def read_hashed(
         return _BAD_TYPE
     digest = content_hash(document)
     return _checked(
-        endpoint, headers, document, Reading(event_type, None, None, content_key(digest.encode()), digest)
+        endpoint,
+        request.headers,
+        document,
+        Reading(event_type, None, None, content_key(digest.encode()), digest),
     )
 
 

@@ -8,7 +8,7 @@ POST /webhooks/receive-content-hash    the built-in endpoint, for bodies without
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple
 
 from kanca.domain.endpoint import RECEIVE_CONTENT_HASH_WEBHOOK_ID, RECEIVE_WEBHOOK_ID
@@ -26,8 +26,9 @@ from kanca.ingest.answers import (
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.reading import Reading, read_event, read_hashed, read_received
 from kanca.ingest.refusal import Refusal
+from kanca.providers import SignedRequest
 
-Read = Callable[[Prepared, Mapping[bytes, bytes], bytes, bytes | None], Reading | Refusal]
+Read = Callable[[Prepared, SignedRequest, bytes | None], Reading | Refusal]
 
 _API = "/api/webhooks/"
 _SHORT = "/webhooks/"

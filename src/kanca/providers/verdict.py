@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import UNSET, Struct, UnsetType
 
-from kanca.bodies import Unreadable, read_document
+from kanca.bodies import Body, Unreadable, read_body
 
 MOST_QUERY_FIELDS = 100
 
@@ -30,17 +30,26 @@ class SignedRequest(Struct):
     """The exact bytes, after HTTP content decoding and before anything else."""
     documents: Mapping[str, bytes] = {}
     """What was fetched for a ``KeyNeeded``, by its URL."""
-    _document: object = UNSET
+    _read: Body | Unreadable | UnsetType = UNSET
     _query: Mapping[str, str] | UnsetType = UNSET
 
-    def document(self) -> object:
-        """What the body says, read when first asked for; None when it says nothing that can be read."""
-        if self._document is UNSET:
+    def read(self) -> Body:
+        """What the body says, read when first asked for. Raises Unreadable."""
+        if self._read is UNSET:
             try:
-                self._document = read_document(self.body, self.headers.get(b"content-type"))
-            except Unreadable:
-                self._document = None
-        return self._document
+                self._read = read_body(self.body, self.headers.get(b"content-type"))
+            except Unreadable as error:
+                self._read = error
+        if isinstance(self._read, Unreadable):
+            raise self._read
+        return self._read
+
+    def document(self) -> object:
+        """What the body says; None when it says nothing that can be read."""
+        try:
+            return self.read().document
+        except Unreadable:
+            return None
 
     def query(self) -> Mapping[str, str]:
         """The fields of the query, the last of each name; empty when they cannot be read, or are too many."""
