@@ -27,7 +27,7 @@ def values(*secrets: Secret) -> list[str]:
 def test_rotating_often_keeps_a_bounded_number_of_secrets() -> None:
     endpoint = new_endpoint(secrets=(Secret("secret-0"),))
     for n in range(1, 20):
-        endpoint = rules.rotated(endpoint, f"secret-{n}", DAY, NOW)
+        endpoint = rules.rotated(endpoint, GENERIC, f"secret-{n}", DAY, NOW)
 
     assert values(*endpoint.secrets) == [f"secret-{n}" for n in range(19, 19 - rules.MOST_SECRETS, -1)]
 
@@ -35,14 +35,14 @@ def test_rotating_often_keeps_a_bounded_number_of_secrets() -> None:
 def test_without_grace_only_the_new_secret_is_left() -> None:
     endpoint = new_endpoint(secrets=(Secret("older", NOW + DAY), Secret("old")))
 
-    assert rules.rotated(endpoint, "newest", timedelta(0), NOW).secrets == (Secret("newest"),)
+    assert rules.rotated(endpoint, GENERIC, "newest", timedelta(0), NOW).secrets == (Secret("newest"),)
 
 
 def test_a_grace_does_not_lengthen_the_life_of_older_secrets_nor_revive_dead_ones() -> None:
     soon = NOW + timedelta(minutes=5)
     endpoint = new_endpoint(secrets=(Secret("old"), Secret("older", soon), Secret("oldest", NOW)))
 
-    rotated = rules.rotated(endpoint, "newest", DAY, NOW)
+    rotated = rules.rotated(endpoint, GENERIC, "newest", DAY, NOW)
 
     assert rotated.secrets == (Secret("newest"), Secret("old", NOW + DAY), Secret("older", soon))
 
@@ -50,7 +50,7 @@ def test_a_grace_does_not_lengthen_the_life_of_older_secrets_nor_revive_dead_one
 def test_giving_an_older_secret_again_keeps_it_once_and_without_end() -> None:
     endpoint = new_endpoint(secrets=(Secret("secret-2"), Secret("secret-1", NOW + DAY)))
 
-    rotated = rules.rotated(endpoint, "secret-1", DAY, NOW)
+    rotated = rules.rotated(endpoint, GENERIC, "secret-1", DAY, NOW)
 
     assert rotated.secrets == (Secret("secret-1"), Secret("secret-2", NOW + DAY))
 
@@ -58,8 +58,8 @@ def test_giving_an_older_secret_again_keeps_it_once_and_without_end() -> None:
 def test_rotating_does_not_turn_on_what_a_person_turned_off() -> None:
     off = new_endpoint(secrets=(Secret("secret-1"),), is_active=False)
 
-    assert not rules.rotated(off, "secret-2", DAY, NOW).is_active
-    assert rules.rotated(replace(off, secrets=()), "secret-2", DAY, NOW).is_active
+    assert not rules.rotated(off, GENERIC, "secret-2", DAY, NOW).is_active
+    assert rules.rotated(replace(off, secrets=()), GENERIC, "secret-2", DAY, NOW).is_active
 
 
 @pytest.mark.parametrize("provider", provider_names())
@@ -78,18 +78,18 @@ def test_every_provider_has_a_secret_or_waits_for_one(provider: str) -> None:
 def test_an_endpoint_that_must_verify_needs_something_to_verify_with() -> None:
     endpoint = new_endpoint(provider="stripe")
     with pytest.raises(SecretRequired, match="Signing secret"):
-        rules.check_activity(endpoint)
-    rules.check_activity(replace(endpoint, is_active=False))
-    rules.check_activity(replace(endpoint, config=EndpointConfig(authentication_required=False)))
+        rules.check_activity(endpoint, get_provider("stripe"))
+    rules.check_activity(replace(endpoint, is_active=False), GENERIC)
+    rules.check_activity(replace(endpoint, config=EndpointConfig(authentication_required=False)), GENERIC)
 
 
 def test_a_window_longer_than_the_retention_is_refused_only_if_asked_for() -> None:
-    assert rules.read_endpoint_config({}, GENERIC, 3).dedupe_window_days == 3
+    assert rules.read_endpoint_config({}, 3).dedupe_window_days == 3
     before = EndpointConfig(dedupe_window_days=7, webhook_timeout=5)
-    after = rules.read_endpoint_config({"enable_cors": False}, GENERIC, 3, before)
+    after = rules.read_endpoint_config({"enable_cors": False}, 3, before)
     assert (after.dedupe_window_days, after.webhook_timeout, after.enable_cors) == (3, 5, False)
     with pytest.raises(InvalidEndpoint):
-        rules.read_endpoint_config({"dedupe_window_days": 4}, GENERIC, 3, before)
+        rules.read_endpoint_config({"dedupe_window_days": 4}, 3, before)
 
 
 @given(st.text(min_size=1))

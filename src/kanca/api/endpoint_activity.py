@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.answers import Json, stored_json
 from kanca.api.endpoint_models import effective_config, path_of
-from kanca.api.endpoint_rules import live_secrets
+from kanca.api.endpoint_rules import known_spec, live_secrets
 from kanca.api.endpoints import find
 from kanca.api.event_models import EventPage
 from kanca.api.events import page_of
@@ -179,7 +179,7 @@ async def stats(services: Given, webhook_id: WebhookIdPath) -> EndpointStats:
         events_per_day=counted.last_day.accepted,
         last_triggered=counted.last_accepted_at,
         is_active=endpoint.is_active,
-        config=effective_config(endpoint),
+        config=effective_config(endpoint, known_spec(services.catalogue, endpoint)),
     )
 
 

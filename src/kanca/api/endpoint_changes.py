@@ -14,7 +14,6 @@ from kanca.domain.endpoint import Endpoint
 from kanca.domain.ids import new_webhook_id
 from kanca.domain.workflow import Definition, read_definition
 from kanca.errors import InvalidEndpoint, WorkflowNotFound
-from kanca.providers import get_provider
 from kanca.storage import endpoints, workflows
 from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER
 
@@ -24,21 +23,23 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
 
     Raises UnknownProvider, InvalidEndpoint, InvalidProvider, InvalidSecret, WorkflowNotFound, SlugTaken.
     """
-    spec = get_provider(request.provider)
-    config = rules.read_endpoint_config(request.config, spec, services.retention_days)
+    config = rules.read_endpoint_config(request.config, services.retention_days)
+    asked = request.provider if "provider" in request.model_fields_set else None
+    provider = rules.provider_name(asked, config)
+    spec = rules.described(services.catalogue, provider, config)
     rules.check_slug(request.slug)
     given = request.secret.get_secret_value() if request.secret else None
     secrets = rules.first_secrets(spec, config, given)
     slug = request.slug
     if "slug" not in request.model_fields_set:
-        slug = _free(connection, services, rules.default_slug(request.provider))
+        slug = _free(connection, services, rules.default_slug(provider))
     now = services.now()
     endpoint = Endpoint(
         number=0,
         webhook_id=new_webhook_id(),
-        name=request.name or slug or request.workflow_id or request.provider,
+        name=request.name or slug or request.workflow_id or provider,
         slug=slug,
-        provider=request.provider,
+        provider=provider,
         tenant=request.tenant,
         workflow_id=request.workflow_id,
         node_id=_trigger(connection, request.workflow_id, request.node_id),
@@ -58,18 +59,17 @@ def change_endpoint(
 ) -> Endpoint:
     """Change what the request has of the endpoint.
 
-    Raises EndpointNotFound, BuiltInEndpoint, InvalidEndpoint, InvalidProvider, SecretRequired, WorkflowNotFound,
-    SlugTaken.
+    Raises EndpointNotFound, BuiltInEndpoint, InvalidEndpoint, InvalidProvider, UnknownProvider, SecretRequired,
+    WorkflowNotFound, SlugTaken.
     """
 
     def changed(before: Endpoint) -> Endpoint:
         if request.slug is not None:
             rules.check_own(before, "given a slug")
-        spec = get_provider(before.provider)
         after = replace(
             before,
             **request.model_dump(include={"slug", "name", "is_active"}, exclude_unset=True),
-            config=rules.read_endpoint_config(request.config, spec, services.retention_days, before.config),
+            config=rules.read_endpoint_config(request.config, services.retention_days, before.config),
             updated_at=services.now(),
         )
         if request.model_fields_set & {"workflow_id", "node_id"}:
@@ -78,10 +78,11 @@ def change_endpoint(
             )
             node_id = _trigger(connection, workflow_id, request.node_id)
             after = replace(after, workflow_id=workflow_id, node_id=node_id)
+        spec = rules.described(services.catalogue, after.provider, after.config)
         rules.check_behavior(after)
         rules.check_answer(after)
         if not rules.is_built_in(after):
-            rules.check_activity(after)
+            rules.check_activity(after, spec)
         return after
 
     _check_not_null(request)

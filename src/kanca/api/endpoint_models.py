@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from kanca.api.endpoint_rules import is_built_in, live_secrets, masked, may_be_active
 from kanca.api.fields import ChosenId, Name, Slug
 from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, effective_rate_limit, show_config
-from kanca.providers import get_provider
+from kanca.providers import ProviderSpec
 from kanca.storage.statistics import EndpointStatistics
 
 _SECRET = "wht_4f1c9a7be0d253864f1c9a7be0d253864f1c9a7be0d253864f1c9a7be0d25386"  # noqa: S105 - an example
@@ -86,7 +86,11 @@ class EndpointRequest(BaseModel):
         None,
         description="A short address, `/webhooks/{slug}`. Left out, a provider's name is taken if it is free.",
     )
-    provider: str = Field("generic", max_length=64, description="Who sends: see `GET /api/providers`.")
+    provider: str = Field(
+        "generic",
+        max_length=64,
+        description="Who sends: see `GET /api/providers`. With `provider_spec` in the config: the name in it.",
+    )
     secret: SecretStr | None = Field(
         None,
         max_length=1024,
@@ -190,13 +194,14 @@ class RevealedSecret(BaseModel):
 
 def view(
     endpoint: Endpoint,
+    spec: ProviderSpec | None,
     statistics: EndpointStatistics,
     now: datetime,
     public_url: str | None,
     *,
     shows_secret: bool = False,
 ) -> EndpointView:
-    """The endpoint as JSON; its secret in full when ``shows_secret``."""
+    """The endpoint as JSON; its secret in full when ``shows_secret``. ``spec`` is None for an unknown provider."""
     path = path_of(endpoint)
     secrets = live_secrets(endpoint, now)
     token = secrets[0].value if secrets else None
@@ -211,12 +216,12 @@ def view(
         tenant=endpoint.tenant,
         workflow_id=endpoint.workflow_id,
         node_id=endpoint.node_id,
-        config=effective_config(endpoint),
+        config=effective_config(endpoint, spec),
         node_behavior=endpoint.config.node_behavior,
         is_active=endpoint.is_active,
         is_paused=endpoint.is_paused,
         secret_token=token if shows_secret or token is None else masked(token),
-        hint=_hint(endpoint),
+        hint=_hint(endpoint, spec),
         created_at=endpoint.created_at,
         updated_at=endpoint.updated_at,
         last_triggered=statistics.last_accepted_at,
@@ -231,18 +236,22 @@ def path_of(endpoint: Endpoint) -> str:
     return BUILT_IN_PATHS.get(endpoint.webhook_id, f"/api/webhooks/{endpoint.webhook_id}")
 
 
-def effective_config(endpoint: Endpoint) -> dict[str, Any]:
+def effective_config(endpoint: Endpoint, spec: ProviderSpec | None) -> dict[str, Any]:
     """The endpoint's config with the rate limit that is in force."""
-    limit = effective_rate_limit(endpoint.config, provider_signs=get_provider(endpoint.provider).signs)
+    limit = effective_rate_limit(endpoint.config, provider_signs=spec is not None and spec.signs)
     return show_config(endpoint.config) | {"rate_limit_per_minute": limit}
 
 
-def _hint(endpoint: Endpoint) -> str | None:
+def _hint(endpoint: Endpoint, spec: ProviderSpec | None) -> str | None:
+    if spec is None:
+        return (
+            f"Takes nothing: its provider `{endpoint.provider}` is unknown here, "
+            "or its spec or options are not valid."
+        )
     if may_be_active(endpoint.config, endpoint.secrets):
         return None
     if is_built_in(endpoint):
         return "Inactive until the setting KANCA_WEBHOOK_SECRET says what its senders sign with."
-    spec = get_provider(endpoint.provider)
     where = f" ({spec.secret.where})" if spec.secret.where else ""
     return (
         f"Inactive until it has the secret that {spec.title} signs with{where}: "

@@ -21,9 +21,25 @@ from kanca.domain.endpoint import (
     show_config,
 )
 from kanca.domain.ids import new_endpoint_token
-from kanca.errors import BuiltInEndpoint, InvalidEndpoint, InvalidExpression, InvalidSecret, SecretRequired
+from kanca.errors import (
+    BuiltInEndpoint,
+    InvalidEndpoint,
+    InvalidExpression,
+    InvalidProvider,
+    InvalidSecret,
+    SecretRequired,
+    UnknownProvider,
+)
 from kanca.expressions.uses import compile_answer, compile_filter
-from kanca.providers import ProviderSpec, check_secret, configure, generate_secret, get_provider
+from kanca.providers import (
+    Catalogue,
+    ProviderSpec,
+    check_secret,
+    compile_extractor,
+    compile_handshakes,
+    compile_verifier,
+    generate_secret,
+)
 
 GENERIC = "generic"
 MOST_SECRETS = 5
@@ -31,15 +47,11 @@ MOST_SECRETS = 5
 
 
 def read_endpoint_config(
-    values: Mapping[str, Any],
-    spec: ProviderSpec,
-    retention_days: int,
-    before: EndpointConfig | None = None,
+    values: Mapping[str, Any], retention_days: int, before: EndpointConfig | None = None
 ) -> EndpointConfig:
-    """The config that the JSON object says, for an endpoint of this provider; the rest as ``before``.
+    """The config that the JSON object says; the rest as ``before``. See ``described`` for what it says of the provider.
 
-    Raises InvalidEndpoint with every ``{"key", "message"}`` in ``problems``, and InvalidProvider for options of the
-    provider that cannot be.
+    Raises InvalidEndpoint with every ``{"key", "message"}`` in ``problems``.
     """
     try:
         config = read_config((show_config(before) if before else {}) | dict(values))
@@ -51,9 +63,43 @@ def read_endpoint_config(
             message = f"must be at most {retention_days}: older events are deleted (KANCA_RETENTION_DAYS)"
             raise _refused([{"key": "config.dedupe_window_days", "message": message}])
         config = replace(config, dedupe_window_days=retention_days)
-    configure(spec, config.provider_options)
     _check_expressions(config)
     return config
+
+
+def provider_name(asked: str | None, config: EndpointConfig) -> str:
+    """The provider of a new endpoint: the one that was asked for, else that of its own spec, else ``generic``.
+
+    Raises InvalidProvider for an own spec without a name.
+    """
+    if asked is not None or config.provider_spec is None:
+        return asked or GENERIC
+    name = config.provider_spec.get("name")
+    if not isinstance(name, str):
+        raise InvalidProvider(
+            "the provider spec is not valid: it needs a `name`, or the endpoint a `provider`"
+        )
+    return name
+
+
+def described(catalogue: Catalogue, provider: str, config: EndpointConfig) -> ProviderSpec:
+    """The spec of an endpoint's provider, which ingest can work with as the config has it.
+
+    Raises UnknownProvider, and InvalidProvider for an own spec or options that cannot be.
+    """
+    spec = catalogue.spec_of(provider, config.provider_spec)
+    verifier = compile_verifier(spec, config.provider_options)
+    compile_extractor(spec, config.provider_options)
+    compile_handshakes(spec, config.provider_options, verifier)
+    return spec
+
+
+def known_spec(catalogue: Catalogue, endpoint: Endpoint) -> ProviderSpec | None:
+    """The spec of an endpoint's provider; None where the server does not know it any more, and so takes nothing."""
+    try:
+        return described(catalogue, endpoint.provider, endpoint.config)
+    except (UnknownProvider, InvalidProvider):
+        return None
 
 
 def _check_expressions(config: EndpointConfig) -> None:
@@ -94,13 +140,14 @@ def first_secrets(spec: ProviderSpec, config: EndpointConfig, given: str | None)
     return (Secret(_checked(spec, config, given)),)
 
 
-def rotated(endpoint: Endpoint, given: str | None, grace: timedelta, now: datetime) -> Endpoint:
+def rotated(
+    endpoint: Endpoint, spec: ProviderSpec, given: str | None, grace: timedelta, now: datetime
+) -> Endpoint:
     """The endpoint with a new secret in front; those before it end after the grace.
 
     An endpoint that could not be active for want of a secret is active from now on.
     Raises InvalidSecret, also when only the provider can make a secret and none is given.
     """
-    spec = get_provider(endpoint.provider)
     if given is None and spec.secret.is_issued:
         raise InvalidSecret(
             f"Only {spec.title} makes such secrets: give the new one. It is found at: {spec.secret.where}."
@@ -166,12 +213,12 @@ def check_behavior(endpoint: Endpoint) -> None:
         raise _refused([{"key": "config.node_behavior", "message": message}])
 
 
-def check_activity(endpoint: Endpoint) -> None:
+def check_activity(endpoint: Endpoint, spec: ProviderSpec) -> None:
     """Raise SecretRequired for an active endpoint that may not be."""
     if endpoint.is_active and not may_be_active(endpoint.config, endpoint.secrets):
-        where = get_provider(endpoint.provider).secret.where
+        where = f" It is found at: {spec.secret.where}." if spec.secret.where else ""
         raise SecretRequired(
-            f"The endpoint must verify what it receives, and has no secret: set one first. It is found at: {where}."
+            f"The endpoint must verify what it receives, and has no secret: set one first.{where}"
         )
 
 

@@ -62,7 +62,7 @@ async def create(services: Given, response: Response, request: EndpointRequest) 
     endpoint = await services.database.write(create_endpoint, services, request)
     audit("endpoint.created", endpoint.webhook_id, provider=endpoint.provider, is_active=endpoint.is_active)
     response.headers.update(_NEVER_STORED)
-    return view(endpoint, EndpointStatistics(), services.now(), services.public_url, shows_secret=True)
+    return _view(services, endpoint, EndpointStatistics(), shows_secret=True)
 
 
 @router.get("", summary="List endpoints", operation_id="list_endpoints")
@@ -83,13 +83,11 @@ async def list_all(
         workflow_id=workflow_id,
         without=() if services.webhook_secret else BUILT_IN_PATHS.keys(),
     )
-    now = services.now()
     counted = await services.database.read(
-        statistics.of_endpoints, [endpoint.number for endpoint in page.items], now
+        statistics.of_endpoints, [endpoint.number for endpoint in page.items], services.now()
     )
     items = [
-        view(_served(services, endpoint), counted[endpoint.number], now, services.public_url)
-        for endpoint in page.items
+        _view(services, _served(services, endpoint), counted[endpoint.number]) for endpoint in page.items
     ]
     return EndpointPage(items=items, next_cursor=page.next_cursor)
 
@@ -110,7 +108,13 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     summary="Change an endpoint",
     operation_id="change_endpoint",
     responses=refused_with(
-        *_INVALID, EndpointNotFound, WorkflowNotFound, SlugTaken, SecretRequired, BuiltInEndpoint
+        *_INVALID,
+        UnknownProvider,
+        EndpointNotFound,
+        WorkflowNotFound,
+        SlugTaken,
+        SecretRequired,
+        BuiltInEndpoint,
     ),
 )
 async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointChange) -> EndpointView:
@@ -138,7 +142,9 @@ async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
     "/{webhook_id}/rotate-secret",
     summary="Replace an endpoint's secret",
     operation_id="rotate_endpoint_secret",
-    responses=refused_with(EndpointNotFound, InvalidSecret, BuiltInEndpoint),
+    responses=refused_with(
+        EndpointNotFound, UnknownProvider, InvalidProvider, InvalidSecret, BuiltInEndpoint
+    ),
 )
 async def rotate_secret(
     services: Given,
@@ -153,7 +159,8 @@ async def rotate_secret(
 
     def rotate(endpoint: Endpoint) -> Endpoint:
         rules.check_own(endpoint, "given another secret")
-        return rules.rotated(endpoint, given, grace, now)
+        spec = rules.described(services.catalogue, endpoint.provider, endpoint.config)
+        return rules.rotated(endpoint, spec, given, grace, now)
 
     endpoint = await services.database.write(endpoints.change, services.secret_box, webhook_id, rotate)
     audit(
@@ -238,7 +245,12 @@ async def _set_paused(services: Services, webhook_id: str, *, is_paused: bool) -
 
 
 async def _shown(services: Services, endpoint: Endpoint, *, shows_secret: bool = False) -> EndpointView:
-    now = services.now()
-    counted = await services.database.read(statistics.of_endpoints, [endpoint.number], now)
-    served = _served(services, endpoint)
-    return view(served, counted[endpoint.number], now, services.public_url, shows_secret=shows_secret)
+    counted = await services.database.read(statistics.of_endpoints, [endpoint.number], services.now())
+    return _view(services, _served(services, endpoint), counted[endpoint.number], shows_secret=shows_secret)
+
+
+def _view(
+    services: Services, endpoint: Endpoint, counted: EndpointStatistics, *, shows_secret: bool = False
+) -> EndpointView:
+    spec = rules.known_spec(services.catalogue, endpoint)
+    return view(endpoint, spec, counted, services.now(), services.public_url, shows_secret=shows_secret)

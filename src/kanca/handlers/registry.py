@@ -86,10 +86,10 @@ class HandlerRegistry:
         ``model`` is any type that Pydantic reads; data that do not fit it are a dead letter at once. ``name``
         stands for the handler in the database (default: module and qualified name); it must stay the same while
         events are unfinished. ``provider``, ``endpoint`` (``wh_…`` id or slug), ``tenant`` and ``source``
-        (``"inbound"`` or ``"published"``) narrow what reaches it; a provider must be one that comes with Kanca or is
-        in the settings when a worker starts (one that an endpoint alone describes is named by ``endpoint``). ``max_retries`` counts attempts in all
-        (default 5); ``retry`` says more exactly how they follow each other. ``timeout`` is for one attempt (seconds
-        or a timedelta; default: the endpoint's ``webhook_timeout``, 30 s). Events with the same ``order_by`` (a
+        (``"inbound"`` or ``"published"``) narrow what reaches it; the provider must come with Kanca or be in the
+        settings when a worker starts (for one that only an endpoint describes, say ``endpoint``). ``max_retries``
+        counts attempts in all (default 5); ``retry`` says more exactly how they follow each other. ``timeout`` is for
+        one attempt (seconds; default: the endpoint's ``webhook_timeout``, 30 s). Events with the same ``order_by`` (a
         dotted path in the data, or a quick function of the event) are handled one after the other, in the order of
         their arrival.
 

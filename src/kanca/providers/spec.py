@@ -129,9 +129,14 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(
                 "signatures may differ in header names only: a sender could choose the weaker one"
             )
-        for template in (*self.event_type, *self.delivery_id):
-            for slot in slots_of(parse_value_template(template)):
-                self._check_slot(slot)
+        for key, templates in (("event_type", self.event_type), ("delivery_id", self.delivery_id)):
+            for template in templates:
+                try:
+                    slots = slots_of(parse_value_template(template))
+                except ValueError as error:
+                    raise ValueError(f"{error} - at `{key}`") from None
+                for slot in slots:
+                    self._check_slot(slot)
 
     @property
     def signs(self) -> bool:
