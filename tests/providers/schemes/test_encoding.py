@@ -25,7 +25,8 @@ def test_decoding_garbage_never_raises(text: bytes, encoding: Encoding) -> None:
     [
         (b"abc", "hex"), (b"ab cd", "hex"), (b"0xab", "hex"), (b"ab\n", "hex"), (b"\xff\xff", "hex"),
         (b"QUJ", "base64"), (b"QU JD", "base64"), (b"QUJD\n", "base64"), (b"QQ==QQ==", "base64"), (b"-_-_", "base64"),
-        (b"+/+/", "base64url"), (b"Q", "base64url"), (b"QU JD", "base64url"),
+        (b"+/+/", "base64url"), (b"Q", "base64url"), (b"QU JD", "base64url"), (b"QQ=====", "base64url"),
+        (b"QR==", "base64"), (b"QUJ=", "base64"), (b"QR", "base64url"), (b"QR==", "base64url"),
     ],
 )  # fmt: skip
 def test_blanks_foreign_characters_and_loose_ends_are_not_forgiven(text: bytes, encoding: Encoding) -> None:

@@ -14,7 +14,8 @@ _TO_URL = bytes.maketrans(b"+/", b"-_")
 def decode(text: bytes, encoding: Encoding) -> bytes | None:
     """The bytes that ``text`` stands for, or None: blanks, foreign characters and loose ends are not forgiven.
 
-    Hexadecimal digits may be of either case; ``base64url`` may come without its padding.
+    Hexadecimal digits may be of either case; ``base64url`` may come without its padding. Else bytes have one text only:
+    the bits that base64 leaves unused are zero (RFC 4648, 3.5).
     """
     try:
         if encoding == "hex":
@@ -22,11 +23,12 @@ def decode(text: bytes, encoding: Encoding) -> bytes | None:
         if encoding == "base64url":
             if b"+" in text or b"/" in text:
                 return None
-            text = text.rstrip(b"=").translate(_TO_STANDARD)
-            text += b"=" * (-len(text) % 4)
-        return binascii.a2b_base64(text, strict_mode=True)
+            padding = b"=" * (-len(text) % 4)
+            text = text.translate(_TO_STANDARD) + padding
+        decoded = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
         return None
+    return decoded if binascii.b2a_base64(decoded, newline=False) == text else None
 
 
 def encode(signature: bytes, encoding: Encoding) -> str:
