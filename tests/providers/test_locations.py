@@ -24,13 +24,35 @@ def test_a_path_goes_through_objects_and_lists(path: str, found: Any) -> None:
     assert find(body, parse_path(path)) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a": {"b": "json"}}', "json"),
+        (" <a><b>xml</b></a>", "xml"),
+        ("eyJhIjogeyJiIjog\nImluIGJhc2U2NCJ9fQ==\n", "in base64"),
+        ("PGE+PGI+eG1sIGluIGJhc2U2NDwvYj48L2E+", "xml in base64"),
+        ("{", None),
+        ("=", None),
+        ("no document", None),
+        ("", None),
+        ("\ud800", None),
+        (7, None),
+        ({"@document": {"a": {"b": "a key of that name"}}}, "a key of that name"),
+    ],
+)
+def test_a_text_that_holds_a_document_can_be_looked_into(text: Any, found: Any) -> None:
+    assert find({"text": text}, ("text", "@document", "a", "b")) == found
+
+
 @pytest.mark.parametrize("path", ["", ".", "a..b", "a.", ".".join("abcdefghijklmnopq")])
 def test_what_is_no_path_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="is no path"):
         parse_path(path)
 
 
-@given(ANY, st.lists(st.sampled_from(["a", "0", "1", "٣", "99999999999"]), min_size=1, max_size=4))
+@given(
+    ANY, st.lists(st.sampled_from(["a", "0", "1", "٣", "99999999999", "@document"]), min_size=1, max_size=4)
+)
 def test_looking_into_anything_never_raises(body: Any, path: list[str]) -> None:
     text = text_of(find(body, tuple(path)))
     assert text is None or isinstance(text, str)

@@ -9,6 +9,7 @@ reply = { content_type = "text/plain", text = "{body:challenge}" }
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -35,13 +36,14 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     status: Annotated[int, Meta(ge=200, le=299)] = 200
     content_type: str = "text/plain; charset=utf-8"
     text: Template | None = None
-    json: dict[str, Template] | None = None
-    """An object, each value a template; it is sent as JSON, with that content type."""
+    json: dict[str, Template | int] | None = None
+    """An object, each value a template or a number; it is sent as JSON, with that content type."""
     headers: dict[HeaderName, Template] = {}
 
     def templates(self) -> tuple[str, ...]:
         """Everything in it that is a template."""
-        return (*filter(None, [self.text]), *(self.json or {}).values(), *self.headers.values())
+        fields = (value for value in (self.json or {}).values() if isinstance(value, str))
+        return (*filter(None, [self.text]), *fields, *self.headers.values())
 
 
 class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -57,6 +59,8 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     when: dict[Template, Condition] = {}
     """Values that must be so, by template; ``*`` is anything, an empty text is nothing at all, and ``{secret:part}`` is
     that part of a live secret."""
+    patterns: dict[Template, Annotated[str, Meta(min_length=1, max_length=200)]] = {}
+    """Regular expressions that values must fit whole."""
     reply: Reply = Reply()
     store_secret: Template | None = None
     """The secret that the provider brings for all that follows: stored while the endpoint has none."""
@@ -67,11 +71,13 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raise ValueError for what could never be answered, or would be answered to anybody."""
-        for template in (*self.when, *filter(None, [self.store_secret, self.visit])):
+        for pattern in (*self.patterns.values(), *self.visit_hosts):
+            check_pattern(pattern)
+        for template in (*self.when, *self.patterns, *filter(None, [self.store_secret, self.visit])):
             parse_value_template(template)
         for template in (*self.reply.templates(), *self.when.values()):
             check_reply_template(template)
-        if not self.when and self.method == "POST":
+        if not self.when and not self.patterns and self.method == "POST":
             raise ValueError(
                 f"the handshake `{self.name}` has no condition: every webhook would be taken for it"
             )
@@ -81,6 +87,14 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"the handshake `{self.name}` needs visit_hosts beside visit")
         if self.visit and self.proof != "signature":
             raise ValueError(f"the handshake `{self.name}` would call an address that nothing vouches for")
+
+
+def check_pattern(pattern: str) -> None:
+    """Raise ValueError for what is no regular expression."""
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"`{pattern}` is no regular expression: {error}") from error
 
 
 def check_reply_template(template: str) -> None:

@@ -106,8 +106,13 @@ class _Compiled:
             (compile_value(template), None if wanted == PRESENT else fill(wanted), "{secret" in wanted)
             for template, wanted in handshake.when.items()
         ]
+        self._patterns = [
+            (compile_value(template), re.compile(pattern)) for template, pattern in handshake.patterns.items()
+        ]
         self._text = fill(handshake.reply.text) if handshake.reply.text else None
-        self._json = {key: fill(text) for key, text in (handshake.reply.json or {}).items()}
+        fields = (handshake.reply.json or {}).items()
+        self._json = {key: fill(text) for key, text in fields if isinstance(text, str)}
+        self._numbers = {key: number for key, number in fields if isinstance(number, int)}
         self._headers = {name: fill(text) for name, text in handshake.reply.headers.items()}
         self._secret = compile_value(handshake.store_secret) if handshake.store_secret else None
         self._visit = compile_value(handshake.visit) if handshake.visit else None
@@ -119,6 +124,8 @@ class _Compiled:
             view.document = request.document()
         asked = _Asked(view, secrets)
         if not all(self._holds(asked, *condition) for condition in self._conditions):
+            return None
+        if not all(pattern.fullmatch(read(view) or "") for read, pattern in self._patterns):
             return None
         store_secret = self._secret(view) if self._secret else None
         visit = self._visit(view) if self._visit else None
@@ -166,7 +173,7 @@ class _Compiled:
             return None
         if any(not (value or "").isprintable() for value in headers.values()):
             return None
-        body = json.dumps(fields, separators=(",", ":")) if reply.json else text or ""
+        body = json.dumps(self._numbers | fields, separators=(",", ":")) if reply.json else text or ""
         content_type = "application/json" if reply.json else reply.content_type
         pairs = [("content-type", content_type), ("x-content-type-options", "nosniff")]
         pairs += [(name.lower(), value or "") for name, value in headers.items()]

@@ -5,9 +5,12 @@ Looking something up never raises, whatever the body is: what is not there, or i
 
 from __future__ import annotations
 
+import binascii
 from typing import Annotated
 
 from msgspec import Meta
+
+from kanca.bodies import read_document
 
 HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z", max_length=128)]
 """A header as the provider writes it. Compared without regard to case."""
@@ -19,6 +22,9 @@ FieldName = Annotated[str, Meta(pattern=r"^[^\s{}]{1,100}\Z")]
 """A field of a query."""
 
 Path = tuple[str, ...]
+
+WITHIN = "@document"
+"""As a key of a path: what a text itself holds, JSON or XML, be it in Base64."""
 
 OPTIONAL = "?"
 """Behind a path: where nothing is there, the value is empty."""
@@ -49,9 +55,21 @@ def find(document: object, path: Path) -> object:
         elif isinstance(document, list) and key.isdecimal() and len(key) <= _MOST_INDEX_DIGITS:
             index = int(key)
             document = document[index] if index < len(document) else None
+        elif key == WITHIN and isinstance(document, str):
+            document = _document_in(document)
         else:
             return None
     return document
+
+
+def _document_in(text: str) -> object:
+    plain = text.lstrip().encode("utf-8", "surrogatepass")
+    if plain[:1] not in (b"{", b"[", b"<"):
+        try:
+            plain = binascii.a2b_base64(plain)
+        except binascii.Error:
+            return None
+    return read_document(plain, "application/xml")
 
 
 def text_of(value: object) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 from urllib.parse import unquote
 
 from kanca.providers.locations import OPTIONAL, find, parse_path, scalar_of
@@ -47,8 +48,18 @@ def content_slots(templates: Sequence[str]) -> tuple[Slot, ...]:
     return tuple(slot for slot in found[0] if all(slot in others for others in found))
 
 
-class ContentBuilder:
+class Builder(Protocol):
     """Puts together the bytes that were signed."""
+
+    uses_secret: bool
+    """Whether they differ with the secret."""
+
+    def build(self, request: SignedRequest, timestamp: bytes, secret: Secret, /) -> bytes | Refusal:
+        """The signed bytes; a refusal where they cannot be known."""
+
+
+class ContentBuilder:
+    """Puts them together as templates say."""
 
     def __init__(self, templates: Sequence[str], id_header: str | None) -> None:
         """Of several templates, the first counts of which every part is there; ``id_header`` is what ``{id}`` is."""
@@ -70,11 +81,12 @@ class ContentBuilder:
 class _Piece:
     __slots__ = ("guard", "name", "read", "slot")
 
-    def __init__(self, part: Part, following: Part, id_header: str) -> None:
+    def __init__(self, part: Part, following: Part, id_header: str, *, is_first: bool) -> None:
         """``guard`` is the text that must not be in the part.
 
         It keeps two requests from having the same signed bytes: with ``{id}.{timestamp}.{body}`` an id with a dot could
-        swallow the timestamp.
+        swallow the timestamp. Where fields have a line each, only the first may have lines of its own: the others are
+        found from the end.
         """
         self.name = self.slot = ""
         self.guard = b""
@@ -88,6 +100,8 @@ class _Piece:
             self.guard = following.encode() if isinstance(following, str) else b""
             self.read = _header(self.name)
         elif part.name == "body" and part.argument:
+            has_line = isinstance(following, str) and following.startswith("\n")
+            self.guard = b"\n" if has_line and not is_first else b""
             self.read = _field(part.argument)
         elif part.name == "query":
             self.read = _query(part.argument)
@@ -99,8 +113,10 @@ class _Piece:
 
 def _pieces(template: str, id_header: str) -> tuple[_Piece, ...]:
     parts = parse_template(template, SLOTS)
+    first = next(iter(slots_of(parts)), None)
     return tuple(
-        _Piece(part, following, id_header) for part, following in zip(parts, [*parts[1:], ""], strict=True)
+        _Piece(part, following, id_header, is_first=part is first)
+        for part, following in zip(parts, [*parts[1:], ""], strict=True)
     )
 
 
@@ -113,7 +129,9 @@ def _build(
         if part is None:
             return _missing(piece)
         if piece.guard and piece.guard in part:
-            detail = f"the header `{piece.name}` contains `{piece.guard.decode()}`, which ends it in what is signed"
+            what = "header" if piece.slot in ("id", "header") else "field"
+            guard = "a line's end" if piece.guard == b"\n" else f"`{piece.guard.decode()}`"
+            detail = f"the {what} `{piece.name}` contains {guard}, which ends it in what is signed"
             return Refusal(RefusalCode.SIGNED_HEADER_MALFORMED, detail)
         built.append(part)
     return b"".join(built)

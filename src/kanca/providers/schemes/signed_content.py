@@ -6,6 +6,7 @@ arithmetic.
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal
@@ -14,12 +15,13 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from kanca.errors import InvalidInput, InvalidSecret
-from kanca.providers.locations import BodyPath, FieldName, HeaderName, header_key
-from kanca.providers.schemes.content import ContentBuilder, Secret, content_slots
+from kanca.providers.locations import BodyPath, FieldName, HeaderName, header_key, parse_path
+from kanca.providers.schemes.content import Builder, ContentBuilder, Secret, content_slots
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.encoding import Encoding, decode, encode
 from kanca.providers.schemes.header_form import HeaderForm
 from kanca.providers.schemes.issued import Issued
+from kanca.providers.schemes.items import ItemsChecker, sign_items
 from kanca.providers.schemes.place import Place
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot
@@ -53,12 +55,19 @@ class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     timestamp: Timestamp | None = None
     id_header: HeaderName | None = None
     """The header behind ``{id}``: the delivery id, where the signature covers it."""
+    signature_is_id: bool = False
+    """The right signature, as hex, is the delivery id ``{id}``: where no single field that is signed tells deliveries
+    apart, and the rest of the body could be changed to make a replay look new."""
+    each: BodyPath | None = None
+    """A list in the body whose items are signed one by one: paths are then those of an item, and all must be right."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for what could not be checked, or would prove nothing."""
         self.place()
         slots = content_slots(self.templates())
         names = {slot.name for slot in slots}
+        if self.each:
+            parse_path(self.each)
         form = HeaderForm(self.form, self.separator)
         covers_body = bool({Slot("body", ""), Slot("body_crc32", ""), Slot("body_sha256", "")} & set(slots))
         if covers_body == self.body_unsigned:
@@ -113,24 +122,48 @@ class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         text = secret.generate()
         return Issued(text, text)
 
+    def builder(self) -> Builder:
+        """What puts together the bytes that are signed."""
+        return ContentBuilder(self.templates(), self.id_header)
+
+    def other_readings(self, request: SignedRequest) -> Iterator[SignedRequest]:
+        """The request as the sender may have signed it instead; tried when a key does not fit it as it is."""
+        if "ascii" in self.body_forms and not request.body.isascii():
+            yield replace(request, body=_ascii(request.body))
+
     def covers(self, slot: Slot) -> bool:
         """Whether nobody can change what the slot stands for without breaking the signature."""
+        if slot.name == "id" and self.signature_is_id:
+            return True
+        if self.each and slot.name == "body":
+            slot = Slot("body", re.sub(rf"\A{re.escape(self.each)}\.\d+\.", "", slot.argument))
         if slot.name in ("body", "body_sha256") and not self.body_unsigned:
             return True
         return slot in content_slots(self.templates())
 
-    def checker(self, secret: SecretFormat) -> SignatureChecker:
+    def checker(self, secret: SecretFormat) -> SignatureChecker | ItemsChecker:
         """What checks this signature, with everything worked out beforehand that can be."""
-        return SignatureChecker(self, secret)
+        checker = SignatureChecker(self, secret)
+        return ItemsChecker(checker, self.each) if self.each else checker
 
     def sign(self, secret: SecretFormat, text: str, draft: Draft) -> Draft:
         """The draft with its proof, made with the secret that ``text`` is.
 
         Raises InvalidSecret when the secret is no key, InvalidInput when a part that is signed is not there.
         """
+        if self.each:
+            one = replace(self, each=None)
+            return sign_items(draft, self.each, lambda item: one.sign(secret, text, item))
         key = secret.key(text)
         if key is None:
             raise InvalidSecret("The secret cannot be a key of this provider.")
+        return self.sign_with(key, secret.split(text), draft)
+
+    def sign_with(self, key: bytes, parts: Secret, draft: Draft) -> Draft:
+        """The draft with its proof, made with the key; ``parts`` of the secret are for what is signed.
+
+        Raises InvalidInput when a part that is signed is not there.
+        """
         written = self.timestamp.write(draft.now) if self.timestamp else ""
         if self.timestamp and self.timestamp.header:
             draft = draft.with_headers({self.timestamp.header: written})
@@ -138,12 +171,11 @@ class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             written = (self.timestamp.written_in_body(draft.request()) or b"").decode()
         if self.id_header:
             draft = draft.with_headers({self.id_header: draft.delivery_id})
-        builder = ContentBuilder(self.templates(), self.id_header)
-        content = builder.build(draft.request(), written.encode(), secret.split(text))
+        content = self.builder().build(draft.request(), written.encode(), parts)
         if isinstance(content, Refusal):
             raise InvalidInput(content.detail)
-        signature = encode(self.make(key, content), self.encoding)
-        return self.place().put(draft, HeaderForm(self.form, self.separator).write(signature, written))
+        made = encode(self.make(key, content), self.encoding)
+        return self.place().put(draft, HeaderForm(self.form, self.separator).write(made, written))
 
 
 class SignatureChecker:
@@ -158,7 +190,7 @@ class SignatureChecker:
         self._signature = signature
         self._secret = secret
         self._form = HeaderForm(signature.form, signature.separator)
-        self._content = ContentBuilder(signature.templates(), signature.id_header)
+        self._content = signature.builder()
         self._length = signature.signature_bytes()
         self._timestamp = signature.timestamp
         self._timestamp_header = header_key(signature.timestamp.header if signature.timestamp else None)
@@ -166,7 +198,6 @@ class SignatureChecker:
             slot.name == "timestamp" for slot in content_slots(signature.templates())
         )
         self._id_header = header_key(signature.id_header)
-        self._other_forms = [form for form in signature.body_forms if form != "raw"]
 
     def check(self, request: SignedRequest, value: bytes, secrets: Sequence[str], now: float) -> Verdict:
         """Judge the request by what is in the signature's place. Never raises for what a caller can send."""
@@ -194,6 +225,8 @@ class SignatureChecker:
             if late is not None:
                 return late
         signed_id = request.headers.get(self._id_header) if self._id_header else None
+        if self._signature.signature_is_id:
+            signed_id = self._made(request, secrets[secret_index], written or b"")
         return Verified(secret_index, signed_at, signed_id)
 
     def _decoded(self, texts: list[bytes]) -> list[bytes]:
@@ -242,8 +275,10 @@ class SignatureChecker:
             for key in keys:
                 if self._signature.is_among(signatures, key, content):  # type: ignore[arg-type] # no Refusal here
                     return index
-                if self._other_forms and self._fits_other_form(request, signatures, key, secret, written):
-                    return index
+                for other in self._signature.other_readings(request):
+                    made = self._content.build(other, written, self._parts(secret))
+                    if not isinstance(made, Refusal) and self._signature.is_among(signatures, key, made):
+                        return index
         if usable:
             detail = (
                 f"signatures: {len(signatures)}, secrets: {usable}, and none fits any: "
@@ -252,21 +287,16 @@ class SignatureChecker:
             return Refusal(RefusalCode.SIGNATURE_MISMATCH, detail)
         return unusable(secrets)
 
+    def _made(self, request: SignedRequest, secret: str, written: bytes) -> bytes | None:
+        """The signature that the secret makes, as hex."""
+        content = self._content.build(request, written, self._parts(secret))
+        key = self._secret.key(secret)
+        if key is None or isinstance(content, Refusal):
+            return None
+        return self._signature.make(key, content).hex().encode()
+
     def _parts(self, secret: str) -> Secret:
         return self._secret.split(secret) if self._content.uses_secret else {}
-
-    def _fits_other_form(
-        self, request: SignedRequest, signatures: list[bytes], key: bytes, secret: str, written: bytes
-    ) -> bool:
-        for body in self._other_bodies(request.body):
-            content = self._content.build(replace(request, body=body), written, self._parts(secret))
-            if not isinstance(content, Refusal) and self._signature.is_among(signatures, key, content):
-                return True
-        return False
-
-    def _other_bodies(self, body: bytes) -> Iterator[bytes]:
-        if "ascii" in self._other_forms and not body.isascii():
-            yield _ascii(body)
 
 
 def unusable(secrets: Sequence[str]) -> Refusal:

@@ -1,0 +1,54 @@
+"""What tells a handshake from a webhook, and numbers in what is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kanca.errors import InvalidProvider
+from kanca.providers import HandshakeReply, compile_handshakes, compile_verifier
+from tests.providers.arriving import NOW, arriving, own_spec
+
+SIGNATURE = {"header": "X-Signature"}
+LOOK = {
+    "name": "look",
+    "method": "GET",
+    "proof": "none",
+    "patterns": {"{query:challenge}": "[a-f0-9]{4,8}"},
+    "reply": {"json": {"type": 1, "said": "{query:challenge}"}},
+}
+
+
+def reply(url: str, **changes: Any) -> HandshakeReply | None:
+    spec = own_spec(SIGNATURE, handshakes=[LOOK | changes])
+    handshakes = compile_handshakes(spec, None, compile_verifier(spec))
+    assert handshakes is not None
+    return handshakes.answer_unproven(arriving({}, b"", url=url, method="GET"), ["a secret"], NOW)
+
+
+def test_a_value_must_fit_its_pattern_whole() -> None:
+    answered = reply("https://k.example/in/a?challenge=beef")
+    assert answered is not None
+    assert answered.body == b'{"type":1,"said":"beef"}'
+    for query in (
+        "",
+        "?challenge=",
+        "?challenge=bee",
+        "?challenge=beefx",
+        "?challenge=beef%0A",
+        "?other=beef",
+    ):
+        assert reply(f"https://k.example/in/a{query}") is None
+
+
+def test_numbers_alone_are_an_answer_too() -> None:
+    answered = reply("https://k.example/in/a?challenge=beef", reply={"json": {"type": 1}})
+    assert answered is not None
+    assert (answered.headers[0], answered.body) == (("content-type", "application/json"), b'{"type":1}')
+
+
+@pytest.mark.parametrize("patterns", [{"{query:a}": "("}, {"{query:a}": ""}, {"{nothing}": "a"}])
+def test_what_is_no_pattern_is_refused(patterns: dict[str, str]) -> None:
+    with pytest.raises(InvalidProvider):
+        reply("", patterns=patterns)
