@@ -16,10 +16,11 @@ from kanca.providers import (
     compile_verifier,
     generate_secret,
     get_provider,
+    issue,
     provider_names,
 )
 from kanca.providers.schemes.hmac import HmacSignature
-from tests.providers.arriving import NOW, arriving, own_spec, sign, signed
+from tests.providers.arriving import NOW, arriving, own_spec, sent, sign, signed
 
 STRIPE = get_provider("stripe")
 GITHUB = get_provider("github")
@@ -191,18 +192,21 @@ def test_an_id_that_could_swallow_the_timestamp_is_refused() -> None:
 @pytest.mark.parametrize("name", provider_names())
 def test_no_detail_shows_a_secret_or_anything_received(name: str) -> None:
     spec = get_provider(name)
-    secret = generate_secret(spec)
-    right = sign(spec, None, secret, b"{}", NOW, "dlv-1", "x")
-    private = [secret, *(max(re.split(r"[=, ]", value), key=len) for value in right.values())]
-    garbage = {**right, **dict.fromkeys(right, "garbage")}
+    issued = issue(spec)
+    right = sent(spec, None, issued.signing, now=NOW)
+    secret = issued.checking
+    private = [secret, *(max(re.split(r"[=, ]", value), key=len) for value in right.headers.values())]
+    garbage = {**right.headers, **dict.fromkeys(right.headers, "garbage")}
     verifier = compile_verifier(spec)
     for headers, secrets, now in [
-        (right, [generate_secret(spec)], NOW),
-        (right, [secret], NOW + 10_000),
-        (right, [], NOW),
+        (right.headers, [issue(spec).checking], NOW),
+        (right.headers, [secret], NOW + 10_000),
+        (right.headers, [], NOW),
         (garbage, [secret], NOW),
     ]:
-        verdict = verifier.verify(arriving(headers), secrets, now)
+        request = arriving(headers, right.body, url=right.url)
+        request.documents = issued.documents
+        verdict = verifier.verify(request, secrets, now)
         if isinstance(verdict, Refusal):
             assert not [text for text in (*private, "garbage") if len(text) > 1 and text in verdict.detail]
 

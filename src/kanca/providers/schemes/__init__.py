@@ -10,15 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from kanca.providers.schemes.certificate import CertificateSignature
 from kanca.providers.schemes.hash import HashSignature
 from kanca.providers.schemes.hmac import HmacSignature
 from kanca.providers.schemes.none import Unsigned
 from kanca.providers.schemes.public_key import EcdsaSignature, Ed25519Signature, RsaSignature
 from kanca.providers.schemes.token import SharedToken
+from kanca.providers.schemes.twilio import TwilioSignature
 from kanca.providers.verdict import RefusalCode, SignedRequest, Verdict
 
 Scheme = (
-    HmacSignature | HashSignature | Ed25519Signature | EcdsaSignature | RsaSignature | SharedToken | Unsigned
+    HmacSignature
+    | HashSignature
+    | Ed25519Signature
+    | EcdsaSignature
+    | RsaSignature
+    | CertificateSignature
+    | TwilioSignature
+    | SharedToken
+    | Unsigned
 )
 """Told apart by ``scheme`` in a spec."""
 
