@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+import msgspec
+
 from kanca.providers import (
     Draft,
     Issued,
@@ -25,7 +27,9 @@ from kanca.providers import (
 )
 from kanca.providers.locations import scalar_of
 from kanca.providers.schemes import Scheme
+from kanca.providers.schemes.content import content_slots
 from kanca.providers.schemes.none import Unsigned
+from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.template import Slot
 from tests.providers.arriving import NOW
 
@@ -126,31 +130,52 @@ class Part(NamedTuple):
 
 @cache
 def parts(case: Case) -> tuple[Part, ...]:
-    """The headers and fields that signing wrote, and those that are signed with them."""
+    """The headers and fields that signing wrote, that the scheme names, and that are signed with them."""
     before, after = drafted(case).request(), arrived(case)
     scheme = case.scheme
-    timestamp = getattr(scheme, "timestamp", None)
-    written = {getattr(scheme, "id_header", None), getattr(timestamp, "header", None)}
-    names = {name.lower() for name in written if name}
+    headers = {name.lower() for name in _named(scheme, frozenset({"header", "id_header"}))} | _signed(
+        scheme, "header"
+    )
+    fields = _named(scheme, frozenset({"body", "pinned"})) | _signed(scheme, "body")
     found = [
         Part("header", name.decode(), value, _is_in_header(scheme, name.decode()))
         for name, value in after.headers.items()
-        if name.decode() in names
-        or before.headers.get(name) != value
-        or scheme.covers(Slot("header", name.decode()))
+        if name.decode() in headers or before.headers.get(name) != value
     ]
     earlier = dict(leaves(before.document()))
     found += [
         Part("field", path, value.encode(), _is_in_field(scheme, path))
         for path, value in leaves(after.document())
-        if earlier.get(path) != value or (not scheme.covers(BODY) and scheme.covers(Slot("body", path)))
+        if earlier.get(path) != value
+        or (not scheme.covers(BODY) and (path in fields or scheme.covers(Slot("body", path))))
     ]
+    signed_query = _signed(scheme, "query")
     found += [
         Part("query", name, value.encode(), name == getattr(scheme, "query", None))
         for name, value in after.query().items()
-        if before.query().get(name) != value or scheme.covers(Slot("query", name))
+        if before.query().get(name) != value or name in signed_query
     ]
     return tuple(found)
+
+
+def _named(scheme: Scheme, keys: frozenset[str]) -> set[str]:
+    """What the scheme calls by one of these keys, at whatever level."""
+
+    def names(described: dict[str, Any]) -> Iterator[str]:
+        for key, value in described.items():
+            if isinstance(value, dict):
+                yield from names(value)
+            elif key in keys and isinstance(value, str):
+                yield value
+
+    return set(names(msgspec.to_builtins(scheme)))
+
+
+def _signed(scheme: Scheme, slot_name: str) -> set[str]:
+    """The headers or fields that any template of what is signed has."""
+    templates = scheme.templates() if isinstance(scheme, SignedContent) else ()
+    slots = (slot for template in templates for slot in content_slots([template]))
+    return {slot.argument for slot in slots if slot.name == slot_name}
 
 
 def _is_in_header(scheme: Scheme, name: str) -> bool:

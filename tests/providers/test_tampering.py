@@ -72,23 +72,19 @@ def test_every_proof_is_in_some_part_of_the_request(case: Case) -> None:
 @pytest.mark.parametrize("case", BODY_SIGNED, ids=str)
 def test_one_flipped_bit_of_a_signed_body_is_refused(case: Case) -> None:
     request = arrived(case)
-    last = len(request.body) - 1
-    for number, place in enumerate({0, 1, last // 3, last // 2, last - 1, last}):
-        changed = flipped(request.body, place, 1 << number)
-        assert is_refused(verdict_on(case, with_body(request, changed))), place
+    for changed in flips(request.body):
+        assert is_refused(verdict_on(case, with_body(request, changed))), changed
 
 
 @pytest.mark.parametrize("case", BODY_SIGNED, ids=str)
 def test_a_signed_body_cut_short_or_continued_is_refused(case: Case) -> None:
     request = arrived(case)
-    for changed in (
-        b"",
-        request.body[:-1],
-        request.body + b"\n",
-        request.body + b"\x00",
-        b" " + request.body,
-    ):
-        assert is_refused(verdict_on(case, with_body(request, changed)))
+    body = request.body
+    changes = [b"", body[:-1], body + b"\x00", b" " + body, body + b"&another=1", body + body]
+    # Where the fields of a form are signed, and not their bytes, a line's end says nothing.
+    changes += [body + b"\n"] if case.scheme.covers(Slot("body_sha256", "")) else []
+    for changed in changes:
+        assert is_refused(verdict_on(case, with_body(request, changed))), changed
 
 
 @pytest.mark.parametrize("case", [case for case in EVERY_CASE if not case.scheme.covers(BODY)], ids=str)
