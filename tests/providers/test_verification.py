@@ -42,7 +42,7 @@ def code_of(verdict: object) -> RefusalCode:
 def signs_any_body(name: str) -> bool:
     """Whether the provider signs whatever the body is, with a secret that both sides have."""
     return all(
-        isinstance(signature, HmacSignature)
+        type(signature) is HmacSignature
         and signature.header is not None
         and not signature.body_unsigned
         and not (signature.timestamp and signature.timestamp.body)
