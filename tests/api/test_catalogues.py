@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 
+from kanca.api.app import create_api
 from kanca.api.services import Services
-from kanca.providers import provider_names
+from kanca.providers import Catalogue, get_provider, parse_spec, provider_names
 from kanca.storage import claimed_work, node_types
 from kanca.storage.ports import Database
+from tests.api.conftest import speaking_to
 from tests.databases import ClockOffset
 
 
@@ -20,9 +23,63 @@ async def test_every_provider_is_listed_and_told_of(client: httpx.AsyncClient) -
     for item in listed:
         details = (await client.get(f"/api/providers/{item['name']}")).json()
         assert item.items() <= details.items()
-        assert details["spec"]["signatures"]
-    stripe = next(item for item in listed if item["name"] == "stripe")
+        assert item["origin"] == "kanca"
+        assert details["signatures"][0]["in_words"]
+        assert parse_spec(details["spec"]) == get_provider(item["name"]), (
+            "a spec of one's own may begin with it"
+        )
+
+
+async def test_how_a_provider_signs_is_told_in_words_and_in_parts(client: httpx.AsyncClient) -> None:
+    stripe = (await client.get("/api/providers/stripe")).json()
+
     assert (stripe["signs"], stripe["secret_is_issued"]) == (True, True)
+    assert stripe["signatures"] == [
+        {
+            "scheme": "hmac",
+            "algorithm": "sha256",
+            "in_words": "HMAC-SHA256 of `{timestamp}.{body}`, in hex, in the header `Stripe-Signature`, "
+            "written `t={timestamp},v1={signature}`.",
+            "place": {"where": "header", "name": "Stripe-Signature"},
+            "form": "t={timestamp},v1={signature}",
+            "encoding": "hex",
+            "signed_content": ["{timestamp}.{body}"],
+            "body_is_signed": True,
+            "timestamp": {
+                "where": "signature",
+                "name": None,
+                "unit": "s",
+                "max_age_seconds": 300,
+                "max_ahead_seconds": 300,
+            },
+            "id_header": None,
+            "parameters": {"separator": ","},
+        }
+    ]
+    assert (stripe["delivery_id"], stripe["delivery_id_is_signed"]) == (["{body:id}"], True)
+    assert [option["name"] for option in stripe["options"]] == ["tolerance_seconds"]
+
+
+async def test_handshakes_and_variants_are_told(client: httpx.AsyncClient) -> None:
+    zoom = (await client.get("/api/providers/zoom")).json()
+    sns = (await client.get("/api/providers/aws-sns")).json()
+
+    [handshake] = zoom["handshakes"]
+    assert handshake["when"] == {"{body:event}": "endpoint.url_validation"}
+    assert handshake["reply"]["json_fields"]["plainToken"] == "{body:payload.plainToken}"
+    assert sns["variants"] == ["v2_only"]
+    assert sns["variants_in_detail"][0]["changes"] == ["signatures"]
+    assert next(each for each in sns["options"] if each["name"] == "variant")["choices"] == ["v2_only"]
+
+
+async def test_providers_of_ones_own_stand_among_the_others(services: Services) -> None:
+    own = {"acme": {"title": "Acme", "signatures": [{"scheme": "none"}]}}
+    async with speaking_to(create_api(replace(services, catalogue=Catalogue(own)))) as client:
+        listed = {item["name"]: item for item in (await client.get("/api/providers")).json()["items"]}
+        acme = (await client.get("/api/providers/acme")).json()
+
+    assert (listed["acme"]["origin"], listed["stripe"]["origin"]) == ("own", "kanca")
+    assert acme["signatures"][0]["in_words"].startswith("Nothing is proven")
 
 
 async def test_a_provider_that_is_not_there_is_not_found(client: httpx.AsyncClient) -> None:

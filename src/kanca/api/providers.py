@@ -2,70 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from kanca.api import provider_views
 from kanca.api.openapi import refused_with
+from kanca.api.provider_models import ProviderDetails, ProviderList
 from kanca.api.routing import resource
+from kanca.api.services import Given
 from kanca.errors import ProviderNotFound, UnknownProvider
-from kanca.providers import ProviderSpec, get_provider, provider_names
 
 router = resource("Providers", "/api/providers")
 
-_PROVIDER: dict[str, JsonValue] = {
-    "name": "stripe",
-    "title": "Stripe",
-    "summary": "Payments, customers, invoices and subscriptions from a Stripe account.",
-    "signs": True,
-    "secret_is_issued": True,
-    "secret_where": "Developers → Webhooks → your endpoint → Signing secret",
-    "docs_url": "https://docs.stripe.com/webhooks",
-    "sample_event_types": ["checkout.session.completed", "payment_intent.succeeded"],
-}
-
-
-class Provider(BaseModel):
-    """Who sends."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_PROVIDER]})
-
-    name: str
-    title: str
-    summary: str
-    signs: bool = Field(description="What it sends is signed, not only its sender named by a token.")
-    secret_is_issued: bool = Field(
-        description="Only the provider makes its secrets; others can be chosen here."
-    )
-    secret_where: str = Field(description="Where the secret is found or set.")
-    docs_url: str | None
-    sample_event_types: list[str]
-
-
-class ProviderList(BaseModel):
-    """All providers, by name."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_PROVIDER]}]})
-
-    items: list[Provider]
-
-
-class ProviderDetails(Provider):
-    """Who sends, and how it signs."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_PROVIDER | {"spec": {"name": "stripe"}}]})
-
-    spec: dict[str, Any] = Field(
-        description="All that is known of it: signatures, ids, types, retries, sources."
-    )
-
 
 @router.get("", summary="List providers", operation_id="list_providers")
-async def list_all() -> ProviderList:
-    """List every provider of the catalogue."""
-    return ProviderList(items=[Provider(**_summary(get_provider(name))) for name in provider_names()])
+async def list_all(services: Given) -> ProviderList:
+    """List every provider: those that come with Kanca, and those of this server's settings."""
+    catalogue = services.catalogue
+    return ProviderList(items=[provider_views.summary(catalogue, name) for name in catalogue.names])
 
 
 @router.get(
@@ -74,23 +29,9 @@ async def list_all() -> ProviderList:
     operation_id="get_provider",
     responses=refused_with(ProviderNotFound),
 )
-async def get(name: Annotated[str, Path(max_length=64)]) -> ProviderDetails:
+async def get(services: Given, name: Annotated[str, Path(max_length=64)]) -> ProviderDetails:
     """Say all that is known of a provider."""
     try:
-        spec = get_provider(name)
+        return provider_views.details(services.catalogue, name)
     except UnknownProvider as error:
         raise ProviderNotFound(error.detail) from None
-    return ProviderDetails(**_summary(spec), spec=msgspec.to_builtins(spec))
-
-
-def _summary(spec: ProviderSpec) -> dict[str, Any]:
-    return {
-        "name": spec.name,
-        "title": spec.title,
-        "summary": spec.summary,
-        "signs": spec.signs,
-        "secret_is_issued": spec.secret.is_issued,
-        "secret_where": spec.secret.where,
-        "docs_url": spec.docs_url,
-        "sample_event_types": [sample.event_type for sample in spec.samples],
-    }

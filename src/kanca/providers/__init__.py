@@ -8,7 +8,7 @@ and then ``extractor.extract(headers, document, verified.signed_id)`` for its ev
 from kanca.providers.catalogue import Catalogue, get_provider, provider_names
 from kanca.providers.extraction import Extracted, Extractor, compile_extractor
 from kanca.providers.handshakes import HandshakeReply, Handshakes, compile_handshakes
-from kanca.providers.options import configure
+from kanca.providers.options import Option, configure, options_of
 from kanca.providers.provider_secrets import check_secret, generate_secret
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.issued import Issued
@@ -27,6 +27,7 @@ __all__ = [
     "Handshakes",
     "Issued",
     "KeyNeeded",
+    "Option",
     "ProviderSpec",
     "Refusal",
     "RefusalCode",
@@ -44,6 +45,7 @@ __all__ = [
     "get_provider",
     "issue",
     "make_delivery",
+    "options_of",
     "parse_spec",
     "provider_names",
     "sign",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,24 +18,44 @@ from kanca.providers.spec import ProviderSpec
 from kanca.providers.timestamps import Timestamp, Unit
 
 
+def _says(text: str) -> Meta:
+    return Meta(description=text)
+
+
+class Option(NamedTuple):
+    """One thing that can be set, told to people."""
+
+    name: str
+    type: str
+    """In words: ``text``, ``whole number, 1 to 86400``, ``one of …``."""
+    choices: list[str]
+    """What it can be, where that is a few texts."""
+    default: str | int | None
+    description: str
+
+
 class HmacOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A sender that signs with an HMAC in a way of its own: ``{"header": "X-Signature", …}``."""
 
-    header: HeaderName = "X-Webhook-Signature"
-    algorithm: Algorithm = "sha256"
-    encoding: Encoding = "hex"
-    prefix: Annotated[str, Meta(max_length=100)] = ""
-    """What the header says before the signature, such as ``sha256=``."""
-    signed_content: str | None = None
-    """A template; by default ``{body}``, and ``{timestamp}.{body}`` with a timestamp."""
-    timestamp_header: HeaderName | None = None
-    timestamp_unit: Unit = "s"
-    tolerance_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
-    """How far the timestamp may be from now, either way."""
-    key_encoding: KeyEncoding = "utf8"
-    event_type: str | None = None
-    """A template, such as ``{header:X-Event}`` or ``{body:type}``."""
-    delivery_id: str | None = None
+    header: Annotated[HeaderName, _says("The header with the signature.")] = "X-Webhook-Signature"
+    algorithm: Annotated[Algorithm, _says("The hash of the HMAC.")] = "sha256"
+    encoding: Annotated[Encoding, _says("How the signature is written.")] = "hex"
+    prefix: Annotated[
+        str, Meta(max_length=100), _says("What the header says before the signature, such as `sha256=`.")
+    ] = ""
+    signed_content: Annotated[
+        str | None, _says("A template; by default `{body}`, and `{timestamp}.{body}` with a timestamp.")
+    ] = None
+    timestamp_header: Annotated[HeaderName | None, _says("The header with the signed time.")] = None
+    timestamp_unit: Annotated[Unit, _says("How that time is written.")] = "s"
+    tolerance_seconds: Annotated[
+        int, Meta(ge=1, le=86_400), _says("How far the timestamp may be from now, either way.")
+    ] = 300
+    key_encoding: Annotated[KeyEncoding, _says("What the text of the secret is.")] = "utf8"
+    event_type: Annotated[
+        str | None, _says("A template of the event type, such as `{header:X-Event}` or `{body:type}`.")
+    ] = None
+    delivery_id: Annotated[str | None, _says("A template of the delivery id.")] = None
 
     def apply(self, spec: ProviderSpec) -> ProviderSpec:
         """The spec that these options describe. Raises ValueError when it would not verify anything."""
@@ -67,10 +87,13 @@ class HmacOptions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class Options(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What an endpoint may set about any provider."""
 
-    variant: str | None = None
-    """Which of the provider's products or ways of signing; see its ``variants``."""
-    tolerance_seconds: Annotated[int, Meta(ge=1, le=86_400)] | None = None
-    """How far a signed time may be from now, either way, instead of the provider's own."""
+    variant: Annotated[
+        str | None, _says("Which of the provider's other products or ways of signing the endpoint is for.")
+    ] = None
+    tolerance_seconds: Annotated[
+        Annotated[int, Meta(ge=1, le=86_400)] | None,
+        _says("How far a signed time may be from now, either way, instead of the provider's own."),
+    ] = None
 
     def apply(self, spec: ProviderSpec) -> ProviderSpec:
         """The spec with these worked in. Raises ValueError for what the provider does not have."""
@@ -98,6 +121,38 @@ def configure(spec: ProviderSpec, options: Mapping[str, Any] | None) -> Provider
         return msgspec.convert(options or {}, kind).apply(spec)
     except ValueError as error:  # msgspec.ValidationError is one
         raise InvalidProvider(f"the options of `{spec.name}` are not valid: {error}") from error
+
+
+def options_of(spec: ProviderSpec) -> list[Option]:
+    """What an endpoint may set about this provider."""
+    kind: type[HmacOptions | Options] = HmacOptions if spec.options == "hmac" else Options
+    schema = msgspec.json.schema_components([kind])[1][kind.__name__]["properties"]
+    found = [_option(name, entry) for name, entry in schema.items()]
+    if kind is HmacOptions:
+        return found
+    signed = [each for one in (spec, *spec.variants.values()) for each in one.signatures]
+    fits = {
+        "variant": bool(spec.variants),
+        "tolerance_seconds": any(getattr(each, "timestamp", None) for each in signed),
+    }
+    return [
+        option._replace(type="one of these", choices=list(spec.variants))
+        if option.name == "variant"
+        else option
+        for option in found
+        if fits[option.name]
+    ]
+
+
+def _option(name: str, entry: Mapping[str, Any]) -> Option:
+    some = next((each for each in entry.get("anyOf", ()) if each.get("type") != "null"), entry)
+    choices = [choice for choice in some.get("enum", ()) if choice is not None]
+    form = "text"
+    if choices:
+        form = "one of these"
+    elif some.get("type") == "integer":
+        form = f"whole number, {some['minimum']} to {some['maximum']}"
+    return Option(name, form, choices, entry.get("default"), entry.get("description", ""))
 
 
 def _tolerant(signature: Scheme, seconds: int) -> Scheme:

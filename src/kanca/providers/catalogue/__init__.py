@@ -36,6 +36,10 @@ class Catalogue:
         own = self._own.get(name)
         return own if own is not None else _built_in(name, self.names)
 
+    def is_own(self, name: str) -> bool:
+        """Whether it is one of the server's own, and did not come with Kanca."""
+        return name in self._own
+
     def spec_of(self, name: str, own: Mapping[str, Any] | None) -> ProviderSpec:
         """The spec of an endpoint: its own one where it has any, else that of its provider.
 
