@@ -7,6 +7,7 @@ from typing import Any
 
 from kanca.errors import InvalidSecret
 from kanca.providers.options import configure
+from kanca.providers.signing import issue
 from kanca.providers.spec import ProviderSpec
 
 
@@ -24,8 +25,8 @@ def check_secret(spec: ProviderSpec, secret: str, options: Mapping[str, Any] | N
 
 
 def generate_secret(spec: ProviderSpec, options: Mapping[str, Any] | None = None) -> str:
-    """A new random secret in the provider's form, of 256 bits where the form has room."""
-    return configure(spec, options).secret.generate()
+    """A new secret in the provider's form, of 256 bits where it has room; a public key, where that is what it is."""
+    return issue(spec, options).checking or configure(spec, options).secret.generate()
 
 
 def _key_problem(spec: ProviderSpec, secret: str) -> str | None:
