@@ -1,25 +1,15 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import httpx
 from pydantic import SecretStr
 
-from kanca.api.app import create_api
 from kanca.api.services import Services
-from kanca.domain.endpoint import BUILT_IN_PATHS
-from kanca.ingest.gateway import Ingest
-from kanca.ingest.request import Answer
-from kanca.ingest.settings import IngestSettings
-from kanca.ingest.store import DatabaseStore
-from kanca.ingest.surroundings import Surroundings
-from kanca.providers import Draft, Issued
 from kanca.storage import rejections, statistics
 from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
 from kanca.storage.statistics import Counted
-from tests.api.conftest import speaking_to
 from tests.api.rows import accept, later_ids, number_of, shown
 
 STRIPE_SECRET = "whsec_0123456789abcdef0123456789abcdef"
@@ -101,64 +91,3 @@ async def test_what_is_not_there_is_not_found(client: httpx.AsyncClient) -> None
         for method, path in (("GET", "events"), ("GET", "stats"), ("GET", "rejections")):
             answer = await client.request(method, f"/api/webhooks/{name}/{path}")
             assert (answer.status_code, answer.json()["code"]) == (404, "endpoint_not_found")
-
-
-async def test_a_process_without_ingest_cannot_test(client: httpx.AsyncClient) -> None:
-    answer = await client.post(f"/api/webhooks/{await create(client)}/test")
-
-    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-
-
-async def test_a_test_shows_what_was_answered_whatever_it_is(services: Services) -> None:
-    answers = {b"[accepted]": "[accepted]", b"": None, b'{"a":1}': {"a": 1}, b"\xff": "\ufffd", b"{": "{"}
-    left = list(answers)
-
-    async def send_test(_webhook_id: str, _draft: Draft, _rehearsal: Issued | None) -> Answer:
-        return Answer(200, (), left.pop(0))
-
-    async with speaking_to(create_api(replace(services, send_test=send_test))) as client:
-        webhook_id = await create(client)
-        for expected in answers.values():
-            result = (await client.post(f"/api/webhooks/{webhook_id}/test")).json()
-            assert (result["test_successful"], result["response_body"]) == (True, expected)
-
-
-async def test_a_test_goes_the_real_way(services: Services) -> None:
-    store = DatabaseStore(services.database, services.secret_box, WEBHOOK_SECRET, "test")
-    ingest = Ingest(
-        IngestSettings(),
-        services.database.accepting,
-        store,
-        services.database.waker(),
-        services.ids,
-        Surroundings(clock=lambda: services.now().timestamp()),
-    )
-
-    app = create_api(replace(services, send_test=ingest.test, webhook_secret=WEBHOOK_SECRET))
-    async with speaking_to(app) as client:
-        tested = [
-            await create(client, config={"allowed_ips": ["10.0.0.0/8"], "rate_limit_per_minute": 1}),
-            await create(client, provider="github"),
-            await create(client, provider="standardwebhooks"),
-            await create(client, provider="stripe", secret=STRIPE_SECRET),
-            await create(
-                client,
-                provider="hmac",
-                config={"provider_options": {"header": "X-Sig", "timestamp_header": "X-At"}},
-            ),
-            *BUILT_IN_PATHS,
-        ]
-        for webhook_id in tested:
-            for _ in range(2):
-                result = (await client.post(f"/api/webhooks/{webhook_id}/test")).json()
-                assert result["test_successful"] is True, result
-                assert result["response_status"] == 200
-                assert result["response_body"]["status"] == "accepted"
-            [event, _] = (await client.get(f"/api/webhooks/{webhook_id}/events")).json()["items"]
-            assert (event["is_test"], event["is_authenticated"]) == (True, True)
-
-        inactive = (
-            await client.post(f"/api/webhooks/{await create(client, provider='shopify')}/test")
-        ).json()
-    assert (inactive["test_successful"], inactive["response_status"]) == (False, 404)
-    assert inactive["response_body"]["code"] == "endpoint_not_found"

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from kanca.api import (
     dead_letters,
     endpoint_activity,
+    endpoint_testing,
     endpoints,
     events,
     health_routes,
@@ -34,6 +35,7 @@ _NOTHING: Mapping[str, Any] = {"paths": {}, "components": {}}
 ROUTERS = (
     endpoints.router,
     endpoint_activity.router,
+    endpoint_testing.router,
     events.router,
     replay.router,
     workflows.router,

@@ -1,4 +1,4 @@
-"""``/api/webhooks/{webhook_id}/…``: what comes in at one endpoint, what does not, and whether it works at all."""
+"""``/api/webhooks/{webhook_id}/…``: what comes in at one endpoint, and what does not."""
 
 from __future__ import annotations
 
@@ -8,24 +8,21 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.answers import Json, stored_json
-from kanca.api.endpoint_models import effective_config, path_of
-from kanca.api.endpoint_rules import known_spec, live_secrets
+from kanca.api.endpoint_models import effective_config
+from kanca.api.endpoint_rules import known_spec
 from kanca.api.endpoints import find
 from kanca.api.event_models import EventPage
 from kanca.api.events import page_of
 from kanca.api.fields import Cursor, Limit, Offset, WebhookIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
-from kanca.api.services import Given, Services
-from kanca.domain.endpoint import Endpoint
-from kanca.errors import EndpointNotFound, Unavailable
-from kanca.providers import Draft, Issued, issue, make_delivery, sign
+from kanca.api.services import Given
+from kanca.errors import EndpointNotFound
 from kanca.storage import rejections, statistics
 from kanca.storage.event_list import EventFilter
 
 router = resource("Endpoints", "/api/webhooks/{webhook_id}")
 
-TEST_EVENT = "webhook.test"
 _WEBHOOK_ID = "wh_3f0c2a9d84b1e7c65a20d9f4"
 
 
@@ -119,26 +116,6 @@ class RejectionPage(BaseModel):
     next_cursor: str | None
 
 
-class EndpointTest(BaseModel):
-    """What the endpoint answered to its test."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "test_successful": True,
-                    "response_status": 200,
-                    "response_body": {"success": True, "status": "accepted"},
-                }
-            ]
-        }
-    )
-
-    test_successful: bool
-    response_status: int
-    response_body: Any
-
-
 @router.get(
     "/events",
     summary="List an endpoint's events",
@@ -209,47 +186,3 @@ async def list_rejections(
         for each in page.items
     ]
     return Json(RejectionPage(items=items, next_cursor=page.next_cursor))
-
-
-@router.post(
-    "/test",
-    summary="Test an endpoint",
-    operation_id="test_endpoint",
-    response_model=EndpointTest,
-    responses=refused_with(EndpointNotFound, Unavailable),
-)
-async def test(services: Given, webhook_id: WebhookIdPath) -> Json:
-    """Send a `webhook.test` event, signed as the provider would, through the real path, with the work that it causes.
-
-    Rate limit, list of addresses and dedupe do not apply to it, and the event is marked as a test.
-    """
-    if services.send_test is None:
-        raise Unavailable("No webhooks are taken by this process.")
-    endpoint = await find(services, webhook_id)
-    answer = await services.send_test(webhook_id, *_signed_test(services, endpoint))
-    return Json(
-        EndpointTest(
-            test_successful=200 <= answer.status < 300,
-            response_status=answer.status,
-            response_body=stored_json(answer.body) or answer.body.decode(errors="replace") or None,
-        )
-    )
-
-
-def _signed_test(services: Services, endpoint: Endpoint) -> tuple[Draft, Issued | None]:
-    """What the provider would send; unsigned when there is no secret to sign with.
-
-    Where only the provider could sign, a key pair made for this one test stands for the provider's.
-    """
-    options = endpoint.config.provider_options
-    spec = services.catalogue.spec_of(endpoint.provider, endpoint.config.provider_spec)
-    now = services.now()
-    url = (services.public_url or "https://") + path_of(endpoint)
-    draft = make_delivery(spec, options, now=now.timestamp(), url=url, event_type=TEST_EVENT).draft
-    secrets = live_secrets(endpoint, now)
-    if not secrets:
-        return draft, None
-    issued = issue(spec, options)
-    if issued.is_shared:
-        return sign(spec, options, secrets[0].value, draft), None
-    return sign(spec, options, issued.signing, draft), issued
