@@ -28,7 +28,6 @@ from kanca.providers import (
     compile_verifier,
     configure,
 )
-from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.schemes.token import SharedToken
 
 log = structlog.get_logger(__name__)
@@ -70,6 +69,8 @@ class Prepared(Struct, frozen=True):
     """With ``Dedupe.CONTENT``: what of the document counts; None is the whole body."""
     answer: CustomAnswer | None
     """What is answered in place of Kanca's own words."""
+    signs_content: bool
+    """The provider signs what it sends, but no content type."""
     signs_body_only: bool
     """The provider signs the body, but not the delivery id beside it (see ``kanca.ingest.dedupe``)."""
     token_headers: frozenset[bytes]
@@ -113,7 +114,7 @@ def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
     described = catalogue.spec_of(endpoint.provider, config.provider_spec)
     verifier = compile_verifier(described, options)
     spec = configure(described, options)
-    signs = any(isinstance(scheme, SignedContent) for scheme in spec.signatures)
+    signs = spec.signs
     proof_headers = _proof_headers(spec)
     return Prepared(
         number=endpoint.number,
@@ -142,7 +143,8 @@ def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
         dedupe_window=timedelta(days=config.dedupe_window_days),
         dedupe_fields=fields_of(config.dedupe_include, config.dedupe_exclude),
         answer=_answer(endpoint.webhook_id, config.answer or _required(spec.answer)),
-        signs_body_only=signs and bool(spec.delivery_id) and not spec.delivery_id_signed,
+        signs_content=spec.signs_content,
+        signs_body_only=spec.signs_content and bool(spec.delivery_id) and not spec.delivery_id_signed,
         token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
         proof_fields=_proof_fields(spec),

@@ -43,6 +43,7 @@ from kanca.errors import InvalidProvider
 from kanca.providers.handshake_spec import Handshake
 from kanca.providers.locations import HeaderName
 from kanca.providers.schemes import Scheme
+from kanca.providers.schemes.jwt import JwtProof
 from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot, slots_of
@@ -140,8 +141,16 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     @property
     def signs(self) -> bool:
-        """Whether what is sent is signed, not only its sender named by a token (or by nothing)."""
-        return all(isinstance(signature, SignedContent) for signature in self.signatures)
+        """Whether something is signed with every request, not only its sender named by a token (or by nothing)."""
+        return all(isinstance(signature, SignedContent | JwtProof) for signature in self.signatures)
+
+    @property
+    def signs_content(self) -> bool:
+        """Whether what is signed has to do with what is sent: a signed token may only say who sends."""
+        return self.signs and all(
+            isinstance(signature, SignedContent) or signature.covers(Slot("body", ""))
+            for signature in self.signatures
+        )
 
     @property
     def delivery_id_signed(self) -> bool:

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from kanca.providers.schemes.braintree import BraintreeSignature
 from kanca.providers.schemes.certificate import CertificateSignature
+from kanca.providers.schemes.contentful import ContentfulSignature
 from kanca.providers.schemes.hash import HashSignature
 from kanca.providers.schemes.hmac import HmacSignature
+from kanca.providers.schemes.jwt import JwtProof
 from kanca.providers.schemes.none import Unsigned
 from kanca.providers.schemes.public_key import EcdsaSignature, Ed25519Signature, RsaSignature
 from kanca.providers.schemes.token import SharedToken
@@ -27,6 +30,9 @@ Scheme = (
     | RsaSignature
     | CertificateSignature
     | TwilioSignature
+    | BraintreeSignature
+    | ContentfulSignature
+    | JwtProof
     | SharedToken
     | Unsigned
 )

@@ -9,11 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from kanca.errors import InvalidSecret
-from kanca.providers.locations import BodyPath, FieldName, HeaderName
+from kanca.providers.locations import BodyPath, FieldName, HeaderName, parse_path
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.issued import Issued
+from kanca.providers.schemes.items import ItemsChecker, sign_items
 from kanca.providers.schemes.place import Place
 from kanca.providers.schemes.signed_content import unusable
 from kanca.providers.secret_format import SecretFormat
@@ -32,6 +34,8 @@ class SharedToken(
     """Instead: the field of the body."""
     query: FieldName | None = None
     """Instead: the field of the query."""
+    each: BodyPath | None = None
+    """A list in the body of which every item has the token: ``body`` is then within an item."""
     form: Annotated[str, Meta(max_length=200)] = "{token}"
     """``{token}``, or ``Bearer {token}``: the literal text is compared without regard to case (RFC 9110, 11.1)."""
     encoding: Literal["plain", "base64"] = "plain"
@@ -41,6 +45,10 @@ class SharedToken(
         """Raise ValueError when the form is not literal text with the token behind it."""
         self.place()
         self.prefix()
+        if self.each:
+            parse_path(self.each)
+            if self.body is None:
+                raise ValueError("`each` is for tokens in the body")
 
     def place(self) -> Place:
         """Where the token is."""
@@ -66,12 +74,16 @@ class SharedToken(
         text = secret.generate()
         return Issued(text, text)
 
-    def checker(self, secret: SecretFormat) -> TokenChecker:
+    def checker(self, secret: SecretFormat) -> TokenChecker | ItemsChecker:
         """What checks the token."""
-        return TokenChecker(self, secret)
+        checker = TokenChecker(self, secret)
+        return ItemsChecker(checker, self.each) if self.each else checker
 
     def sign(self, secret: SecretFormat, text: str, draft: Draft) -> Draft:
         """The draft with the token. Raises InvalidSecret when there is none."""
+        if self.each:
+            one = replace(self, each=None)
+            return sign_items(draft, self.each, lambda item: one.sign(secret, text, item))
         key = secret.key(text)
         if key is None:
             raise InvalidSecret("The token is empty.")
