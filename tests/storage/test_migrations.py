@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from kanca.storage.tables import metadata, versions
 
 ROOT = Path(__file__).parents[2]
 BOX = SecretBox(["a key of the tests"])
+BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 
 _SERVER_CATALOGUE = """
     SELECT c.relname, c.relkind::text, array_to_string(c.reloptions, ','), pg_get_partkeydef(c.oid),
@@ -183,6 +186,32 @@ async def test_the_builtin_endpoints_are_there_and_others_begin_at_a_hundred(dat
     for number, endpoint in built_in.items():
         assert endpoint is not None
         assert (endpoint.number, endpoint.is_active, endpoint.secrets) == (number, True, ())
+
+
+async def test_endpoints_of_an_older_kanca_keep_their_options_both_ways(empty: Database) -> None:
+    older = {"dedupe": "auto", "hmac": {"header": "X-Acme-Signature"}}
+
+    def store(connection: Connection) -> None:
+        columns = {column.name: column for column in metadata.tables["kanca.endpoints"].columns}
+        row = {"webhook_id": "wh_1", "name": "acme", "provider": "hmac", "tenant": "default", "secrets": b""}
+        row |= {"is_active": True, "is_paused": False, "created_at": BEGINNING, "updated_at": BEGINNING}
+        connection.execute(insert(columns["number"].table).values(config=json.dumps(older), **row))
+
+    def stored(connection: Connection) -> dict[str, Any]:
+        text = "SELECT config FROM kanca.endpoints WHERE webhook_id = 'wh_1'"
+        return dict(json.loads(connection.exec_driver_sql(text).scalar_one()))
+
+    await empty.migrating(lambda connection: upgrade(connection, "0002"))
+    await empty.write(store)
+    await empty.migrate()
+    endpoint = await empty.read(endpoints.by_webhook_id, BOX, "wh_1")
+    assert endpoint is not None
+    assert endpoint.config.provider_options == {"header": "X-Acme-Signature"}
+    await empty.write(endpoints.change, BOX, "wh_1", lambda before: before)  # written as this version does
+    await empty.migrating(lambda connection: downgrade(connection, "0002"))
+    went_back = await empty.read(stored)
+    assert went_back["hmac"] == older["hmac"]
+    assert not {"provider_options", "provider_spec", "answer", "filter"} & went_back.keys()
 
 
 async def _is_on_server(database: Database) -> bool:
