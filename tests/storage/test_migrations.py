@@ -193,8 +193,17 @@ async def test_endpoints_of_an_older_kanca_keep_their_options_both_ways(empty: D
 
     def store(connection: Connection) -> None:
         columns = {column.name: column for column in metadata.tables["kanca.endpoints"].columns}
-        row = {"webhook_id": "wh_1", "name": "acme", "provider": "hmac", "tenant": "default", "secrets": b""}
-        row |= {"is_active": True, "is_paused": False, "created_at": BEGINNING, "updated_at": BEGINNING}
+        row: dict[str, Any] = {
+            "webhook_id": "wh_1",
+            "name": "acme",
+            "provider": "hmac",
+            "tenant": "default",
+            "secrets": b"",
+        }
+        row |= dict.fromkeys(("created_at", "updated_at"), BEGINNING) | {
+            "is_active": True,
+            "is_paused": False,
+        }
         connection.execute(insert(columns["number"].table).values(config=json.dumps(older), **row))
 
     def stored(connection: Connection) -> dict[str, Any]:
