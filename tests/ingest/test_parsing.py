@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kanca.bodies import Body, Kind
-from kanca.ingest.parsing import parse, parse_json
+from kanca.ingest.parsing import parse, parse_json, parse_signed
 from kanca.ingest.refusal import RULES, Refusal
 from kanca.providers import SignedRequest
 
@@ -48,3 +48,23 @@ def test_a_refusal_says_where() -> None:
     refusal = parse_json(b'{"a":01}')
     assert isinstance(refusal, Refusal)
     assert refusal.detail == "The body is not valid JSON: Expecting ',' delimiter (character 6)."
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-ndjson", "text/plain; charset=utf-16", "image/png", ""]
+)
+def test_a_signed_json_text_is_that_whatever_the_header_says(content_type: str) -> None:
+    said = parse_signed(saying(b'\n{"id": "evt_1"}', content_type.encode()))
+    assert isinstance(said, Body)
+    assert (said.kind, said.document) == (Kind.JSON, {"id": "evt_1"})
+
+
+def test_what_is_signed_and_no_json_is_what_the_header_says() -> None:
+    for content_type, body, kind in (
+        (b"application/x-ndjson", b'{"a": 1}\n{"a": 2}', Kind.NDJSON),
+        (b"text/plain", b"[a template", Kind.TEXT),
+        (b"application/x-www-form-urlencoded", b"a=1", Kind.FORM),
+    ):
+        said = parse_signed(saying(body, content_type))
+        assert isinstance(said, Body)
+        assert said.kind is kind

@@ -111,7 +111,7 @@ def test_a_part_of_a_proof_that_is_cut_gone_too_long_or_foreign_is_refused(case:
     request = arrived(case)
     for part in parts(case):
         for value in mangled(part.value):
-            if value != part.value:
+            if value is None or value.strip() != part.value.strip():
                 verdict = verdict_on(case, spoiled(request, part, value))
                 assert is_refused(verdict), (str(part), (value or b"")[:100])
 
@@ -123,7 +123,8 @@ def test_a_proof_that_comes_twice_is_right_only_in_a_list(case: Case) -> None:
         is_list = part.is_proof and bool(getattr(case.scheme, "separator", ""))
         for value in repeated(part.value):
             verdict = verdict_on(case, spoiled(request, part, value))
-            assert is_list or is_refused(verdict), (str(part), value[:100])
+            is_same = part.place == "header" and value.strip(b" \t") == part.value  # RFC 9110, 5.5
+            assert is_list or is_same or is_refused(verdict), (str(part), value[:100])
 
 
 @every_proven

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kanca.bodies import Body, Unreadable, read_json
+from kanca.bodies import Body, Kind, Unreadable, read_json
 from kanca.ingest.refusal import Refusal
 from kanca.providers import SignedRequest
 
@@ -15,6 +15,22 @@ def parse(request: SignedRequest) -> Body | Refusal:
         return request.read()
     except Unreadable as error:
         return Refusal(error.code, error.detail)
+
+
+def parse_signed(request: SignedRequest) -> Body | Refusal:
+    """As ``parse``, but a JSON object or list is that, whatever the content type: that is hardly ever signed.
+
+    Whoever has captured a delivery could send it again as another kind of body, in which its id is nowhere to be found.
+    """
+    said = parse(request)
+    if (
+        isinstance(said, Refusal)
+        or said.kind is Kind.JSON
+        or not request.body.lstrip().startswith((b"{", b"["))
+    ):
+        return said
+    document = parse_json(request.body)
+    return said if isinstance(document, Refusal) else Body(Kind.JSON, document)
 
 
 def parse_json(body: bytes) -> Any | Refusal:

@@ -23,7 +23,7 @@ from kanca.ingest.dedupe import (
     idempotency_key,
     signed_content_key,
 )
-from kanca.ingest.parsing import parse, parse_json
+from kanca.ingest.parsing import parse, parse_json, parse_signed
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.refusal import Refusal
 from kanca.providers import SignedRequest
@@ -53,7 +53,7 @@ class Reading(NamedTuple):
 
 def read_event(endpoint: Prepared, request: SignedRequest, signed_id: bytes | None) -> Reading | Refusal:
     """Read an event of an endpoint. ``signed_id`` is the delivery id that the signature covers."""
-    said = parse(request)
+    said = parse_signed(request) if endpoint.signs_content else parse(request)
     if isinstance(said, Refusal):
         return said
     headers, body, document = request.headers, request.body, said.document

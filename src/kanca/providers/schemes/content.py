@@ -79,16 +79,18 @@ class ContentBuilder:
 
 
 class _Piece:
-    __slots__ = ("guard", "name", "read", "slot")
+    __slots__ = ("guard", "is_before_body", "name", "read", "slot")
 
     def __init__(self, part: Part, following: Part, id_header: str, *, is_first: bool) -> None:
         """``guard`` is the text that must not be in the part.
 
         It keeps two requests from having the same signed bytes: with ``{id}.{timestamp}.{body}`` an id with a dot could
         swallow the timestamp. Where fields have a line each, only the first may have lines of its own: the others are
-        found from the end.
+        found from the end. ``is_before_body`` is a URL that the body follows with nothing between: it must not swallow
+        the beginning of a JSON object or list.
         """
         self.name = self.slot = ""
+        self.is_before_body = _is_url(part) and following == Slot("body", "")
         self.guard = b""
         if isinstance(part, str):
             self.read = _literal(part)
@@ -111,6 +113,10 @@ class _Piece:
             self.read = _READERS[part.name]
 
 
+def _is_url(part: Part) -> bool:
+    return isinstance(part, Slot) and part.name in ("url", "url_unescaped")
+
+
 def _pieces(template: str, id_header: str) -> tuple[_Piece, ...]:
     parts = parse_template(template, SLOTS)
     first = next(iter(slots_of(parts)), None)
@@ -128,6 +134,9 @@ def _build(
         part = piece.read(request, timestamp, secret)
         if part is None:
             return _missing(piece)
+        if piece.is_before_body and (b"{" in part or part.endswith(b"[")):
+            detail = "the URL goes on into what looks like the beginning of the body"
+            return Refusal(RefusalCode.SIGNED_FIELD_MISSING, detail)
         if piece.guard and piece.guard in part:
             what = "header" if piece.slot in ("id", "header") else "field"
             guard = "a line's end" if piece.guard == b"\n" else f"`{piece.guard.decode()}`"
