@@ -148,6 +148,7 @@ class MemoryStore:
         ]
 
     async def set_first_secret(self, webhook_id: str, secret: str) -> bool:
+        self._check()
         before = self.endpoints[webhook_id]
         if before.secrets:
             return False

@@ -70,3 +70,15 @@ async def test_a_computed_handshake_shows_that_the_secret_is_known() -> None:
         "plainToken": "qgg8vlvZRS6UYooatFL8Aw",
         "encryptedToken": "ee0d9eeea22269c7be4081298d959fae0d416e3e9210351b6b718a4496e8aa1a",
     }
+
+
+async def test_a_secret_that_cannot_be_stored_now_may_be_brought_again() -> None:
+    here = Site({WEBHOOK_ID: endpoint("asana", [], authentication_required=True)})
+    assert (await here.post(b"{}")).status == 401
+    here.store.is_away = True
+
+    reply = await here.post(
+        b"", {"x-hook-secret": "b537207f20cbfa02357cf448134da559e8bd39d61597dcd5631b8012eae53e81"}
+    )
+
+    assert (reply.status, reply.json()["code"]) == (503, "database_unavailable")

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from kanca.errors import EgressError
+from kanca.errors import DatabaseUnavailable, EgressError
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.ports import Store
 from kanca.ingest.proof import secrets_of
@@ -21,6 +21,7 @@ PAIRING_LASTS = timedelta(days=1)
 """How long after it was made, or last changed, an endpoint without a secret takes the one that its provider brings."""
 
 _NOT_CONFIRMED = Refusal("handshake_failed")
+_NO_DATABASE = Refusal("database_unavailable")
 
 
 class Handshaking:
@@ -71,7 +72,11 @@ class Handshaking:
             return _unpaired(
                 arrival, "a secret is brought, but the endpoint was made or changed too long ago"
             )
-        if not await self._store.set_first_secret(endpoint.webhook_id, secret):
+        try:
+            is_stored = await self._store.set_first_secret(endpoint.webhook_id, secret)
+        except DatabaseUnavailable:
+            return _NO_DATABASE
+        if not is_stored:
             return _unpaired(arrival, "a secret is brought, but the endpoint has one by now")
         return None
 
