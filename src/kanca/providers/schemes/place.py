@@ -84,6 +84,10 @@ def _put_in_body(body: bytes, content_type: str, path: tuple[str, ...], value: s
             (name, text) for name, text in parse_qsl(body.decode(), keep_blank_values=True) if name != last
         ]
         return urlencode([*fields, (last, value)]).encode()
+    if content_type.startswith("multipart/"):
+        # The JSON that the form carries: nothing in its head or behind it has braces.
+        head, tail = body.find(b"{"), body.rfind(b"}") + 1
+        return body[:head] + _put_in_body(body[head:tail], "", path, value) + body[tail:]
     try:
         document: Any = json.loads(body)
     except ValueError as error:

@@ -109,6 +109,10 @@ class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     def make(self, key: bytes, content: bytes) -> bytes:
         """The signature that the sender would make."""
 
+    def identify(self, key: bytes, content: bytes) -> bytes:
+        """What names a delivery by its content, where ``signature_is_id``."""
+        return self.make(key, content)
+
     @abstractmethod
     def is_among(self, signatures: Sequence[bytes], key: bytes, content: bytes) -> bool:
         """Whether the right signature is among these; each is compared in constant time."""
@@ -293,7 +297,7 @@ class SignatureChecker:
         key = self._secret.key(secret)
         if key is None or isinstance(content, Refusal):
             return None
-        return self._signature.make(key, content).hex().encode()
+        return self._signature.identify(key, content).hex().encode()
 
     def _parts(self, secret: str) -> Secret:
         return self._secret.split(secret) if self._content.uses_secret else {}
