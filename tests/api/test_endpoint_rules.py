@@ -68,11 +68,21 @@ def test_every_provider_has_a_secret_or_waits_for_one(provider: str) -> None:
     config = EndpointConfig()
 
     secrets = rules.first_secrets(spec, config, None)
+    brings_its_own = any(handshake.store_secret for handshake in spec.handshakes)
 
     assert bool(secrets) is not spec.secret.is_issued
-    assert rules.may_be_active(config, secrets) is bool(secrets)
+    assert rules.may_be_active(spec, config, secrets) is (bool(secrets) or brings_its_own)
     with pytest.raises(InvalidSecret):
         rules.first_secrets(spec, config, "\x00")
+
+
+def test_an_endpoint_waits_only_for_a_provider_that_brings_its_secret() -> None:
+    asana, config = get_provider("asana"), EndpointConfig()
+    assert rules.waits_for_secret(asana, config, ())
+    assert not rules.waits_for_secret(asana, config, (Secret("x"),))
+    assert not rules.waits_for_secret(asana, EndpointConfig(authentication_required=False), ())
+    assert not rules.waits_for_secret(get_provider("stripe"), config, ())
+    rules.check_activity(new_endpoint(provider="asana"), asana)
 
 
 def test_an_endpoint_that_must_verify_needs_something_to_verify_with() -> None:

@@ -45,7 +45,7 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
         node_id=_trigger(connection, request.workflow_id, request.node_id),
         config=config,
         secrets=secrets,
-        is_active=rules.may_be_active(config, secrets),
+        is_active=rules.may_be_active(spec, config, secrets),
         is_paused=False,
         created_at=now,
         updated_at=now,

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from kanca.api.endpoint_rules import is_built_in, live_secrets, masked, may_be_active
+from kanca.api.endpoint_rules import is_built_in, live_secrets, masked, may_be_active, waits_for_secret
 from kanca.api.fields import ChosenId, Name, Slug
 from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, effective_rate_limit, show_config
 from kanca.providers import ProviderSpec
@@ -248,7 +248,12 @@ def _hint(endpoint: Endpoint, spec: ProviderSpec | None) -> str | None:
             f"Takes nothing: its provider `{endpoint.provider}` is unknown here, "
             "or its spec or options are not valid."
         )
-    if may_be_active(endpoint.config, endpoint.secrets):
+    if waits_for_secret(spec, endpoint.config, endpoint.secrets):
+        return (
+            f"Waits for {spec.title} to bring its secret, and refuses all else until then: give it this address "
+            "(the one with `wh_`) within a day after the endpoint was made or last changed."
+        )
+    if may_be_active(spec, endpoint.config, endpoint.secrets):
         return None
     if is_built_in(endpoint):
         return "Inactive until the setting KANCA_WEBHOOK_SECRET says what its senders sign with."

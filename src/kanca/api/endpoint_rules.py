@@ -38,6 +38,7 @@ from kanca.providers import (
     compile_extractor,
     compile_handshakes,
     compile_verifier,
+    configure,
     generate_secret,
 )
 
@@ -172,9 +173,16 @@ def live_secrets(endpoint: Endpoint, now: datetime) -> tuple[Secret, ...]:
     return tuple(each for each in endpoint.secrets if each.expires_at is None or each.expires_at > now)
 
 
-def may_be_active(config: EndpointConfig, secrets: tuple[Secret, ...]) -> bool:
-    """Whether an endpoint can be active: one that must verify needs something to verify with."""
-    return bool(secrets) or not config.authentication_required
+def may_be_active(spec: ProviderSpec, config: EndpointConfig, secrets: tuple[Secret, ...]) -> bool:
+    """Whether an endpoint can be active: one that must verify needs something to verify with, or to wait for it."""
+    return bool(secrets) or not config.authentication_required or waits_for_secret(spec, config, secrets)
+
+
+def waits_for_secret(spec: ProviderSpec, config: EndpointConfig, secrets: tuple[Secret, ...]) -> bool:
+    """Whether the endpoint's provider brings the secret itself, and has not done so: all else is refused until then."""
+    if secrets or not config.authentication_required:
+        return False
+    return any(each.store_secret for each in configure(spec, config.provider_options).handshakes)
 
 
 def is_built_in(endpoint: Endpoint) -> bool:
@@ -215,7 +223,7 @@ def check_behavior(endpoint: Endpoint) -> None:
 
 def check_activity(endpoint: Endpoint, spec: ProviderSpec) -> None:
     """Raise SecretRequired for an active endpoint that may not be."""
-    if endpoint.is_active and not may_be_active(endpoint.config, endpoint.secrets):
+    if endpoint.is_active and not may_be_active(spec, endpoint.config, endpoint.secrets):
         where = f" It is found at: {spec.secret.where}." if spec.secret.where else ""
         raise SecretRequired(
             f"The endpoint must verify what it receives, and has no secret: set one first.{where}"

@@ -89,10 +89,10 @@ class Ingest:
             requires_https=settings.require_https,
         )
         self._proof = Proof(PublicDocuments(around.get))
-        self._handshaking = Handshaking(store, around.get)
         self._bodies = BodyReader(settings.body_timeout)
         self._drains = BodyReader(DRAIN_LIMIT)
         self._endpoints = EndpointCache(store, settings.commit_timeout, around.catalogue)
+        self._handshaking = Handshaking(store, around.get, self._endpoints.run_once)
         self._wording = Wording(around.clock)
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)

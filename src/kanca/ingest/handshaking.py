@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -27,9 +28,11 @@ _NO_DATABASE = Refusal("database_unavailable")
 class Handshaking:
     """Answers the handshakes of all endpoints."""
 
-    def __init__(self, store: Store, get: Get) -> None:
+    def __init__(self, store: Store, get: Get, refresh: Callable[[], Awaitable[object]]) -> None:
+        """``refresh`` looks for changed endpoints."""
         self._store = store
         self._get = get
+        self._refresh = refresh
 
     async def answer_unproven(
         self, arrival: Arrival, handshakes: Handshakes, now: float
@@ -78,6 +81,7 @@ class Handshaking:
             return _NO_DATABASE
         if not is_stored:
             return _unpaired(arrival, "a secret is brought, but the endpoint has one by now")
+        await self._refresh()  # what the provider sends next is signed with it, and comes at once
         return None
 
     async def _is_confirmed(self, address: str) -> bool:
