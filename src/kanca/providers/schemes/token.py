@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import hmac
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -14,6 +13,7 @@ from msgspec.structs import replace
 from kanca.errors import InvalidSecret
 from kanca.providers.locations import BodyPath, FieldName, HeaderName, parse_path
 from kanca.providers.schemes.draft import Draft
+from kanca.providers.schemes.encoding import decode
 from kanca.providers.schemes.issued import Issued
 from kanca.providers.schemes.items import ItemsChecker, sign_items
 from kanca.providers.schemes.place import Place
@@ -125,9 +125,4 @@ class TokenChecker:
         if value[: len(self._prefix)].lower() != self._prefix:
             return None
         token = value[len(self._prefix) :]
-        if not self._is_base64:
-            return token
-        try:
-            return binascii.a2b_base64(token, strict_mode=True)
-        except ValueError:
-            return None
+        return decode(token, "base64") if self._is_base64 else token
