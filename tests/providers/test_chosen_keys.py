@@ -46,7 +46,7 @@ def look_alikes(url: str) -> Iterator[str]:
     )
 
 
-@pytest.mark.parametrize(("case", "source"), CERTIFIED, ids=str)
+@pytest.mark.parametrize(("case", "source"), CERTIFIED, ids=[str(case) for case, _ in CERTIFIED])
 def test_no_certificate_is_asked_for_at_an_address_like_the_providers(
     case: Case, source: CertificateSource
 ) -> None:
@@ -88,7 +88,7 @@ def forged(case: Case, token: str) -> Iterator[str]:
             yield f"{beginning}.{base64url(hmac.digest(key, beginning.encode(), 'sha256'))}"
 
 
-@pytest.mark.parametrize(("case", "proof"), WITH_JWT, ids=str)
+@pytest.mark.parametrize(("case", "proof"), WITH_JWT, ids=[str(case) for case, _ in WITH_JWT])
 def test_no_token_chooses_its_algorithm_or_its_key(case: Case, proof: JwtProof) -> None:
     part: Part = next(part for part in parts(case) if part.name == proof.header.lower())
     beginning, space, token = part.value.decode().rpartition(" ")

@@ -143,7 +143,7 @@ def test_a_signed_method_or_address_cannot_be_another(case: Case) -> None:
 # --- Time ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("case", "timestamp"), TIMED, ids=str)
+@pytest.mark.parametrize(("case", "timestamp"), TIMED, ids=[str(case) for case, _ in TIMED])
 def test_a_signed_time_counts_within_its_tolerance_and_no_longer(case: Case, timestamp: Timestamp) -> None:
     oldest, newest = NOW - timestamp.max_age_seconds, NOW + timestamp.max_ahead_seconds
     for signed_at in (oldest, newest):
