@@ -86,16 +86,15 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("endpoint list --workflow w", "GET", "/api/webhooks/endpoints?workflow_id=w&limit=50", None),
     ("endpoint show wh_1", "GET", "/api/webhooks/endpoints/wh_1", None),
     (
-        'endpoint create --slug s --workflow w --node n --secret x --config dedupe=off --config provider_options={"a":1}',
+        'endpoint create --slug s --workflow w --node n --secret x --config dedupe=off --config answer={"a":1}',
         "POST",
         "/api/webhooks/endpoints",
         {
-            "provider": "generic",
             "slug": "s",
             "workflow_id": "w",
             "node_id": "n",
             "secret": "x",
-            "config": {"dedupe": "off", "provider_options": {"a": 1}},
+            "config": {"dedupe": "off", "answer": {"a": 1}},
         },
     ),
     (
@@ -103,6 +102,19 @@ CALLS: list[tuple[str, str, str, Any]] = [
         "PUT",
         "/api/webhooks/endpoints/wh_1",
         {"name": "n", "is_active": False, "slug": None, "config": {"allowed_ips": []}},
+    ),
+    ("endpoint create --provider stripe", "POST", "/api/webhooks/endpoints", {"provider": "stripe"}),
+    (
+        "endpoint create --spec - --config dedupe=off",
+        "POST",
+        "/api/webhooks/endpoints",
+        {"config": {"dedupe": "off", "provider_spec": {"given": True}}},
+    ),
+    (
+        "endpoint update wh_1 --spec -",
+        "PUT",
+        "/api/webhooks/endpoints/wh_1",
+        {"config": {"provider_spec": {"given": True}}},
     ),
     ("endpoint delete wh_1", "DELETE", "/api/webhooks/endpoints/wh_1", None),
     ("endpoint pause wh_1", "POST", "/api/webhooks/endpoints/wh_1/pause", None),
@@ -170,3 +182,19 @@ def test_a_command_is_one_call(
     [received] = server.received
     assert (received.method, received.path) == (method, path)
     assert (json.loads(received.body) if received.body else None) == body
+
+
+def test_the_spec_of_a_provider_of_ones_own_is_sent_as_the_config_has_it(
+    kanca: Kanca, server: ScriptedServer, tmp_path: Path
+) -> None:
+    (tmp_path / "acme.toml").write_text('name = "acme"\nsignatures = [{ scheme = "none" }]\n')
+    (tmp_path / "broken.toml").write_text("name: acme")
+
+    called = kanca("endpoint", "create", "--spec", "acme.toml", "--url", server.url)
+    broken = kanca("endpoint", "create", "--spec", "broken.toml", "--url", server.url)
+
+    assert called.exit_code == 0, called.output
+    assert json.loads(server.received[0].body) == {
+        "config": {"provider_spec": {"name": "acme", "signatures": [{"scheme": "none"}]}}
+    }
+    assert (broken.exit_code, "not valid TOML" in broken.stderr) == (2, True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +10,7 @@ from kanca.cli.options import Cursor, Limit, given, read_assignments
 from kanca.cli.output import Output, details, page
 from kanca.cli.rejections import rejection_page
 from kanca.cli.server import Server, speaks_to_server
+from kanca.cli.specs import SpecFile, read_spec
 
 app = typer.Typer(name="endpoint", help="Addresses that senders call.", no_args_is_help=True)
 
@@ -74,7 +75,13 @@ def create(
     server: Server,
     output: Output,
     *,
-    provider: Annotated[str, typer.Option(help="Who sends: see `kanca provider list`.")] = "generic",
+    provider: Annotated[
+        str | None,
+        typer.Option(
+            help="Who sends: see `kanca provider list`. Default: generic, or who --spec is of.",
+            show_default=False,
+        ),
+    ] = None,
     name: Name = None,
     slug: Slug = None,
     workflow: Workflow = None,
@@ -84,6 +91,7 @@ def create(
         str | None, typer.Option(help="A label that groups what belongs together.", show_default=False)
     ] = None,
     config: Config = [],  # noqa: B006 - Typer reads the default, nobody changes it
+    spec: SpecFile = None,
 ) -> None:
     """Create an endpoint, and show its secret in full."""
     asked = given(
@@ -94,7 +102,7 @@ def create(
         node_id=node,
         secret=secret,
         tenant=tenant,
-        config=read_assignments(config),
+        config=_config(config, spec),
     )
     output.show(server.post(*ENDPOINTS, body=asked), details)
 
@@ -124,9 +132,10 @@ def update(
         ),
     ] = None,
     config: Config = [],  # noqa: B006 - Typer reads the default, nobody changes it
+    spec: SpecFile = None,
 ) -> None:
     """Change an endpoint; what is not given stays. An empty slug, workflow or node takes it away."""
-    change = given(name=name, is_active=active, config=read_assignments(config))
+    change = given(name=name, is_active=active, config=_config(config, spec))
     change |= {
         key: value or None
         for key, value in (("slug", slug), ("workflow_id", workflow), ("node_id", node))
@@ -224,3 +233,8 @@ def test(server: Server, output: Output, webhook_id: WebhookId) -> None:
     output.show(answer, details)
     if not answer.data["test_successful"]:
         raise typer.Exit(1)
+
+
+def _config(assignments: list[str], spec: str | None) -> dict[str, Any]:
+    """What is said of an endpoint's config. Raises InvalidInput."""
+    return read_assignments(assignments) | ({} if spec is None else {"provider_spec": read_spec(spec)})
