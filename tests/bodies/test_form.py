@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from urllib.parse import urlencode
 
 import pytest
@@ -57,3 +58,14 @@ def test_a_form_has_so_many_bytes_and_fields_and_no_more() -> None:
     with pytest.raises(Unreadable) as caught:
         read_form(b"a&" * MOST_FIELDS + b"b", None)
     assert caught.value.code == "too_many_parts"
+
+
+def test_a_form_of_percent_signs_costs_little_more_than_itself() -> None:
+    body = b"a=" + b"%" * 400_000
+    tracemalloc.start()
+    try:
+        assert read_form(body, None) == {"a": "%" * 400_000}
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 5 * len(body)
