@@ -105,3 +105,32 @@ async def test_without_the_key_of_the_secrets_senders_are_told_to_come_again(sql
         answer = await client.post(made["endpoint_path"], json={}, headers=bearer)
     assert (answer.status_code, answer.json()["code"]) == (503, "endpoint_unusable")
     assert "retry-after" in answer.headers
+
+
+async def test_webhooks_of_providers_of_ones_own_are_taken(sqlite_url: str) -> None:
+    signature = {"scheme": "hmac", "header": "X-Acme"}
+    body, secret = b'{"kind": "order.paid"}', "the secret of acme"
+    headers = {"x-acme": hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}
+    acme = {"signatures": [signature], "event_type": ["{body:kind}"]}
+    wanted: list[dict[str, Any]] = [
+        {"provider": "acme", "secret": secret},
+        {"config": {"provider_spec": acme | {"name": "other"}}, "secret": secret},
+    ]
+    async with gateway_of(sqlite_url, providers={"acme": acme}) as client:
+        for request in wanted:
+            made = (await client.post("/api/webhooks/endpoints", json=request, headers=MANAGER)).json()
+            taken = await client.post(made["endpoint_path"], content=body, headers=headers)
+            changed = await client.post(made["endpoint_path"], content=body + b" ", headers=headers)
+            [event] = (
+                await client.get(f"/api/webhooks/{made['webhook_id']}/events", headers=MANAGER)
+            ).json()["items"]
+            assert (taken.status_code, changed.status_code) == (200, 401)
+            assert event["event_type"] == "order.paid"
+    async with gateway_of(sqlite_url) as client:
+        items = (await client.get("/api/webhooks/endpoints", headers=MANAGER)).json()["items"]
+        answers = {
+            item["provider"]: (await client.post(item["endpoint_path"], content=body, headers=headers)).json()
+            for item in items
+        }
+    assert answers["acme"]["code"] == "endpoint_unusable", "what is not known any more takes nothing"
+    assert answers["other"]["status"] in ("accepted", "duplicate")

@@ -18,11 +18,13 @@ def test_the_start_line_tells_what_differs_and_no_secret() -> None:
             "KANCA_DATABASE_URL": "postgresql://me:hidden@there/db",
             "KANCA_ADMIN_KEY": "hidden-hidden-hidden",
             "KANCA_WORKERS": "2",
+            "KANCA_PROVIDERS": '{"acme": {"signatures": []}, "other": {}}',
         }
     )
 
     assert start_line(settings) == (
-        "Kanca 0.1.0 starts: database_url=postgresql://me:***@there/db admin_key=*** gateways=1 workers=2"
+        "Kanca 0.1.0 starts: database_url=postgresql://me:***@there/db admin_key=*** "
+        "gateways=1 workers=2 providers=acme,other"
     )
 
 

@@ -70,7 +70,7 @@ def start_line(settings: Settings) -> str:
 
     always = {"database_url", "gateways", "workers"}
     shown = [
-        f"{name}={value}"
+        f"{name}={','.join(value) if isinstance(value, dict) else value}"
         for name, value in redacted(settings).items()
         if name in always or getattr(settings, name) != type(settings).model_fields[name].get_default()
     ]
