@@ -59,5 +59,5 @@ def _text(quoted: bytes, codec: str | None) -> str:
 
 
 def _unescaped(text: bytes) -> bytes:
-    # Python's ``unquote_to_bytes`` splits at every ``%`` and takes a second for a megabyte of them: anybody may send one.
+    # Python's ``unquote_to_bytes`` takes half a second for a megabyte of ``%``, which anybody may send.
     return _ESCAPE.sub(lambda match: bytes.fromhex(match[1].decode()), text)

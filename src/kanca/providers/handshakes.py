@@ -25,6 +25,14 @@ from kanca.providers.verification import Verifier
 
 MAX_REPLY_LENGTH = 4096
 """Characters of a value that is sent back: no handshake in use has a longer one."""
+MAX_UNPROVEN_BYTES = 16 * 1024
+"""Larger bodies are not read to find out whether they are a handshake that nothing proves: anybody may send them."""
+
+_GUARDS = (
+    ("x-content-type-options", "nosniff"),
+    # It says what anybody may have asked, at the origin that is the dashboard's too.
+    ("content-security-policy", "default-src 'none'; sandbox"),
+)
 
 
 class HandshakeReply(Struct, frozen=True):
@@ -65,6 +73,8 @@ class Handshakes:
         self, request: SignedRequest, secrets: Sequence[str], now: float
     ) -> HandshakeReply | None:
         """The answer to a handshake that needs no signature of the endpoint's secret; None when it is no such one."""
+        if len(request.body) > MAX_UNPROVEN_BYTES:
+            return None
         return self._first(self._open, request, secrets, now)
 
     def answer_proven(
@@ -151,7 +161,8 @@ class _Compiled:
             return False
         # Each live secret may be the one; they are compared without telling how much of one was right.
         texts = [wanted(_Asked(asked.view, [secret])) for secret in asked.secrets]
-        return any(text is not None and hmac.compare_digest(text.encode(), value.encode()) for text in texts)
+        said = value.encode("utf-8", "surrogatepass")
+        return any(text is not None and hmac.compare_digest(text.encode(), said) for text in texts)
 
     def _may_visit(self, address: str | None) -> bool:
         try:
@@ -175,7 +186,7 @@ class _Compiled:
             return None
         body = json.dumps(self._numbers | fields, separators=(",", ":")) if reply.json else text or ""
         content_type = "application/json" if reply.json else reply.content_type
-        pairs = [("content-type", content_type), ("x-content-type-options", "nosniff")]
+        pairs = [("content-type", content_type), *_GUARDS]
         pairs += [(name.lower(), value or "") for name, value in headers.items()]
         return HandshakeReply(
             self._handshake.name,

@@ -8,6 +8,7 @@ import pytest
 
 from kanca.errors import InvalidProvider
 from kanca.providers import HandshakeReply, compile_handshakes, compile_verifier
+from kanca.providers.handshakes import MAX_UNPROVEN_BYTES
 from tests.providers.arriving import NOW, arriving, own_spec
 
 SIGNATURE = {"header": "X-Signature"}
@@ -52,3 +53,21 @@ def test_numbers_alone_are_an_answer_too() -> None:
 def test_what_is_no_pattern_is_refused(patterns: dict[str, str]) -> None:
     with pytest.raises(InvalidProvider):
         reply("", patterns=patterns)
+
+
+def asked(body: bytes, when: dict[str, str]) -> HandshakeReply | None:
+    look = {"name": "look", "proof": "none", "when": when}
+    spec = own_spec(SIGNATURE, handshakes=[look])
+    handshakes = compile_handshakes(spec, None, compile_verifier(spec))
+    assert handshakes is not None
+    return handshakes.answer_unproven(arriving({}, body), ["a secret"], NOW)
+
+
+def test_a_large_body_is_not_read_for_a_handshake_that_nothing_proves() -> None:
+    assert asked(b'{"a":1}', {"{body:a}": "1"}) is not None
+    assert asked(b'{"a":1}' + b" " * MAX_UNPROVEN_BYTES, {"{body:a}": "1"}) is None
+
+
+def test_half_a_character_is_no_secret() -> None:
+    assert asked(b'{"a":"a secret"}', {"{body:a}": "{secret}"}) is not None
+    assert asked(b'{"a":"\\ud800"}', {"{body:a}": "{secret}"}) is None

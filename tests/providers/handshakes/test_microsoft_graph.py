@@ -24,7 +24,11 @@ def test_the_validation_token_is_sent_back_as_plain_text() -> None:
     reply = unproven("microsoft-graph", arriving({"Content-Type": "text/plain"}, b"", url=url))
     assert answered(reply) == (
         200,
-        (("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")),
+        (
+            ("content-type", "text/plain; charset=utf-8"),
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'; sandbox"),
+        ),
         b"Validation: Testing <script>",
     )
 

@@ -20,7 +20,11 @@ from tests.providers.arriving import NOW, arriving, sign
 SECRET = "d41d8cd98f00b204e9800998ecf8427e"
 EMPTY_200 = (
     200,
-    (("content-type", "text/plain; charset=utf-8"), ("x-content-type-options", "nosniff")),
+    (
+        ("content-type", "text/plain; charset=utf-8"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", "default-src 'none'; sandbox"),
+    ),
     b"",
 )
 LINE_VERIFY = b'{"destination":"U8e742f61d673b39c7fff3cecb7536ef0","events":[]}'
