@@ -170,3 +170,24 @@ def test_whatever_comes_is_read_or_refused_and_what_is_read_can_be_stored(
             assert text.isprintable()
             assert len(text.encode()) <= 4 * 512
         assert 0 < len(reading.event_type) <= 256
+
+
+def test_a_retry_with_a_new_time_in_its_body_is_the_same_delivery() -> None:
+    linear = endpoint("linear")
+    first, retry = (
+        read(linear, {"type": "Issue", "action": "create", "data": {"id": "1"}, "webhookTimestamp": sent_at})
+        for sent_at in (1_700_000_000_000, 1_700_000_060_000)
+    )
+    other = read(linear, {"type": "Issue", "action": "create", "data": {"id": "2"}, "webhookTimestamp": 1})
+
+    assert first.key == retry.key != other.key
+
+
+def test_a_signed_delivery_without_an_id_is_known_by_its_body_whatever_headers_say() -> None:
+    slack = endpoint("slack")
+    first, replay = (
+        read(slack, {"type": "event_callback", "event": {"type": "x"}}, idempotency_key=name) for name in "ab"
+    )
+
+    assert first.key is not None
+    assert first.key == replay.key

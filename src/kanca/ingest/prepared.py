@@ -73,6 +73,10 @@ class Prepared(Struct, frozen=True):
     """The provider signs what it sends, but no content type."""
     signs_body_only: bool
     """The provider signs the body, but not the delivery id beside it (see ``kanca.ingest.dedupe``)."""
+    names_deliveries: bool
+    """The provider signs what it sends, and its deliveries have ids as a rule."""
+    volatile: Fields | None
+    """What of a signed body counts, where some of it is new with every retry."""
     token_headers: frozenset[bytes]
     """Headers that carry a shared secret: they are not stored."""
     proof_headers: frozenset[bytes]
@@ -145,6 +149,8 @@ def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
         answer=_answer(endpoint.webhook_id, config.answer or _required(spec.answer)),
         signs_content=spec.signs_content,
         signs_body_only=spec.signs_content and bool(spec.delivery_id) and not spec.delivery_id_signed,
+        names_deliveries=spec.signs_content and bool(spec.delivery_id),
+        volatile=fields_of((), spec.volatile),
         token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
         proof_fields=_proof_fields(spec),

@@ -173,15 +173,23 @@ def _key(
         fields = None if endpoint.dedupe_fields is None else endpoint.dedupe_fields.canonical(document)
         return content_key(body) if fields is None else fields_key(event_type, fields)
     if endpoint.signs_body_only:
-        return signed_content_key(event_type, body)
+        return _signed_key(endpoint, body, document, event_type)
     if delivery_id is not None:
         return delivery_key(delivery_id)
     if envelope_id is not None:
         return event_id_key(envelope_id)
+    if endpoint.names_deliveries:
+        # This one has no id. No header that the signature does not cover can stand for it.
+        return _signed_key(endpoint, body, document, event_type)
     header = headers.get(b"idempotency-key")
     if not header:
         return None
     return idempotency_key(header) if len(header) <= MAX_SOURCE_ID_LENGTH else _BAD_IDEMPOTENCY
+
+
+def _signed_key(endpoint: Prepared, body: bytes, document: Any, event_type: str) -> Key:
+    stays = None if endpoint.volatile is None else endpoint.volatile.canonical(document)
+    return signed_content_key(event_type, body) if stays is None else fields_key(event_type, stays)
 
 
 def _is_name(value: object, longest: int) -> bool:

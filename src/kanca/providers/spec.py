@@ -41,7 +41,7 @@ from msgspec import Meta, Struct
 from kanca.domain.event import DEFAULT_TYPE
 from kanca.errors import InvalidProvider
 from kanca.providers.handshake_spec import Handshake
-from kanca.providers.locations import HeaderName
+from kanca.providers.locations import BodyPath, HeaderName
 from kanca.providers.schemes import Scheme
 from kanca.providers.schemes.jwt import JwtProof
 from kanca.providers.schemes.signed_content import SignedContent
@@ -109,6 +109,8 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     default_event_type: str = DEFAULT_TYPE
     delivery_id: Annotated[tuple[Template, ...], Meta(max_length=10)] = ()
     """Where the id is that names a delivery over all its retries; ``{id}`` is the one that the signature covers."""
+    volatile: Annotated[tuple[BodyPath, ...], Meta(max_length=10)] = ()
+    """Fields of the body that are new with every retry: without them it is the same delivery."""
     headers: dict[HeaderName, str] = {}
     """What the sender sets beside the signature, with slots as in a sample."""
     delivery_id_prefix: str = ""
