@@ -30,6 +30,12 @@ class PublicKeySignature(SignedContent, frozen=True):
     key_form: KeyForm = "spki"
     """``raw``: the bytes of the key (Ed25519); ``spki``: a SubjectPublicKeyInfo, as DER or PEM."""
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where a signature would be the id: only who has the private key can make it again."""
+        super().__post_init__()
+        if self.signature_is_id:
+            raise ValueError("signature_is_id is for secrets that both sides have")
+
     def key_problem(self, secret: SecretFormat, text: str) -> str | None:
         """Why the text is no public key of this kind."""
         key = secret.key(text)

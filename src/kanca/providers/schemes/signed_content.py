@@ -230,7 +230,7 @@ class SignatureChecker:
                 return late
         signed_id = request.headers.get(self._id_header) if self._id_header else None
         if self._signature.signature_is_id:
-            signed_id = self._made(request, secrets[secret_index], written or b"")
+            signed_id = self._identity(request, signatures, secrets[secret_index], written or b"")
         return Verified(secret_index, signed_at, signed_id)
 
     def _decoded(self, texts: list[bytes]) -> list[bytes]:
@@ -291,13 +291,16 @@ class SignatureChecker:
             return Refusal(RefusalCode.SIGNATURE_MISMATCH, detail)
         return unusable(secrets)
 
-    def _made(self, request: SignedRequest, secret: str, written: bytes) -> bytes | None:
-        """The signature that the secret makes, as hex."""
-        content = self._content.build(request, written, self._parts(secret))
-        key = self._secret.key(secret)
-        if key is None or isinstance(content, Refusal):
-            return None
-        return self._signature.identify(key, content).hex().encode()
+    def _identity(
+        self, request: SignedRequest, signatures: list[bytes], secret: str, written: bytes
+    ) -> bytes | None:
+        """What names the delivery, as hex: of the reading that was signed, which is one however it arrives."""
+        for reading in (request, *self._signature.other_readings(request)):
+            content = self._content.build(reading, written, self._parts(secret))
+            for key in () if isinstance(content, Refusal) else self._secret.keys(secret):
+                if self._signature.is_among(signatures, key, content):  # type: ignore[arg-type] # no Refusal here
+                    return self._signature.identify(key, content).hex().encode()  # type: ignore[arg-type] # as above
+        return None
 
     def _parts(self, secret: str) -> Secret:
         return self._secret.split(secret) if self._content.uses_secret else {}
