@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from kanca.domain.endpoint import Endpoint
-from kanca.errors import CommitTimeout, DatabaseUnavailable
+from kanca.domain.endpoint import Endpoint, InvalidConfig
+from kanca.errors import CommitTimeout, DatabaseUnavailable, InvalidSetting
 from kanca.ingest.endpoint_cache import EndpointCache
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.refusal import Refusal
@@ -121,6 +121,28 @@ async def test_memory_is_bounded_for_what_is_there_and_for_what_is_not() -> None
 async def test_an_inactive_endpoint_is_as_good_as_none() -> None:
     cache = cache_of(MemoryStore({WEBHOOK_ID: replace(endpoint(), is_active=False)}))
     assert isinstance(await cache.find(WEBHOOK_ID), Refusal)
+
+
+@pytest.mark.parametrize(
+    "error", [InvalidSetting("no key opens it"), InvalidConfig([("hmac", "unknown key")])]
+)
+async def test_an_endpoint_that_cannot_be_read_is_no_trouble_to_others(error: Exception) -> None:
+    class Store(MemoryStore):
+        async def find_endpoints(self, keys: Sequence[str]) -> Mapping[str, Endpoint]:
+            found = await super().find_endpoints(keys)
+            if "/broken" in keys:
+                raise error
+            return found
+
+    store = Store({WEBHOOK_ID: endpoint()})
+    cache = cache_of(store)
+    broken, sound = await asyncio.gather(cache.find("/broken"), cache.find(WEBHOOK_ID))
+    assert isinstance(broken, Refusal)
+    assert broken.code == "endpoint_unusable"
+    assert isinstance(sound, Prepared)
+    lookups = len(store.lookups)
+    assert await cache.find("/broken") == broken
+    assert len(store.lookups) == lookups
 
 
 async def test_a_database_that_hangs_is_not_waited_for_for_ever() -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import structlog
 
 from kanca.domain.endpoint import Endpoint
-from kanca.errors import CommitQueueFull, DatabaseUnavailable, KancaError
+from kanca.errors import CommitQueueFull, DatabaseUnavailable, InvalidSetting, KancaError
 from kanca.ingest.ports import Store
 from kanca.ingest.prepared import Prepared, prepare
 from kanca.ingest.refusal import Refusal
@@ -91,8 +91,7 @@ class EndpointCache:
 
     async def _load(self, keys: Sequence[str]) -> Sequence[Prepared | Refusal | Exception]:
         generation = self._generation
-        endpoints = await self._store.find_endpoints(sorted(set(keys)))
-        loaded = {key: _prepared(endpoints.get(key), self._catalogue) for key in set(keys)}
+        loaded = await self._read(sorted(set(keys)))
         if generation == self._generation:  # else this may be older than the change that moved the version on
             for key, found in loaded.items():
                 if isinstance(found, Prepared):
@@ -100,6 +99,18 @@ class EndpointCache:
                 else:
                     _put(self._unknown, key, found, self._max_unknown)
         return [loaded[key] for key in keys]
+
+    async def _read(self, keys: Sequence[str]) -> dict[str, Prepared | Refusal]:
+        """Each of them; one whose secrets or config cannot be read is the trouble of its own senders alone."""
+        try:
+            endpoints = await self._store.find_endpoints(keys)
+        except (InvalidSetting, ValueError):
+            if len(keys) > 1:
+                alone = [await self._read([key]) for key in keys]
+                return {key: found for each in alone for key, found in each.items()}
+            log.exception("endpoint_unusable", endpoint=keys[0])
+            return {keys[0]: _UNUSABLE}
+        return {key: _prepared(endpoints.get(key), self._catalogue) for key in keys}
 
 
 def _prepared(endpoint: Endpoint | None, catalogue: Catalogue) -> Prepared | Refusal:

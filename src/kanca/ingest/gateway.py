@@ -20,7 +20,7 @@ import structlog
 
 from kanca.domain.event import Accepted, Appended, NewEvent
 from kanca.domain.ids import IdFactory
-from kanca.errors import InvalidInput, InvalidSetting, KancaError
+from kanca.errors import InvalidInput, KancaError
 from kanca.ingest import responses
 from kanca.ingest.admission import Admission
 from kanca.ingest.answers import Original
@@ -58,7 +58,6 @@ LOST = frozenset({"body_timeout", "client_disconnected"})
 
 _NO_ROUTE = Refusal("endpoint_not_found")
 _NOT_STORABLE = Refusal("not_storable")
-_UNUSABLE = Refusal("endpoint_unusable")
 _NO_HANDSHAKE = "the request is none of the provider's handshakes, or does not prove that it may ask"
 
 
@@ -282,9 +281,6 @@ def _microseconds_since(moment: float) -> int:
 
 
 def _refusal_of(error: KancaError) -> Refusal:
-    if isinstance(error, InvalidSetting):  # the endpoint's secrets are sealed with another key
-        log.error("endpoint_unusable", error=error.detail)
-        return _UNUSABLE
     if isinstance(error, InvalidInput):
         return _NOT_STORABLE
     if error.code not in RULES:
