@@ -227,3 +227,12 @@ def test_a_file_of_json_stays_a_file() -> None:
     head = b'--b\r\nContent-Disposition: form-data; name="json"; filename="a.json"\r\n'
     document = read_document(head + b"\r\n{}\r\n--b--\r\n", "multipart/form-data; boundary=b")
     assert document["json"]["filename"] == "a.json"
+
+
+@pytest.mark.parametrize("charset", ["gbk", "shift_jis", "big5", "johab", "iso-8859-9", "utf-16"])
+@pytest.mark.parametrize("kind", ["application/json", "text/plain", "application/octet-stream"])
+def test_a_charset_makes_nothing_else_of_json_in_utf_8(kind: str, charset: str) -> None:
+    """Somebody else may have chosen the name. In GBK the backslash behind it would be half of a character."""
+    document = {"id": "evt_1", "name": '\u20ac","id":"evt_2","x":"'}
+    body = json.dumps(document, ensure_ascii=False).encode()
+    assert read_body(body, f"{kind}; charset={charset}") == Body(Kind.JSON, document)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from python_multipart.multipart import parse_options_header
 
-from kanca.bodies.charset import decode_text
+from kanca.bodies.charset import decode_text, find_charset
 from kanca.bodies.form import read_form
 from kanca.bodies.json import read_json
 from kanca.bodies.multipart import read_multipart
@@ -98,6 +98,8 @@ def read_body(body: bytes, content_type: bytes | str | None) -> Body:
         raise Unreadable("empty_body", "The body is empty.")
     media = _media_of(content_type[:MAX_CONTENT_TYPE])
     if media.kind is Kind.JSON:
+        if not _is_utf_8(media.charset):
+            find_charset(media.charset or "")
         return Body(Kind.JSON, _read_json(body, media.charset))
     if media.kind is Kind.NDJSON:
         return Body(Kind.NDJSON, read_ndjson(_as_utf_8(body, media.charset)))
@@ -135,14 +137,25 @@ def _unpacked(form: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_json(body: bytes, charset: str | None) -> Any:
-    return read_json(_as_utf_8(body, charset))
+    """JSON is UTF-8 whatever its content type says: that is not signed, and another charset can swallow what ends a text.
+
+    What is none may be in the charset that it names.
+    """
+    try:
+        return read_json(body)
+    except Unreadable:
+        if _is_utf_8(charset):
+            raise
+        return read_json(_as_utf_8(body, charset))
 
 
 def _as_utf_8(body: bytes, charset: str | None) -> bytes:
     """The bytes of JSON, which need no charset (RFC 8259, section 11), from what some say all the same."""
-    if charset is None or charset.lower() in ("utf-8", "utf8"):
-        return body
-    return decode_text(body, charset).encode()
+    return body if _is_utf_8(charset) else decode_text(body, charset).encode()
+
+
+def _is_utf_8(charset: str | None) -> bool:
+    return charset is None or charset.lower() in ("utf-8", "utf8")
 
 
 @lru_cache(maxsize=256)
