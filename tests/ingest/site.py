@@ -153,6 +153,7 @@ class MemoryStore:
         if before.secrets:
             return False
         self.endpoints[webhook_id] = replace(before, secrets=(Secret(secret),))
+        self.version += 1
         return True
 
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
