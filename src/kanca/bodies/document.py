@@ -137,9 +137,9 @@ def _unpacked(form: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_json(body: bytes, charset: str | None) -> Any:
-    """JSON is UTF-8 whatever its content type says: that is not signed, and another charset can swallow what ends a text.
+    """JSON is UTF-8 whatever its content type says: that is not signed, and could make other texts of it.
 
-    What is none may be in the charset that it names.
+    What is no UTF-8 may be in the charset that it names.
     """
     try:
         return read_json(body)
