@@ -24,6 +24,8 @@ SPEC: dict[str, Any] = {
     "event_type": ["{body:kind}"],
 }
 
+PING: dict[str, Any] = {"name": "ping", "method": "GET"}
+
 
 def acme(**changes: Any) -> dict[str, Any]:
     return {"provider_spec": {**SPEC, **changes}}
@@ -61,6 +63,15 @@ async def test_the_name_may_be_said_beside_the_spec(client: httpx.AsyncClient) -
         ({"config": acme(colour="red")}, "colour"),
         ({"config": acme(event_type=["{body"])}, "event_type"),
         ({"config": acme(handshakes=[{"name": "hello"}])}, "handshakes[0]"),
+        ({"config": acme(answer={"headers": {"X-Ok": "yes\r\nX-More: yes"}})}, "answer"),
+        ({"config": acme(answer={"headers": {"Content-Length": "5"}})}, "`Content-Length`"),
+        ({"config": acme(answer={"content_type": "text/plain\n"})}, "answer"),
+        ({"config": acme(answer={"status": 204, "body": "OK"})}, "204"),
+        (
+            {"config": acme(handshakes=[PING | {"reply": {"content_type": "text/\nplain"}}])},
+            "handshakes[0].reply",
+        ),
+        ({"config": acme(handshakes=[PING | {"reply": {"headers": {"Date": "now"}}}])}, "`Date`"),
         ({"config": acme(name="Acme!")}, "name"),
         ({"config": acme(name=7)}, "name"),
         ({"config": acme(name="stripe")}, "comes with Kanca"),
@@ -83,10 +94,13 @@ async def test_the_spec_can_be_changed_and_a_wrong_one_changes_nothing(client: h
     address = f"{ENDPOINTS}/{made['webhook_id']}"
 
     changed = await client.put(address, json={"config": acme(title="Acme Inc.")})
-    wrong = [
-        await client.put(address, json={"config": config})
-        for config in (acme(title=""), acme(name="other"), {"provider_spec": []}, {"provider_spec": None})
+    others: list[dict[str, Any]] = [
+        acme(title=""),
+        acme(name="other"),
+        {"provider_spec": []},
+        {"provider_spec": None},
     ]
+    wrong = [await client.put(address, json={"config": config}) for config in others]
 
     assert changed.json()["config"]["provider_spec"]["title"] == "Acme Inc."
     assert [answer.json()["code"] for answer in wrong] == [

@@ -101,18 +101,23 @@ def _headers(value: object) -> tuple[tuple[str, str], ...]:
         raise ValueError(f"has at most {MAX_ANSWER_HEADERS} headers")
     seen: set[str] = set()
     for name, text in value.items():
-        _check_header(name, text)
+        check_header(name, text)
         if name.lower() in seen:
             raise ValueError(f"has the header `{name}` twice")
         seen.add(name.lower())
     return tuple(value.items())
 
 
-def _check_header(name: object, text: object) -> None:
+def check_header(name: object, text: object) -> None:
+    """Raise ValueError for a header that an answer cannot have."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError("has a header whose name is none (letters, digits and hyphens, at most 64)")
     if name.lower() in _NOT_YOURS or name.lower().startswith("access-control-"):
         raise ValueError(f"cannot set the header `{name}`")
+
+
+def check_header_value(name: object, text: object) -> None:
+    """Raise ValueError for what cannot stand in a header."""
     if not isinstance(text, str) or len(text) > MAX_HEADER_VALUE or not _VALUE.fullmatch(text):
         raise ValueError(
             f"needs printable ASCII text of 1 to {MAX_HEADER_VALUE} characters in the header `{name}`"
