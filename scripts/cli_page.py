@@ -15,8 +15,8 @@ _EVERYWHERE = {"url", "key", "as_json"}
 _INTRODUCTION = """\
 # Command line
 
-`serve`, `dev`, `migrate`, `doctor`, `config` and `send` work by themselves; the others speak to a running server, and
-take these options:
+`serve`, `dev`, `migrate`, `doctor`, `config`, `send --to`, `provider verify` and `provider keypair` work by themselves;
+the others speak to a running server, and take these options:
 
 | | |
 |---|---|
@@ -24,7 +24,7 @@ take these options:
 | `--key KEY` | The management key, else `KANCA_ADMIN_KEY`, else what the settings say. |
 | `--json` | Print plain JSON and nothing else: what the API answered, as it came. |
 
-`config`, `send` and `doctor` take `--json` too. Messages and progress go to standard error; where that is not a
+Those that print something take `--json` too. Messages and progress go to standard error; where that is not a
 terminal, there is no progress bar.
 
 An error is one line on standard error: a sentence and its code. `kanca --debug …` shows where it came from.

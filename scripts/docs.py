@@ -13,6 +13,7 @@ from kanca.settings import PREFIX, Settings
 from scripts.api_pages import errors_page, openapi_page
 from scripts.cli_page import cli_page
 from scripts.nodes_page import nodes_page
+from scripts.provider_pages import provider_pages
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,6 +38,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "openapi.json": openapi_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),
         ROOT / "kanca.sample.toml": sample_file(Settings),
+        **provider_pages(ROOT),
     }
 
 

@@ -12,7 +12,6 @@ from kanca.providers.description import (
     signature_in_words,
     span,
     time_in_words,
-    timestamp_of,
 )
 
 
@@ -24,7 +23,7 @@ def test_every_provider_can_be_told_of(name: str) -> None:
         for signature in one.signatures:
             assert signature_in_words(signature).endswith(".")
             assert "  " not in signature_in_words(signature)
-            assert time_in_words(timestamp_of(signature)).endswith(".")
+            assert time_in_words(signature).endswith(".")
     assert parse_spec(as_written(spec)) == spec
     assert len({option.name for option in options_of(spec)}) == len(options_of(spec))
 
@@ -44,9 +43,24 @@ def test_signatures_in_words() -> None:
     }
 
 
+def test_tokens_that_are_signed_in_words() -> None:
+    pubsub = get_provider("google-pubsub").signatures[0]
+
+    assert "signed with a key that the provider publishes (RS256)" in signature_in_words(pubsub)
+    assert "covers nothing of the request" in signature_in_words(pubsub)
+    assert time_in_words(pubsub).startswith("The token says when it ends")
+    assert "hash of the body" in signature_in_words(get_provider("livekit").signatures[0])
+
+
+def test_an_hmac_of_the_providers_own_kind_in_words() -> None:
+    twilio = signature_in_words(get_provider("twilio").signatures[0])
+
+    assert twilio.startswith("HMAC-SHA1, in a way of the provider's own, of `{url}{body}`")
+
+
 def test_times_in_words() -> None:
-    assert time_in_words(timestamp_of(get_provider("github").signatures[0])).startswith("No time is signed")
-    assert time_in_words(timestamp_of(get_provider("slack").signatures[0])) == (
+    assert time_in_words(get_provider("github").signatures[0]).startswith("No time is signed")
+    assert time_in_words(get_provider("slack").signatures[0]) == (
         "The signed time is in the header `X-Slack-Request-Timestamp`, Unix seconds: "
         "at most 5 min old and 5 min ahead."
     )

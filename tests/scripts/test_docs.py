@@ -9,10 +9,17 @@ import pytest
 from kanca.settings import Settings
 from scripts.docs import ROOT, pages, sample_file
 
+PAGES = pages()
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: str(path.relative_to(ROOT)))
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_generated_page_is_current(path: Path) -> None:
-    assert path.read_text() == pages()[path], "run `make docs`"
+    assert path.is_file(), "run `make docs`"
+    assert path.read_text() == PAGES[path], "run `make docs`"
+
+
+def test_there_is_no_page_of_a_provider_that_is_gone() -> None:
+    assert set((ROOT / "docs" / "providers").iterdir()) <= set(PAGES)
 
 
 def test_uncommenting_a_line_of_the_sample_changes_nothing() -> None:

@@ -187,7 +187,7 @@ def _for_people(verdict: dict[str, Any]) -> RenderableType:
 
 
 def _part(part: dict[str, Any]) -> str:
-    if part["part"].startswith("{secret"):
-        return str(part["part"])
-    length = "not there" if part["bytes"] is None else f"{part['bytes']} bytes"
-    return f"{part['part']!r}: {length}" if not part["part"].startswith("{") else f"{part['part']}: {length}"
+    name, length = str(part["part"]).replace("\n", "\\n"), part["bytes"]
+    if name.startswith("{secret"):
+        return name
+    return f"{name}: {'not there' if length is None else f'{length} bytes'}"

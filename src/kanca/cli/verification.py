@@ -133,6 +133,10 @@ class Case:
 
 def _parts(signature: SignedContent, request: SignedRequest, value: bytes) -> list[dict[str, Any]]:
     written = _timestamp(signature, request, value)
+    if type(signature).builder is not SignedContent.builder:
+        content = signature.builder().build(request, written or b"", {})
+        length = None if isinstance(content, Refusal) else len(content)
+        return [{"part": "put together in the provider's own way", "bytes": length}]
     alternatives = []
     for template in signature.templates():
         parts = []

@@ -9,6 +9,8 @@ import msgspec
 from msgspec import NODEFAULT, Struct
 
 from kanca.providers.schemes import Scheme
+from kanca.providers.schemes.hmac import HmacSignature
+from kanca.providers.schemes.jwt import JwtProof
 from kanca.providers.schemes.none import Unsigned
 from kanca.providers.schemes.place import Place
 from kanca.providers.schemes.token import SharedToken
@@ -30,6 +32,7 @@ _MADE: Mapping[str, str] = {
     "rsa": "RSA signature (PKCS #1 v1.5, SHA-256)",
     "certificate": "RSA signature of a certificate that the request names",
 }
+_OWN_HMAC = "HMAC-{algorithm}, in a way of the provider's own,"
 _UNITS: Mapping[str, str] = {
     "s": "Unix seconds",
     "ms": "Unix milliseconds",
@@ -66,17 +69,32 @@ def signature_in_words(signature: Scheme) -> str:
     if isinstance(signature, SharedToken):
         encoded = " in base64" if signature.encoding == "base64" else ""
         return f"A shared token{encoded}{where}{written}. Nothing of the request is signed."
+    if isinstance(signature, JwtProof):
+        return _token_in_words(signature)
     scheme = scheme_of(signature)
     algorithm = getattr(signature, "algorithm", "")
-    made = _MADE.get(scheme, f"`{scheme}` proof").format(algorithm=_algorithm(algorithm))
+    made = _MADE.get(scheme) or (_OWN_HMAC if isinstance(signature, HmacSignature) else f"`{scheme}` proof")
+    made = made.format(algorithm=_algorithm(algorithm))
     contents = " or of ".join(f"`{_line(content)}`" for content in contents_of(signature))
     encoding = getattr(signature, "encoding", "")
     encoded = f", in {encoding}," if encoding and where else ""
     return f"{made[0].upper()}{made[1:]}{' of ' + contents if contents else ''}{encoded}{where}{written}."
 
 
-def time_in_words(timestamp: Timestamp | None) -> str:
+def _token_in_words(token: JwtProof) -> str:
+    key = "a key that the provider publishes" if token.keys_url else "the shared secret"
+    written = f", written `{token.form}`" if token.form != "{token}" else ""
+    covers = f"Its claim `{token.body_claim}` has the hash of the body" if token.body_claim else ""
+    covers = covers or "It says who sends, and covers nothing of the request"
+    return f"JSON Web Token, signed with {key} ({token.algorithm}), in the header `{token.header}`{written}. {covers}."
+
+
+def time_in_words(signature: Scheme) -> str:
     """Whether the time of a request is proven, and how far it may be from now, in a sentence."""
+    if isinstance(signature, JwtProof):
+        ends = "The token says when it ends" if signature.has_expiry else "The token may say when it ends"
+        return f"{ends}: until {span(signature.leeway_seconds)} later it is taken."
+    timestamp = timestamp_of(signature)
     if timestamp is None:
         return "No time is signed: how old a request is cannot be told."
     where = "beside the signature"
