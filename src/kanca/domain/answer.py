@@ -114,10 +114,6 @@ def check_header(name: object, text: object) -> None:
         raise ValueError("has a header whose name is none (letters, digits and hyphens, at most 64)")
     if name.lower() in _NOT_YOURS or name.lower().startswith("access-control-"):
         raise ValueError(f"cannot set the header `{name}`")
-
-
-def check_header_value(name: object, text: object) -> None:
-    """Raise ValueError for what cannot stand in a header."""
     if not isinstance(text, str) or len(text) > MAX_HEADER_VALUE or not _VALUE.fullmatch(text):
         raise ValueError(
             f"needs printable ASCII text of 1 to {MAX_HEADER_VALUE} characters in the header `{name}`"

@@ -16,7 +16,6 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from kanca.domain.answer import check_header
-from kanca.domain.answer import check_header_name, check_header_value
 from kanca.providers.locations import HeaderName, parse_path
 from kanca.providers.template import parse_template, slots_of
 from kanca.providers.values import SLOTS as VALUE_SLOTS
@@ -46,14 +45,6 @@ class Reply(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """Raise ValueError for headers that no answer can have."""
         for name, text in {"Content-Type": self.content_type, **self.headers}.items():
             check_header(name, text)
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for headers that no answer may set."""
-        check_header_value("Content-Type", self.content_type)
-        for name in self.headers:
-            check_header_name(name)
-            if name.lower() == "content-type":
-                raise ValueError("set `content_type` in place of the header")
 
     def templates(self) -> tuple[str, ...]:
         """Everything in it that is a template."""

@@ -39,7 +39,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from kanca.domain.answer import read_answer
-from kanca.domain.answer import read_answer
 from kanca.domain.event import DEFAULT_TYPE
 from kanca.errors import InvalidProvider
 from kanca.providers.handshake_spec import Handshake
@@ -85,16 +84,6 @@ class RequiredAnswer(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     headers: dict[HeaderName, str] = {}
     refused_is_empty: bool = False
     """What is refused for want of proof is answered without a body, too."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for what no answer may be."""
-        read_answer(
-            {
-                "status": self.status,
-                "headers": {**self.headers, "Content-Type": self.content_type},
-                "body": self.body or None,
-            }
-        )
 
     def __post_init__(self) -> None:
         """Raise ValueError for what cannot be answered: it would be noticed only once an event is on disk."""
