@@ -145,3 +145,20 @@ def test_a_token_covers_nothing() -> None:
         {**MINIMAL, "signatures": [{"scheme": "token", "header": "x"}], "delivery_id": ["{body:id}"]}
     )
     assert not spec.delivery_id_signed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"headers": {"Set-Cookie": "a=b"}},
+        {"headers": {"Content-Security-Policy": "default-src *"}},
+        {"headers": {"Access-Control-Allow-Origin": "*"}},
+        {"headers": {"Content-Length": "9"}},
+        {"headers": {"X-Own": "a\r\nSet-Cookie: b=c"}},
+        {"content_type": "text/plain\r\nSet-Cookie: b=c"},
+        {"headers": {"content-type": "text/html"}},
+        {"status": 204, "body": "x"},
+    ],
+)
+def test_a_spec_sets_no_header_that_an_endpoint_could_not_set(answer: dict[str, Any]) -> None:
+    assert "at `$.answer`" in refused(answer=answer)
