@@ -70,7 +70,7 @@ class Place:
         if self._query:
             joint = "&" if "?" in draft.url else "?"
             return replace(draft, url=f"{draft.url}{joint}{urlencode({self._query: value})}")
-        return draft.with_headers({(self.header or "").replace(ANY, "1"): value})
+        return draft.with_headers({(self.header or "").replace("-*", "-1").replace(ANY, ""): value})
 
 
 def _encoded(text: str | None) -> bytes | None:
