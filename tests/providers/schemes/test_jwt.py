@@ -264,3 +264,13 @@ def own(**changes: Any) -> ProviderSpec:
 def test_a_spec_that_would_prove_nothing_is_no_spec(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidProvider):
         own(**changes)
+
+
+def test_the_urls_hash_must_be_the_urls() -> None:
+    spec = get_provider("messagebird")
+    url = "https://kanca.example/in/reports?x=1"
+    draft = sign(spec, None, "the-signing-key", make_delivery(spec, None, now=NOW, url=url).draft)
+    verifier = compile_verifier(spec)
+    assert isinstance(verifier.verify(draft.request(), ["the-signing-key"], NOW), Verified)
+    other = arriving(draft.headers, draft.body, url="https://kanca.example/in/reports?x=2")
+    assert code(verifier.verify(other, ["the-signing-key"], NOW)) is RefusalCode.CLAIM_MISMATCH

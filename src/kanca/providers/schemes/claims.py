@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from kanca.providers.verdict import Refusal, RefusalCode
 
 Claim = bool | str | tuple[str, ...]
 """What a claim must be: a truth, a text, or one of several texts; ``{secret:part}`` is that part of the secret."""
-BodyEncoding = Literal["hex", "base64"]
+HashEncoding = Literal["hex", "base64"]
 
 
 def names_secret(claim: Claim) -> bool:
@@ -27,10 +28,16 @@ def wanted_claims(claims: Mapping[str, Claim], parts: Mapping[str, str]) -> dict
     return {name: [_filled(value, parts) for value in _values(claim)] for name, claim in claims.items()}
 
 
-def body_hash(body: bytes, encoding: BodyEncoding) -> str:
-    """The SHA-256 of a body, as a claim has it."""
-    digest = hashlib.sha256(body).digest()
+def hash_of(content: bytes, encoding: HashEncoding) -> str:
+    """A SHA-256, as a claim has it."""
+    digest = hashlib.sha256(content).digest()
     return digest.hex() if encoding == "hex" else b64encode(digest).decode()
+
+
+def has_hash(said: object, content: bytes, encoding: HashEncoding) -> bool:
+    """Whether a claim is the hash of the content."""
+    right = hash_of(content, encoding).encode()
+    return isinstance(said, str) and hmac.compare_digest(said.encode("utf-8", "surrogatepass"), right)
 
 
 def _values(claim: Claim) -> tuple[bool | str, ...]:

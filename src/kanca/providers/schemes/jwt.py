@@ -7,7 +7,6 @@ the spec's, never the token's. A token says who sends; what is sent it covers on
 from __future__ import annotations
 
 import binascii
-import hmac
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -19,9 +18,10 @@ from msgspec import Meta, Struct
 from kanca.errors import InvalidSecret
 from kanca.providers.locations import HeaderName, header_key
 from kanca.providers.schemes.claims import (
-    BodyEncoding,
     Claim,
-    body_hash,
+    HashEncoding,
+    has_hash,
+    hash_of,
     names_secret,
     refuse_times,
     says,
@@ -30,7 +30,15 @@ from kanca.providers.schemes.claims import (
 )
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.issued import Issued
-from kanca.providers.schemes.key_sets import REHEARSAL, Algorithm, Key, issue_key, keys_in, private_key
+from kanca.providers.schemes.key_sets import (
+    REHEARSAL,
+    Algorithm,
+    Key,
+    hmac_key,
+    issue_key,
+    keys_in,
+    private_key,
+)
 from kanca.providers.schemes.signed_content import unusable
 from kanca.providers.schemes.token import SharedToken
 from kanca.providers.secret_format import SecretFormat
@@ -40,7 +48,6 @@ from kanca.providers.verdict import KeyNeeded, Refusal, RefusalCode, SignedReque
 MAX_TOKEN_BYTES = 8192
 _LIFETIME_S = 3600
 _JOINT = " "
-_LEAST_KEY_BYTES = 64
 _UNCHECKED = dict.fromkeys(
     [f"verify_{name}" for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti")],
     False,
@@ -62,7 +69,9 @@ class JwtProof(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
     """What the token must say; see ``claims``."""
     body_claim: str | None = None
     """The claim that has the SHA-256 of the body."""
-    body_encoding: BodyEncoding = "hex"
+    body_encoding: HashEncoding = "hex"
+    url_claim: str | None = None
+    """The claim that has the SHA-256 of the URL, in hex."""
     has_expiry: bool = True
     """The token must say when it ends. One that says so is never taken after that, whatever stands here."""
     leeway_seconds: Annotated[int, Meta(ge=0, le=300)] = 60
@@ -114,7 +123,9 @@ class JwtProof(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
         for name, wanted in wanted_claims(self.claims, secret.split(own)).items():
             claims[name] = wanted[0]
         if self.body_claim:
-            claims[self.body_claim] = body_hash(draft.body, self.body_encoding)
+            claims[self.body_claim] = hash_of(draft.body, self.body_encoding)
+        if self.url_claim:
+            claims[self.url_claim] = hash_of(draft.url.encode(), "hex")
         headers = {} if self.keys_url is None else {"kid": REHEARSAL}
         token = jwt.encode(claims, key, algorithm=self.algorithm, headers=headers)
         return self.carrier().place().put(draft, self.carrier().prefix() + token)
@@ -124,7 +135,7 @@ class JwtProof(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
             key = secret.key(text)
             if key is None:
                 raise InvalidSecret("The secret cannot be a key of this provider.")
-            return text, padded(key)
+            return text, hmac_key(key)
         own, _, encoded = text.rpartition(_JOINT)
         try:
             return own, private_key(binascii.a2b_base64(encoded, strict_mode=True))
@@ -186,7 +197,7 @@ class JwtChecker:
         url = self._proof.keys_url
         if url is None:
             return [
-                _Trial(padded(key), {index: secret})
+                _Trial(hmac_key(key), {index: secret})
                 for index, secret in usable.items()
                 for key in self._secret.keys(secret)
             ]
@@ -223,11 +234,13 @@ class JwtChecker:
         refusal = refuse_times(claims, now, self._proof.leeway_seconds, has_expiry=self._proof.has_expiry)
         if refusal is not None:
             return refusal
-        name = self._proof.body_claim
-        if name is not None:
-            said, right = claims.get(name), body_hash(request.body, self._proof.body_encoding)
-            if not isinstance(said, str) or not hmac.compare_digest(said.encode(), right.encode()):
-                detail = f"the claim `{name}` is not the hash of the body: it was changed on its way"
+        proof, url = self._proof, request.url.encode(errors="replace")
+        for name, what, content, encoding in (
+            (proof.body_claim, "body", request.body, proof.body_encoding),
+            (proof.url_claim, "URL", url, "hex"),
+        ):
+            if name is not None and not has_hash(claims.get(name), content, encoding):
+                detail = f"the claim `{name}` is not the hash of the {what}: it was changed on its way"
                 return Refusal(RefusalCode.CLAIM_MISMATCH, detail)
         wrong = ""
         for index, secret in owners.items():
@@ -241,8 +254,3 @@ class JwtChecker:
     def _malformed(self) -> Refusal:
         detail = f"the {self.place_name} does not have the form `{self._proof.form}` with a JSON Web Token"
         return Refusal(RefusalCode.TOKEN_MALFORMED, detail)
-
-
-def padded(key: bytes) -> bytes:
-    """The same key for an HMAC (RFC 2104 pads it so), long enough that no library warns of it."""
-    return key.ljust(_LEAST_KEY_BYTES, b"\0")

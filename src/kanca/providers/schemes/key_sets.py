@@ -1,4 +1,4 @@
-"""Published keys: a JWK set (RFC 7517) becomes keys by name."""
+"""Keys of signed tokens: those of a JWK set (RFC 7517) by name, and those of shared secrets."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ REHEARSAL = "rehearsal"
 _MOST_KEYS = 100
 _KEPT_SETS = 32
 _LEAST_RSA_BITS = 2048
+_LEAST_HMAC_BYTES = 64
 _KINDS = {"RS256": "RSA", "ES256": "EC"}
 
 
@@ -55,6 +56,11 @@ def issue_key(algorithm: Algorithm) -> tuple[bytes, bytes]:
     )
     key_set = {"keys": [{**public, "kid": REHEARSAL, "alg": algorithm, "use": "sig"}]}
     return der, json.dumps(key_set).encode()
+
+
+def hmac_key(secret: bytes) -> bytes:
+    """The same key for an HMAC (RFC 2104 pads it so), long enough that no library warns of it."""
+    return secret.ljust(_LEAST_HMAC_BYTES, b"\0")
 
 
 def private_key(der: bytes) -> PrivateKey:
