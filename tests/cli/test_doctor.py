@@ -177,3 +177,11 @@ def test_a_key_that_others_may_read_is_a_warning(kanca: Kanca, tmp_path: Path) -
 
     assert _levels(called)["secret key"] == "warning"
     assert "chmod 600 kanca.key" in called.stdout
+
+
+def test_a_provider_of_ones_own_that_is_not_valid_is_found(kanca: Kanca) -> None:
+    called = kanca("doctor", "--json", KANCA_PROVIDERS='{"acme": {"colour": "red"}}')
+
+    [finding] = json.loads(called.stdout)["findings"]
+    assert (called.exit_code, finding["subject"]) == (1, "settings")
+    assert "[providers.acme]" in finding["message"]
