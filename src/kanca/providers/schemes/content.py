@@ -171,8 +171,9 @@ def _field(argument: str) -> _Read:
     path, default = parse_path(argument.removesuffix(OPTIONAL)), "" if argument.endswith(OPTIONAL) else None
 
     def read(request: SignedRequest, _timestamp: bytes, _secret: Secret) -> bytes | None:
-        value = scalar_of(find(request.document(), path))
-        return _encoded(default if value is None else value)
+        value = find(request.document(), path)
+        # Only what is not there is empty: a list or an object in its place is not what was signed.
+        return _encoded(default if value is None else scalar_of(value))
 
     return read
 
