@@ -27,6 +27,7 @@ Method = Literal["GET", "HEAD", "OPTIONS", "POST"]
 
 PRESENT = "*"
 """As a condition: something is there, whatever it is."""
+_BODIES = ('{"a":"b"}', '[{"a":"b"}]', "a=b&c=d", "<a>b</a>", "text")
 REPLY_SLOTS: Mapping[str, bool | None] = {**VALUE_SLOTS, "secret": None, "signed": True}
 """In replies and conditions also: a part of the secret, and ``{signed:body:x}``, the signature of a value."""
 
@@ -75,6 +76,12 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     visit_hosts: tuple[str, ...] = ()
     """Regular expressions, of which one must fit the whole host of that address."""
 
+    @property
+    def signs(self) -> bool:
+        """Whether its answer has a signature, made as the provider makes its own."""
+        replies = (parse_template(template, REPLY_SLOTS) for template in self.reply.templates())
+        return any(slot.name == "signed" for reply in replies for slot in slots_of(reply))
+
     def __post_init__(self) -> None:
         """Raise ValueError for what could never be answered, or would be answered to anybody."""
         for pattern in (*self.patterns.values(), *self.visit_hosts):
@@ -91,8 +98,30 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(f"the handshake `{self.name}` brings no secret that could prove it")
         if bool(self.visit) != bool(self.visit_hosts):
             raise ValueError(f"the handshake `{self.name}` needs visit_hosts beside visit")
+        if self.proof != "signature":
+            self._check_signs_little()
         if self.visit and self.proof != "signature":
             raise ValueError(f"the handshake `{self.name}` would call an address that nothing vouches for")
+
+    def secrets_told(self) -> set[str]:
+        """Names of the parts of the secret that are in the reply; the whole of it has none."""
+        slots = (
+            slot for text in self.reply.templates() for slot in slots_of(parse_template(text, REPLY_SLOTS))
+        )
+        return {slot.argument for slot in slots if slot.name == "secret"}
+
+    def _check_signs_little(self) -> None:
+        """Raise ValueError where anybody could have a webhook's body signed."""
+        for text in self.reply.templates():
+            for slot in slots_of(parse_template(text, REPLY_SLOTS)):
+                pattern = self.patterns.get(f"{{{slot.argument}}}")
+                if slot.name == "signed" and (
+                    pattern is None or any(re.fullmatch(pattern, it) for it in _BODIES)
+                ):
+                    raise ValueError(
+                        f"the handshake `{self.name}` would sign a body for anybody:"
+                        f" `patterns` must say what little {{{slot.argument}}} can be"
+                    )
 
 
 def check_pattern(pattern: str) -> None:

@@ -44,11 +44,15 @@ from kanca.errors import InvalidProvider
 from kanca.providers.handshake_spec import Handshake
 from kanca.providers.locations import BodyPath, HeaderName
 from kanca.providers.schemes import Scheme
+from kanca.providers.schemes.hash import HashSignature
+from kanca.providers.schemes.hmac import HmacSignature
 from kanca.providers.schemes.jwt import JwtProof
 from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot, slots_of
 from kanca.providers.values import parse_value_template
+
+_SHARED_KEY = HmacSignature | HashSignature
 
 Template = Annotated[str, Meta(min_length=1, max_length=500)]
 Sentence = Annotated[str, Meta(max_length=2000)]
@@ -138,6 +142,9 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             raise ValueError(
                 "signatures may differ in header names only: a sender could choose the weaker one"
             )
+        for handshake in self.handshakes:
+            if handshake.proof != "signature" and handshake.secrets_told() & {"", *self.secret.parts[:1]}:
+                raise ValueError(f"the handshake `{handshake.name}` would tell the key to anybody")
         for key, templates in (("event_type", self.event_type), ("delivery_id", self.delivery_id)):
             for template in templates:
                 try:
@@ -146,6 +153,12 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
                     raise ValueError(f"{error} - at `{key}`") from None
                 for slot in slots:
                     self._check_slot(slot)
+        if any(handshake.signs for handshake in self.handshakes) and not isinstance(
+            self.signatures[0], _SHARED_KEY
+        ):
+            raise ValueError(
+                "a reply has {signed:…}, and the signature is of a kind that only the provider makes"
+            )
 
     @property
     def signs(self) -> bool:

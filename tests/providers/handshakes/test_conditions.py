@@ -71,3 +71,26 @@ def test_a_large_body_is_not_read_for_a_handshake_that_nothing_proves() -> None:
 def test_half_a_character_is_no_secret() -> None:
     assert asked(b'{"a":"a secret"}', {"{body:a}": "{secret}"}) is not None
     assert asked(b'{"a":"\\ud800"}', {"{body:a}": "{secret}"}) is None
+
+
+def test_nobody_has_a_body_signed_without_a_proof() -> None:
+    signs: dict[str, Any] = {"reply": {"text": "{signed:query:challenge}"}}
+    assert reply("https://k.example/in/a?challenge=beef", **signs) is not None
+    for patterns in (
+        {},
+        {"{query:other}": "[a-f0-9]+"},
+        {"{query:challenge}": ".*"},
+        {"{query:challenge}": "[^a]+"},
+    ):
+        with pytest.raises(InvalidProvider, match="would sign a body for anybody"):
+            reply("", **signs, patterns=patterns)
+
+
+@pytest.mark.parametrize("told", ["{secret}", "{secret:key}"])
+def test_nobody_is_told_the_key_without_a_proof(told: str) -> None:
+    parts = {"parts": ["key", "name"]} if told == "{secret:key}" else {}
+    with pytest.raises(InvalidProvider, match="would tell the key to anybody"):
+        own_spec(SIGNATURE, handshakes=[LOOK | {"reply": {"text": told}}], secret=parts)
+    own_spec(
+        SIGNATURE, handshakes=[LOOK | {"reply": {"text": "{secret:name}"}}], secret={"parts": ["key", "name"]}
+    )
