@@ -27,6 +27,9 @@ SPEC: dict[str, Any] = {
 PING: dict[str, Any] = {"name": "ping", "method": "GET"}
 
 
+CHALLENGE = {"name": "hello", "when": {"{body:x}": "1"}, "reply": {"text": "{signed:body:x}"}}
+
+
 def acme(**changes: Any) -> dict[str, Any]:
     return {"provider_spec": {**SPEC, **changes}}
 
@@ -72,6 +75,10 @@ async def test_the_name_may_be_said_beside_the_spec(client: httpx.AsyncClient) -
             "handshakes[0].reply",
         ),
         ({"config": acme(handshakes=[PING | {"reply": {"headers": {"Date": "now"}}}])}, "`Date`"),
+        (
+            {"config": acme(signatures=[SIGNATURE | {"scheme": "ed25519"}], handshakes=[CHALLENGE])},
+            "only the provider makes",
+        ),
         ({"config": acme(name="Acme!")}, "name"),
         ({"config": acme(name=7)}, "name"),
         ({"config": acme(name="stripe")}, "comes with Kanca"),
