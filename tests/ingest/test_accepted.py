@@ -6,12 +6,25 @@ import asyncio
 import json
 from datetime import timedelta
 
+import pytest
+
 from kanca.domain.event import NewEvent
 from kanca.domain.status import EventStatus
 from kanca.ingest.answers import Original
 from kanca.ingest.settings import IngestSettings
-from kanca.providers import Draft
-from tests.ingest.site import BEARER, ENVELOPE, JSON, NOON, PATH, WEBHOOK_ID, endpoint, signed, site
+from kanca.providers import Catalogue, Draft, make_delivery, sign
+from tests.ingest.site import (
+    BEARER,
+    ENVELOPE,
+    JSON,
+    NOON,
+    PATH,
+    SECRET,
+    WEBHOOK_ID,
+    endpoint,
+    signed,
+    site,
+)
 
 
 async def test_an_event_is_accepted_and_stored_with_the_exact_bytes() -> None:
@@ -46,6 +59,23 @@ async def test_an_event_is_accepted_and_stored_with_the_exact_bytes() -> None:
         "test": False,
     }
     assert here.waker.wakes == 1
+
+
+@pytest.mark.parametrize(("body_claim", "is_hidden"), [(None, True), ("sha256", False)])
+async def test_a_signed_token_is_not_stored_where_it_would_do_for_any_body(
+    body_claim: str | None, *, is_hidden: bool
+) -> None:
+    token = {"scheme": "jwt", "header": "X-Token", "algorithm": "HS256", "body_claim": body_claim}
+    spec = {"name": "acme", "signatures": [token]}
+    here = site(endpoint("acme", provider_spec=spec))
+    described = Catalogue().read_own(spec, "acme")
+    draft = make_delivery(described, None, now=NOON.timestamp()).draft
+    headers = sign(described, None, SECRET, draft).headers
+
+    assert (await here.post(draft.body, headers)).status == 200
+
+    stored = dict(json.loads(here.event.request)["headers"])["x-token"]
+    assert stored == ("[redacted]" if is_hidden else headers["X-Token"])
 
 
 async def test_an_endpoint_is_found_by_its_slug() -> None:

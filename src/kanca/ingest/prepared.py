@@ -78,7 +78,7 @@ class Prepared(Struct, frozen=True):
     volatile: Fields | None
     """What of a signed body counts, where some of it is new with every retry."""
     token_headers: frozenset[bytes]
-    """Headers that carry a shared secret: they are not stored."""
+    """Headers that carry what whoever has seen it can use again, with any body: they are not stored."""
     proof_headers: frozenset[bytes]
     """Headers that carry a secret or a signature: they are not shown with a rejection."""
     proof_fields: frozenset[str]
@@ -151,7 +151,7 @@ def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
         signs_body_only=spec.signs_content and bool(spec.delivery_id) and not spec.delivery_id_signed,
         names_deliveries=spec.signs_content and bool(spec.delivery_id),
         volatile=fields_of((), spec.volatile),
-        token_headers=ALWAYS_REDACTED if signs else ALWAYS_REDACTED | proof_headers,
+        token_headers=ALWAYS_REDACTED if spec.signs_content else ALWAYS_REDACTED | proof_headers,
         proof_headers=ALWAYS_REDACTED | proof_headers,
         proof_fields=_proof_fields(spec),
         handshakes=compile_handshakes(described, options, verifier),
