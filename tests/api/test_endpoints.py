@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
@@ -196,10 +197,44 @@ async def test_an_endpoint_whose_secret_only_the_provider_makes_waits_for_it(
     assert (answer.json()["is_active"], answer.json()["hint"]) == (True, None)
 
 
+@pytest.mark.parametrize("provider", ["asana", "notion"])
+async def test_an_endpoint_whose_provider_brings_the_secret_is_active_and_says_that_it_waits(
+    client: httpx.AsyncClient, provider: str
+) -> None:
+    made = await create(client, provider=provider)
+    address = f"{ENDPOINTS}/{made['webhook_id']}"
+    assert (made["is_active"], made["secret_token"]) == (True, None)
+    assert made["hint"].startswith(f"Waits for {provider.title()} to bring its secret")
+
+    off = await client.put(address, json={"is_active": False})
+    on = await client.put(address, json={"is_active": True})
+    assert [each.json()["is_active"] for each in (off, on)] == [False, True]
+
+    given = await client.post(f"{address}/rotate-secret", json={"secret": "a-secret-that-was-given"})
+    assert (given.json()["is_active"], given.json()["hint"]) == (True, None)
+
+
 async def test_a_given_secret_makes_it_active_at_once(client: httpx.AsyncClient) -> None:
     made = await create(client, provider="stripe", secret=STRIPE_SECRET)
 
     assert (made["is_active"], made["secret_token"]) == (True, STRIPE_SECRET)
+
+
+async def test_a_secret_that_no_longer_fits_the_options_is_named_until_there_is_another(
+    client: httpx.AsyncClient,
+) -> None:
+    made = await create(client, provider="hmac", secret="no base64 at all")
+    address = f"{ENDPOINTS}/{made['webhook_id']}"
+    assert made["hint"] is None
+
+    options = {"provider_options": {"key_encoding": "base64"}}
+    changed = (await client.put(address, json={"config": options})).json()
+    assert "rotate-secret" in changed["hint"]
+    assert "This cannot be a secret of" in changed["hint"]
+    assert "no base64 at all" not in changed["hint"]
+
+    rotated = await client.post(f"{address}/rotate-secret", json={"secret": "bm93IGl0IGlzIGJhc2U2NA=="})
+    assert rotated.json()["hint"] is None
 
 
 async def test_verification_cannot_be_turned_on_without_a_secret(client: httpx.AsyncClient) -> None:

@@ -92,6 +92,23 @@ async def test_without_a_secret_there_are_no_built_in_endpoints(database: Databa
     assert await store.find_endpoints(BUILT_IN) == {}
 
 
+async def test_an_endpoint_gets_one_first_secret_only(database: Database, store: DatabaseStore) -> None:
+    waiting = await add(database, provider="asana", secrets=())
+    version = await store.endpoints_version()
+
+    brought = await asyncio.gather(
+        *(store.set_first_secret(waiting.webhook_id, f"secret-{number}") for number in range(3))
+    )
+
+    found = (await store.find_endpoints([waiting.webhook_id]))[waiting.webhook_id]
+    assert sorted(brought) == [False, False, True]
+    assert [secret.value for secret in found.secrets] == [f"secret-{brought.index(True)}"]
+    assert found.secrets[0].expires_at is None
+    assert await store.endpoints_version() > version
+    assert await store.set_first_secret(waiting.webhook_id, found.secrets[0].value)
+    assert not await store.set_first_secret("wh_" + "0" * 24, "secret")
+
+
 # --- originals ------------------------------------------------------------------------------------------------------
 
 

@@ -108,7 +108,7 @@ def _key_reader(slot: Slot) -> Read:
 
     def read(view: View) -> str | None:
         keys = view.document if isinstance(view.document, dict) else {}
-        return next((key for key in keys if key != slot.argument), None)
+        return next((key for key in keys if isinstance(key, str) and key != slot.argument), None)
 
     return read
 
