@@ -20,6 +20,7 @@ from kanca.providers import (
     make_delivery,
     sign,
 )
+from kanca.providers.schemes.items import MOST_ITEMS
 from tests.providers.arriving import NOW, arriving, own_spec
 
 SECRET = "a-secret-of-its-own"
@@ -66,8 +67,8 @@ def test_every_item_must_be_right() -> None:
 
 
 def test_there_is_a_limit_to_the_items() -> None:
-    items = [{"id": number, "proof": {}} for number in range(101)]
-    assert isinstance(verdict(signed(items[:100])), Verified)
+    items = [{"id": number, "proof": {}} for number in range(MOST_ITEMS + 1)]
+    assert isinstance(verdict(signed(items[:MOST_ITEMS])), Verified)
     assert code(signed(items)) is RefusalCode.SIGNATURE_MALFORMED
 
 

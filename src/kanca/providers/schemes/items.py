@@ -15,7 +15,7 @@ from kanca.providers.locations import find, parse_path
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.verdict import Refusal, RefusalCode, SignedRequest, Verdict, Verified
 
-MOST_ITEMS = 100
+MOST_ITEMS = 1000
 
 
 class ItemChecker(Protocol):
