@@ -7,7 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from kanca.api.endpoint_rules import is_built_in, live_secrets, masked, may_be_active, waits_for_secret
+from kanca.api.endpoint_rules import (
+    is_built_in,
+    live_secrets,
+    masked,
+    may_be_active,
+    secret_problem,
+    waits_for_secret,
+)
 from kanca.api.fields import ChosenId, Name, Slug
 from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, effective_rate_limit, show_config
 from kanca.providers import ProviderSpec
@@ -253,12 +260,13 @@ def _hint(endpoint: Endpoint, spec: ProviderSpec | None) -> str | None:
             f"Waits for {spec.title} to bring its secret, and refuses all else until then: give it this address "
             "(the one with `wh_`) within a day after the endpoint was made or last changed."
         )
+    address = f"POST /api/webhooks/endpoints/{endpoint.webhook_id}/rotate-secret"
+    problem = secret_problem(spec, endpoint)
+    if problem is not None:
+        return f'Takes nothing until it has another secret, by {address} with {{"secret": "…"}}. {problem}'
     if may_be_active(spec, endpoint.config, endpoint.secrets):
         return None
     if is_built_in(endpoint):
         return "Inactive until the setting KANCA_WEBHOOK_SECRET says what its senders sign with."
     where = f" ({spec.secret.where})" if spec.secret.where else ""
-    return (
-        f"Inactive until it has the secret that {spec.title} signs with{where}: "
-        f'POST /api/webhooks/endpoints/{endpoint.webhook_id}/rotate-secret with {{"secret": "…"}}'
-    )
+    return f'Inactive until it has the secret that {spec.title} signs with{where}: {address} with {{"secret": "…"}}'

@@ -185,6 +185,24 @@ def waits_for_secret(spec: ProviderSpec, config: EndpointConfig, secrets: tuple[
     return any(each.store_secret for each in configure(spec, config.provider_options).handshakes)
 
 
+def secret_problem(spec: ProviderSpec, endpoint: Endpoint) -> str | None:
+    """Why none of the endpoint's secrets can be one of its provider as its options are now; None where one can.
+
+    Options and secret are changed one after the other, so neither change can be refused for the other's sake.
+    """
+    if is_built_in(endpoint) or not endpoint.config.authentication_required:
+        return None
+    problems = []
+    for secret in endpoint.secrets:
+        try:
+            check_secret(spec, secret.value, endpoint.config.provider_options)
+        except InvalidSecret as error:
+            problems.append(error.detail)
+        else:
+            return None
+    return problems[0] if problems else None
+
+
 def is_built_in(endpoint: Endpoint) -> bool:
     """Whether it came with Kanca."""
     return endpoint.webhook_id in BUILT_IN_PATHS
