@@ -23,7 +23,8 @@ from kanca.providers.schemes.content import Secret
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.header_form import MAX_HEADER_BYTES
 from kanca.providers.schemes.hmac import Algorithm, HmacSignature
-from kanca.providers.schemes.signed_content import Content, SignatureChecker, SignedContent
+from kanca.providers.schemes.signature_checker import SignatureChecker
+from kanca.providers.schemes.signed_content import Content, SignedContent
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot
 from kanca.providers.verdict import Refusal, RefusalCode, SignedRequest, Verdict
@@ -86,7 +87,8 @@ class _Checker(SignatureChecker):
         if not any(separator for _, separator, _ in pairs):
             detail = f"the {self.place_name} is no list of public keys and signatures"
             return Refusal(RefusalCode.SIGNATURE_MALFORMED, detail)
-        own = {self._secret.split(secret).get("public_key", "").encode() for secret in secrets} - {b""}
+        texts = {self._secret.split(secret).get("public_key", "") for secret in secrets} - {""}
+        own = {text.encode("utf-8", "surrogatepass") for text in texts}
         signatures = [signature for public_key, _, signature in pairs if public_key in own]
         if own and not signatures:
             return Refusal(

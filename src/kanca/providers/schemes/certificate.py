@@ -29,7 +29,8 @@ from kanca.providers.schemes.content import content_slots
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.issued import Issued
 from kanca.providers.schemes.place import Place
-from kanca.providers.schemes.signed_content import SignatureChecker, SignedContent, unusable
+from kanca.providers.schemes.signature_checker import SignatureChecker, unusable
+from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot
 from kanca.providers.verdict import KeyNeeded, Refusal, RefusalCode, SignedRequest, Verdict, Verified

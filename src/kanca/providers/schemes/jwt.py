@@ -39,7 +39,7 @@ from kanca.providers.schemes.key_sets import (
     keys_in,
     private_key,
 )
-from kanca.providers.schemes.signed_content import unusable
+from kanca.providers.schemes.signature_checker import unusable
 from kanca.providers.schemes.token import SharedToken
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot

@@ -17,7 +17,7 @@ from kanca.providers.schemes.encoding import decode
 from kanca.providers.schemes.issued import Issued
 from kanca.providers.schemes.items import ItemsChecker, sign_items
 from kanca.providers.schemes.place import Place
-from kanca.providers.schemes.signed_content import unusable
+from kanca.providers.schemes.signature_checker import unusable
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot, parse_template
 from kanca.providers.verdict import Refusal, RefusalCode, SignedRequest, Verdict, Verified
