@@ -249,6 +249,16 @@ def test_what_is_shown_of_a_provider_reads_well(kanca: Kanca, server: ScriptedSe
     assert shown["delivery"] == "id  {header:x-zm-trackingid}, else {body_sha256} (not signed)"
 
 
+def test_of_ones_own_it_is_said_where_it_is_described(kanca: Kanca, server: ScriptedServer) -> None:
+    catalogue = Catalogue({"acme": {"signatures": [{"scheme": "none"}]}})
+    server.will_answer((200, details(catalogue, "acme").model_dump(mode="json")))
+
+    shown = kanca("provider", "show", "acme", "--url", server.url).stdout
+
+    assert "comes from  this server's settings" in shown
+    assert "known from" not in shown
+
+
 def test_the_list_shows_what_is_ones_own(kanca: Kanca, server: ScriptedServer) -> None:
     catalogue = Catalogue({"acme": {"signatures": [{"scheme": "none"}]}})
     items: list[Any] = [summary(catalogue, name).model_dump(mode="json") for name in ("acme", "stripe")]

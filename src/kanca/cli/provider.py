@@ -31,9 +31,7 @@ PROVIDERS = ("api", "providers")
 @speaks_to_server
 def list_providers(server: Server, output: Output) -> None:
     """List the providers that the server knows."""
-    output.show(
-        server.get(*PROVIDERS), page("name", "title", "origin", "label", "signs", "variants", "summary")
-    )
+    output.show(server.get(*PROVIDERS), page("name", "title", "origin", "label", "signs", "summary"))
 
 
 @app.command()

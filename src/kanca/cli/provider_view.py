@@ -15,12 +15,13 @@ def provider_details(told: dict[str, Any]) -> RenderableType:
     """What the API tells of a provider: a line for each thing that there is to know."""
     from kanca.providers.description import LABELS
 
+    is_own = told["origin"] == "own"
     rows = {
         "name": told["name"],
         "title": told["title"],
         "about": told["summary"],
-        "comes from": "this server's settings" if told["origin"] == "own" else "Kanca",
-        "known from": f"{told['source']} ({LABELS[told['label']]})",
+        "comes from": "this server's settings" if is_own else "Kanca",
+        "known from": "" if is_own else f"{told['source']} ({LABELS[told['label']]})",
         "docs": told["docs_url"],
         "set-up": _lines(told["setup"], numbered=True),
         "secret": _secret(told["secret"]),
