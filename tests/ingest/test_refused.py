@@ -63,6 +63,9 @@ async def test_unknown_and_inactive_endpoints_answer_alike() -> None:
         "/webhooks/subscriptions",
         "/webhooks/a/b",
         "/webhooks/" + "a" * 129,
+        "/webhooks/a\x00",
+        "/webhooks/a\n",
+        "/webhooks/\u015f",
     ],
 )
 async def test_other_paths_are_not_ingest(path: str) -> None:

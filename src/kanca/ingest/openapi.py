@@ -10,7 +10,7 @@ from kanca.domain.event import ENVELOPE_KEYS, MAX_SOURCE_ID_LENGTH, MAX_TYPE_LEN
 from kanca.domain.ids import WEBHOOK_ID
 from kanca.domain.status import EventStatus
 from kanca.ingest.refusal import RULES, Refusal
-from kanca.ingest.routes import MAX_SLUG_LENGTH
+from kanca.ingest.routes import SLUG
 
 _TAG = "Webhooks"
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -54,9 +54,7 @@ def ingest_document() -> dict[str, Any]:
     return {
         "paths": {
             "/api/webhooks/{webhook_id}": {"post": _endpoint("webhook_id", f"^{WEBHOOK_ID.pattern}$")},
-            "/webhooks/{slug}": {
-                "post": _endpoint("slug", f"^[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_SLUG_LENGTH - 1}}}$")
-            },
+            "/webhooks/{slug}": {"post": _endpoint("slug", f"^{SLUG.pattern}$")},
             "/webhooks/receive": {"post": _by_id()},
             "/webhooks/receive-content-hash": {"post": _by_hash()},
         },

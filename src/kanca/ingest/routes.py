@@ -8,6 +8,7 @@ POST /webhooks/receive-content-hash    the built-in endpoint, for bodies without
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -32,7 +33,8 @@ Read = Callable[[Prepared, SignedRequest, bytes | None], Reading | Refusal]
 
 _API = "/api/webhooks/"
 _SHORT = "/webhooks/"
-MAX_SLUG_LENGTH = 128
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""What a slug can be. Nothing else is looked for: a NUL in one query would be the end of all that share it."""
 BUILT_IN = frozenset({RECEIVE_WEBHOOK_ID, RECEIVE_CONTENT_HASH_WEBHOOK_ID})
 
 
@@ -77,6 +79,6 @@ def find_route(path: str) -> Route | None:
         return RECEIVE
     if slug == "receive-content-hash":
         return CONTENT_HASH
-    if not slug or slug == "subscriptions" or "/" in slug or len(slug) > MAX_SLUG_LENGTH:
+    if slug == "subscriptions" or not SLUG.fullmatch(slug):
         return None
     return Route(ENDPOINT, "/" + slug)
