@@ -173,15 +173,18 @@ def test_no_other_algorithm_is_accepted(name: str) -> None:
 
 
 def test_fields_with_a_line_each_cannot_be_cut_otherwise() -> None:
-    """The same signed bytes, with what is in front of the second field moved into it."""
-    request, issued = sent("aws-sns")
-    fields = json.loads(request.body)
-    forged = with_field(
-        request,
-        Message="x",
-        MessageId=f"y\nMessageId\n{fields['MessageId']}",
-    )
-    assert refusal(judged("aws-sns", forged, issued.checking)) is not None
+    """Whoever publishes a message chooses its text, and so could make the signed bytes read as another message."""
+    issued = ISSUED["aws-sns"]
+    message = {"Type": "Notification", "MessageId": "real", "Message": "x\nMessageId\nforged", "TopicArn": ""}
+    body = json.dumps({**message, "Timestamp": "2023-11-14T22:13:20Z"}).encode()
+    draft = make_delivery(SNS, None, now=NOW, body=body).draft
+    request = sign(SNS, None, issued.signing, draft).request()
+    request.documents = issued.documents
+    assert isinstance(judged("aws-sns", request, issued.checking), Verified)
+
+    forged = with_field(request, Message="x", MessageId="forged\nMessageId\nreal")
+
+    assert refusal(judged("aws-sns", forged, issued.checking)) is RefusalCode.SIGNED_HEADER_MALFORMED
 
 
 @pytest.mark.parametrize("moment", [datetime(2019, 12, 31, tzinfo=UTC), datetime(2070, 1, 1, tzinfo=UTC)])
