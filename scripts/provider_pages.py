@@ -303,7 +303,7 @@ def _sample(spec: ProviderSpec) -> str:
 
 
 def _pretty(body: bytes) -> str:
-    text = body.decode("utf-8", "replace")
+    text = body.decode("utf-8", "replace").replace("\r\n", "\n").rstrip("\n")
     try:
         return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except ValueError:
