@@ -67,3 +67,10 @@ def test_what_is_filled_into_a_sample_is_escaped_once() -> None:
 def test_a_provider_without_samples_sends_an_envelope() -> None:
     delivery = sample(own_spec({"header": "s"}), NOW, "dlv-1")
     assert json.loads(delivery.body)["event_type"] == delivery.event_type == "test.event"
+
+
+def test_a_secret_that_cannot_sign_is_refused_with_what_is_wrong_with_it() -> None:
+    with pytest.raises(InvalidSecret) as raised:
+        sign(get_provider("meta"), None, "only-the-app-secret", b"{}", NOW, "dlv-1", "x")
+    assert "`app_secret:verify_token`" in raised.value.detail
+    assert "only-the-app-secret" not in raised.value.detail

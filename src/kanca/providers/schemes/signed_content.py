@@ -160,7 +160,8 @@ class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             return sign_items(draft, self.each, lambda item: one.sign(secret, text, item))
         key = secret.key(text)
         if key is None:
-            raise InvalidSecret("The secret cannot be a key of this provider.")
+            problem = secret.problem(text) or "is no key"
+            raise InvalidSecret(f"The secret cannot be one of this provider: it {problem}.")
         return self.sign_with(key, secret.split(text), draft)
 
     def sign_with(self, key: bytes, parts: Secret, draft: Draft) -> Draft:
