@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.bodies import Unreadable, read_body, read_document
-from kanca.bodies.multipart import MOST_HEADERS, MOST_PARTS
+from kanca.bodies.multipart import MOST_HEADERS, MOST_OPTIONS, MOST_PARTS
 
 KIND = "multipart/form-data; boundary=----b1"
 
@@ -105,3 +105,15 @@ def test_a_boundary_must_be_named_and_short(content_type: str) -> None:
 def test_a_form_has_so_many_parts_and_no_more() -> None:
     assert len(read_document(form(part(b"1") * MOST_PARTS), KIND)["a"]) == MOST_PARTS
     assert code_of(form(part(b"1") * (MOST_PARTS + 1))) == "too_many_parts"
+
+
+@pytest.mark.parametrize("header", ["Content-Disposition", "Content-Type"])
+def test_a_header_of_a_part_has_so_many_options_and_no_more(header: str) -> None:
+    def body(options: int) -> bytes:
+        named = 'form-data; name="a"'
+        if header == "Content-Type":
+            return form(part(b"1", named, "Content-Type: text/plain" + ";" * options))
+        return form(part(b"1", named + ";" * (options - 1)))
+
+    assert read_document(body(MOST_OPTIONS), KIND) == {"a": "1"}
+    assert code_of(body(MOST_OPTIONS + 1)) == "invalid_multipart"

@@ -17,6 +17,8 @@ from kanca.bodies.unreadable import Unreadable, too_many
 MOST_PARTS = 1_000
 MOST_HEADERS = 16
 MAX_HEADER_BYTES = 8 * 1024
+MOST_OPTIONS = 32
+"""Of a part's header: each takes a microsecond or two, and a megabyte of semicolons would take seconds."""
 
 _NOWHERE = logging.Logger("multipart", logging.CRITICAL + 1)  # noqa: LOG001 - its own, so that nothing configures it
 """What a sender gets wrong stands in its refusal; the log is not for anybody to fill."""
@@ -98,12 +100,12 @@ class _Reader:
 
 
 def _named(part: _Part) -> tuple[str, Any]:
-    disposition, options = parse_options_header(part.headers.get(b"content-disposition", b""))
+    disposition, options = _options(part, b"content-disposition")
     name = options.get(b"name")
     if disposition != b"form-data" or name is None:
         raise Unreadable("invalid_multipart", f"{_BROKEN}: a part has no name.")
     data = b"".join(part.pieces)
-    media_type, parameters = parse_options_header(part.headers.get(b"content-type", b""))
+    media_type, parameters = _options(part, b"content-type")
     filename = options.get(b"filename")
     if filename is None:
         return decode_undeclared(name), _text(data, parameters.get(b"charset"))
@@ -115,6 +117,13 @@ def _named(part: _Part) -> tuple[str, Any]:
         "encoding": "base64" if text is None else "text",
         "data": b64encode(data).decode() if text is None else text,
     }
+
+
+def _options(part: _Part, header: bytes) -> tuple[bytes, dict[bytes, bytes]]:
+    value = part.headers.get(header, b"")
+    if value.count(b";") > MOST_OPTIONS:
+        raise Unreadable("invalid_multipart", f"{_BROKEN}: a part's header has too many options.")
+    return parse_options_header(value)
 
 
 def _text(data: bytes, charset: bytes | None) -> str:
