@@ -228,7 +228,9 @@ def _check_dedupe(config: EndpointConfig) -> None:
     """Raise InvalidConfig for fields of a content that is not looked at, or that are both all and none of it."""
     chosen = [key for key in ("dedupe_include", "dedupe_exclude") if getattr(config, key)]
     if chosen and config.dedupe is not Dedupe.CONTENT:
-        raise InvalidConfig([(key, "is for `dedupe: content` only; make it [] first") for key in chosen])
+        raise InvalidConfig(
+            [(key, "is for `dedupe: content` only: set that beside it, or make it []") for key in chosen]
+        )
     if len(chosen) > 1:
         raise InvalidConfig([(key, "cannot be beside the other: include or exclude") for key in chosen])
 
