@@ -9,7 +9,6 @@ reply = { content_type = "text/plain", text = "{body:challenge}" }
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -17,6 +16,7 @@ from msgspec import Meta, Struct
 
 from kanca.domain.answer import check_header
 from kanca.providers.locations import HeaderName, parse_path
+from kanca.providers.patterns import check_pattern, fits
 from kanca.providers.template import parse_template, slots_of
 from kanca.providers.values import SLOTS as VALUE_SLOTS
 from kanca.providers.values import parse_value_template
@@ -115,21 +115,11 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         for text in self.reply.templates():
             for slot in slots_of(parse_template(text, REPLY_SLOTS)):
                 pattern = self.patterns.get(f"{{{slot.argument}}}")
-                if slot.name == "signed" and (
-                    pattern is None or any(re.fullmatch(pattern, it) for it in _BODIES)
-                ):
+                if slot.name == "signed" and (pattern is None or any(fits(pattern, it) for it in _BODIES)):
                     raise ValueError(
                         f"the handshake `{self.name}` would sign a body for anybody:"
                         f" `patterns` must say what little {{{slot.argument}}} can be"
                     )
-
-
-def check_pattern(pattern: str) -> None:
-    """Raise ValueError for what is no regular expression."""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"`{pattern}` is no regular expression: {error}") from error
 
 
 def check_reply_template(template: str) -> None:

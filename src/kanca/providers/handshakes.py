@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from kanca.providers.handshake_spec import PRESENT, REPLY_SLOTS, Handshake, methods_of
 from kanca.providers.options import configure
+from kanca.providers.patterns import fits
 from kanca.providers.schemes.encoding import encode
 from kanca.providers.schemes.signed_content import SignedContent
 from kanca.providers.secret_format import SecretFormat
@@ -135,7 +136,7 @@ class _Compiled:
         asked = _Asked(view, secrets)
         if not all(self._holds(asked, *condition) for condition in self._conditions):
             return None
-        if not all(pattern.fullmatch(read(view) or "") for read, pattern in self._patterns):
+        if not all(fits(pattern, read(view) or "") for read, pattern in self._patterns):
             return None
         store_secret = self._secret(view) if self._secret else None
         visit = self._visit(view) if self._visit else None
@@ -171,7 +172,7 @@ class _Compiled:
         except ValueError:
             return False
         host = parts.hostname or ""
-        is_pinned = any(re.fullmatch(pattern, host) for pattern in self._handshake.visit_hosts)
+        is_pinned = any(fits(pattern, host) for pattern in self._handshake.visit_hosts)
         return parts.scheme == "https" and is_pinned and port in (None, 443) and "@" not in parts.netloc
 
     def _reply(self, asked: _Asked, store_secret: str | None, visit: str | None) -> HandshakeReply | None:

@@ -6,7 +6,6 @@ connection to the provider that it is fetched by; its own chain is not followed.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
@@ -18,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from msgspec import Meta, Struct
 
 from kanca.providers.locations import BodyPath, HeaderName
+from kanca.providers.patterns import check_pattern, fits
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.schemes.place import Place
 from kanca.providers.verdict import KeyNeeded, Refusal, RefusalCode, SignedRequest
@@ -58,11 +58,10 @@ class CertificateSource(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     def __post_init__(self) -> None:
         """Raise ValueError for patterns that cannot be read, or that let the address be anything but plain HTTPS."""
         self.place()
-        try:
-            fits = _fits(self.urls, self.example_url) and _fits(self.subjects, self.example_subject)
-        except re.error as error:
-            raise ValueError(f"a pattern for certificates cannot be read: {error}") from error
-        if not fits or not _is_plain_https(self.example_url):
+        for pattern in (*self.urls, *self.subjects):
+            check_pattern(pattern)
+        is_fit = _fits(self.urls, self.example_url) and _fits(self.subjects, self.example_subject)
+        if not is_fit or not _is_plain_https(self.example_url):
             raise ValueError("example_url and example_subject must fit the patterns, over https")
 
     def place(self) -> Place:
@@ -161,7 +160,7 @@ def _is_plain_https(url: str) -> bool:
 
 
 def _fits(patterns: tuple[str, ...], text: str) -> bool:
-    return any(re.fullmatch(pattern, text) for pattern in patterns)
+    return any(fits(pattern, text) for pattern in patterns)
 
 
 def _refused(detail: str) -> Refusal:
