@@ -11,7 +11,7 @@ import hmac
 import re
 from base64 import encodebytes
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from msgspec import Meta
@@ -42,6 +42,8 @@ class BraintreeSignature(HmacSignature, frozen=True, tag="braintree"):
     signed_content: Content | tuple[Content, ...] = "{body:bt_payload}"
     body_unsigned: bool = True
     signature_is_id: bool = True
+
+    identity_is_signature: ClassVar[bool] = False
 
     def covers(self, slot: Slot) -> bool:
         """Also what is within the payload."""

@@ -6,7 +6,6 @@ import hashlib
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
-from urllib.parse import unquote
 
 from kanca.providers.locations import OPTIONAL, find, parse_path, scalar_of
 from kanca.providers.template import Part, Slot, parse_template, slots_of
@@ -30,7 +29,7 @@ Secret = Mapping[str, str]
 """The parts of a secret by name; the whole of it, or its first part, under the empty name."""
 
 _Read = Callable[[SignedRequest, bytes, Secret], bytes | None]
-_URL_ESCAPES = ("3A", "2F", "3F", "40", "21", "24", "27", "28", "29", "2A", "2C", "3B")
+_URL_ESCAPES = {f"%{ord(character):02X}": character for character in ":/?@!$'()*,;"}
 
 
 def content_slots(templates: Sequence[str]) -> tuple[Slot, ...]:
@@ -192,8 +191,9 @@ def _encoded(text: str | None) -> bytes | None:
 
 
 def _unescaped(url: str) -> str:
-    for escape in _URL_ESCAPES:
-        url = url.replace(f"%{escape}", unquote(f"%{escape}"))
+    if "%" in url:
+        for escape, character in _URL_ESCAPES.items():
+            url = url.replace(escape, character)
     return url
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
@@ -60,6 +60,9 @@ class SignedContent(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     apart, and the rest of the body could be changed to make a replay look new."""
     each: BodyPath | None = None
     """A list in the body whose items are signed one by one: paths are then those of an item, and all must be right."""
+
+    identity_is_signature: ClassVar[bool] = True
+    """Whether ``identify`` gives the very signature that was sent."""
 
     def __post_init__(self) -> None:
         """Raise ValueError for what could not be checked, or would prove nothing."""
