@@ -63,6 +63,9 @@ class CertificateSource(Struct, frozen=True, forbid_unknown_fields=True, kw_only
         is_fit = _fits(self.urls, self.example_url) and _fits(self.subjects, self.example_subject)
         if not is_fit or not _is_plain_https(self.example_url):
             raise ValueError("example_url and example_subject must fit the patterns, over https")
+        for host in _foreign_hosts(urlsplit(self.example_url).netloc):
+            if _fits(self.urls, urlsplit(self.example_url)._replace(netloc=host).geturl()):
+                raise ValueError(f"urls would fit a certificate of anybody's, at {host}")
 
     def place(self) -> Place:
         """Where the address is."""
@@ -157,6 +160,14 @@ def _is_plain_https(url: str) -> bool:
         return False
     is_bare = parts.netloc == parts.hostname and not (parts.query or parts.fragment)
     return parts.scheme == "https" and is_bare and url.isascii() and "\\" not in url
+
+
+def _foreign_hosts(host: str) -> tuple[str, ...]:
+    """Hosts that somebody else could have: another, one below another, and one without the dot before a domain."""
+    beginning, dot, domain = host.rpartition(".")
+    rest, _, name = beginning.rpartition(".")
+    unescaped = (f"{rest}x{name}{dot}{domain}",) if rest else ()
+    return ("attacker.example", f"{host}.attacker.example", *unescaped)
 
 
 def _fits(patterns: tuple[str, ...], text: str) -> bool:
