@@ -51,17 +51,31 @@ def _set_up(spec: ProviderSpec) -> str:
     secret = spec.secret
     create = f"kanca endpoint create --provider {spec.name}"
     brings = any(each.store_secret for each in spec.handshakes)
-    steps = [f"`{create}` makes the address that is called `{{url}}` here, and its id `wh_…`."]
+    made = "makes the address that is called `{url}` here, and its id `wh_…`."
+    setup = [step.replace("{url}", "`{url}`") for step in spec.setup]
+    needs_secret = secret.is_issued and not brings
+    entered = next((at for at, step in enumerate(setup) if "{url}" in step), len(setup))
+    if needs_secret and any("secret" in step for step in setup[:entered]):
+        # It is known before the address is entered, and the provider may call the address as soon as that is done.
+        steps = [*setup[:entered], f"`{create} --secret '{_placeholder(spec)}'` {made}", *setup[entered:]]
+        return _numbered(steps) + _where(spec)
+    steps = [f"`{create}` {made}", *setup]
     if not (isinstance(spec.signatures[0], Unsigned) or secret.is_issued):
         steps[0] += " It shows the secret to enter there; one of your choice is given with `--secret`."
-    steps += [step.replace("{url}", "`{url}`") for step in spec.setup]
-    if brings and not spec.setup:
+    if brings and not setup:
         steps.append("The secret comes by itself when the provider first calls the address.")
-    elif secret.is_issued and not brings:
+    elif needs_secret:
         example = f"kanca endpoint rotate-secret wh_… --secret '{_placeholder(spec)}'"
         steps.append(f"Give the endpoint the secret, from which on it takes webhooks: `{example}`.")
-    where = f"\n\n**The secret:** {secret.where}.{_form(spec)}" if secret.where else ""
-    return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1)) + where
+    return _numbered(steps) + _where(spec)
+
+
+def _numbered(steps: list[str]) -> str:
+    return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
+
+
+def _where(spec: ProviderSpec) -> str:
+    return f"\n\n**The secret:** {spec.secret.where}.{_form(spec)}" if spec.secret.where else ""
 
 
 def _placeholder(spec: ProviderSpec) -> str:
