@@ -4,11 +4,15 @@ Each provider of the catalogue signs its own sample, and two costs are taken by 
 ``verifier.verify``, and that of ``Ingest.accept`` with 64 webhooks at once, from the request to the answer. That is the
 whole of ingest but for the server's own work on HTTP, which would only make the shares smaller: the events and their
 work are committed to SQLite (``synchronous=FULL``), for nothing is answered before that, and 64 share their commits.
+
+Ingest reads every body once, and a scheme whose proof is in the body looks into the same reading: so what is timed as
+verifying is what it adds, on a body that has been read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import statistics
 import tempfile
@@ -19,6 +23,7 @@ from typing import Any
 import structlog
 
 from bench.report import report
+from kanca.bodies import Unreadable
 from kanca.errors import KancaError
 from kanca.ingest.request import Request
 from kanca.providers import Draft, SignedRequest, Verified, provider_names
@@ -108,7 +113,10 @@ async def _check(doors: Doors, sender: Sender, draft: Draft) -> None:
 
 
 def _verify(sender: Sender, requests: Sequence[SignedRequest], now: float) -> float:
-    secrets, verify = [sender.issued.checking], sender.verifier.verify
+    secrets, verify = (sender.issued.checking,), sender.verifier.verify
+    for request in requests:
+        with contextlib.suppress(Unreadable):
+            request.read()
     begin = time.perf_counter()
     for request in requests:
         verify(request, secrets, now)

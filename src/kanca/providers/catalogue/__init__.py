@@ -74,7 +74,7 @@ def get_provider(name: str) -> ProviderSpec:
 
 def _built_in(name: str, known: tuple[str, ...]) -> ProviderSpec:
     if name not in provider_names():
-        nearest = difflib.get_close_matches(name, known, n=1)
+        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
         hint = f"; did you mean `{nearest[0]}`?" if nearest else ""
         raise UnknownProvider(f"there is no provider of that name{hint}", provider=name[:100])
     return _read(name)

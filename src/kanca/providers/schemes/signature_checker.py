@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from kanca.providers.schemes.signed_content import SignedContent
 
 
+MOST_KNOWN_SECRETS = 20
+"""More than an endpoint has at once; a verifier that is asked about others keeps no more than these."""
+
+
 class SignatureChecker:
     """Checks one kind of signature. The hot path: nothing is worked out here that could be before."""
 
@@ -30,6 +34,7 @@ class SignatureChecker:
         self.find: Callable[[SignedRequest], bytes | None] = place.find
         self._signature = signature
         self._secret = secret
+        self._keys: dict[str, tuple[bytes, ...]] = {}
         self._form = HeaderForm(signature.form, signature.separator)
         self._content = signature.builder()
         self._length = signature.signature_bytes()
@@ -105,7 +110,7 @@ class SignatureChecker:
         usable = 0
         content: bytes | Refusal = b""
         for index, secret in enumerate(secrets):
-            keys = self._secret.keys(secret)
+            keys = self._keys_of(secret)
             if not keys:
                 continue
             if not usable or self._content.uses_secret:
@@ -136,10 +141,19 @@ class SignatureChecker:
             return signatures[0].hex().encode()
         for reading in (request, *self._signature.other_readings(request)):
             content = self._content.build(reading, written, self._parts(secret))
-            for key in () if isinstance(content, Refusal) else self._secret.keys(secret):
+            for key in () if isinstance(content, Refusal) else self._keys_of(secret):
                 if self._signature.is_among(signatures, key, content):  # type: ignore[arg-type] # no Refusal here
                     return self._signature.identify(key, content).hex().encode()  # type: ignore[arg-type] # as above
         return None
+
+    def _keys_of(self, secret: str) -> tuple[bytes, ...]:
+        """The keys of a secret: an endpoint has few, and each is decoded once."""
+        keys = self._keys.get(secret)
+        if keys is None:
+            if len(self._keys) >= MOST_KNOWN_SECRETS:
+                self._keys.clear()
+            keys = self._keys[secret] = self._secret.keys(secret)
+        return keys
 
     def _parts(self, secret: str) -> Secret:
         return self._secret.split(secret) if self._content.uses_secret else {}
