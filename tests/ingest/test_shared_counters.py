@@ -158,6 +158,39 @@ async def _fifty_that_do_not_wait(counters: SharedCounters, key: str) -> None:
     assert time.monotonic() - began < PATIENCE.total_seconds()
 
 
+async def test_what_takes_long_to_connect_to_is_connected_to_by_the_probe_for_all(
+    valkey: ValkeyServer, key: str
+) -> None:
+    may_connect = asyncio.Event()
+    connections = []
+
+    async def far_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(writer)
+        await may_connect.wait()
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", valkey.port)
+        await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer))
+
+    server = await asyncio.start_server(far_away, "127.0.0.1", 0)
+    address = (
+        f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/1"  # choosing a database is a round trip
+    )
+
+    async def connected_after_a_request_gave_up() -> None:
+        async with counters_at(address) as impatient:
+            assert await impatient.hit(key) is None
+        may_connect.set()
+
+    async with counters_at(address) as counters:
+        assert await counters.hit(key) is None
+        assert await counters.hit(key) is None, "it is away until a probe finds it"
+        await asyncio.gather(counters.run_once(), connected_after_a_request_gave_up())
+        opened = len(connections)
+        assert await _hits(counters, key, 2) == [1, 2]
+        assert len(connections) == opened
+    server.close()
+    await server.wait_closed()
+
+
 async def test_what_comes_back_is_used_again_by_itself(own_valkey: ValkeyServer, key: str) -> None:
     async with counters_at(own_valkey.url) as counters:
         duties = Duties({"redis": counters})

@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 PATIENCE = timedelta(milliseconds=200)
 """The longest that a request waits for its count, connecting and company's round trips included."""
+CONNECTED_WITHIN = timedelta(seconds=2)
+"""The longest that a probe connects, which no request waits for: TLS and a password take several round trips."""
 PROBED_EVERY = timedelta(seconds=1)
 """How often counting is tried out: this soon it is used again after it was away."""
 MOST_WAITING = 10_000
@@ -47,7 +49,7 @@ class SharedCounters:
     def __init__(self, url: str, patience: timedelta = PATIENCE) -> None:
         """Connect nothing yet. Raises InvalidSetting for an address that cannot be."""
         self._patience_s = patience.total_seconds()
-        self._client = _client(url, self._patience_s)
+        self._client = _client(url, max(patience, CONNECTED_WITHIN).total_seconds())
         self._trips = GroupCommit[str, Count](self._ask, timeout=patience, max_waiting=MOST_WAITING)
         self._is_available = True
 
@@ -74,8 +76,14 @@ class SharedCounters:
         return PROBED_EVERY
 
     async def probe(self) -> Exception | None:
-        """Count in a counter that nobody else has; why that failed, or None."""
+        """Connect, and count in a counter that nobody else has; why that failed, or None.
+
+        The connection stays, so that requests need not wait for it; counting has to be as quick as for them.
+        """
         try:
+            async with asyncio.timeout(CONNECTED_WITHIN.total_seconds()):
+                pool = self._client.connection_pool
+                await pool.release(await pool.get_connection())  # type: ignore[no-untyped-call]  # theirs
             async with asyncio.timeout(self._patience_s):
                 await self._ask(["probe"])
         except (RedisError, OSError) as error:  # a TimeoutError is an OSError
@@ -103,13 +111,13 @@ class SharedCounters:
         self._is_available = error is None
 
 
-def _client(url: str, patience_s: float) -> Redis:
+def _client(url: str, timeout_s: float) -> Redis:
     try:
         client = Redis.from_url(
             url,
             protocol=2,
-            socket_connect_timeout=patience_s,
-            socket_timeout=patience_s,
+            socket_connect_timeout=timeout_s,
+            socket_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),
             driver_info=None,
         )
