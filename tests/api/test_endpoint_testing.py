@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
+from kanca.api import endpoint_testing
 from kanca.api.app import create_api
 from kanca.api.services import Services
 from kanca.domain.endpoint import BUILT_IN_PATHS
@@ -15,7 +18,7 @@ from kanca.ingest.request import Answer
 from kanca.ingest.settings import IngestSettings
 from kanca.ingest.store import DatabaseStore
 from kanca.ingest.surroundings import Surroundings
-from kanca.providers import Catalogue, Draft, Issued
+from kanca.providers import Catalogue, Draft, Issued, issue
 from tests.api.conftest import speaking_to
 
 STRIPE_SECRET = "whsec_0123456789abcdef0123456789abcdef"
@@ -87,6 +90,26 @@ async def test_a_test_goes_the_real_way(services: Services) -> None:
         ).json()
     assert (inactive["test_successful"], inactive["response_status"]) == (False, 404)
     assert inactive["response_body"]["code"] == "endpoint_not_found"
+
+
+async def test_a_key_pair_for_a_test_is_made_beside_the_event_loop(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_in: list[threading.Thread] = []
+
+    def issued_here(*args: Any) -> Issued:
+        made_in.append(threading.current_thread())
+        return issue(*args)
+
+    async def send_test(_webhook_id: str, _draft: Draft, _rehearsal: Issued | None) -> Answer:
+        return Answer(200, (), b"{}")
+
+    monkeypatch.setattr(endpoint_testing, "issue", issued_here)
+    async with speaking_to(create_api(replace(services, send_test=send_test))) as client:
+        webhook_id = await create(client, provider="stripe", secret=STRIPE_SECRET)
+        assert (await client.post(f"/api/webhooks/{webhook_id}/test")).status_code == 200
+    [thread] = made_in
+    assert thread is not threading.current_thread()
 
 
 async def test_the_type_may_be_chosen_and_null_is_that_of_the_first_sample(services: Services) -> None:
