@@ -84,6 +84,16 @@ def test_an_unknown_provider_is_an_error(name: str) -> None:
         get_provider(name)
 
 
-def test_a_mistyped_provider_is_told_the_nearest_name() -> None:
-    with pytest.raises(UnknownProvider, match="did you mean `stripe`"):
-        get_provider("strpe")
+@pytest.mark.parametrize(
+    ("mistyped", "meant"), [("strpe", "stripe"), ("git-hub", "github"), ("slak", "slack")]
+)
+def test_a_mistyped_provider_is_told_the_nearest_name(mistyped: str, meant: str) -> None:
+    with pytest.raises(UnknownProvider, match=f"did you mean `{meant}`"):
+        get_provider(mistyped)
+
+
+@pytest.mark.parametrize("name", ["nope", "facebook"])
+def test_a_name_that_is_near_to_none_is_told_none(name: str) -> None:
+    with pytest.raises(UnknownProvider) as caught:
+        get_provider(name)
+    assert "did you mean" not in caught.value.detail
