@@ -122,7 +122,11 @@ class EndpointChange(BaseModel):
     is_active: bool | None = Field(
         None, strict=True, description="An inactive endpoint answers as if it were not there."
     )
-    config: dict[str, Any] = Field(default_factory=dict, description="The keys that change.")
+    config: dict[str, Any] = Field(
+        default_factory=dict,
+        description="The keys that change, one by one; a key that is left out stays. The value of one is replaced "
+        "whole, also what `provider_options`, `provider_spec` and `answer` have inside: give all of it.",
+    )
 
 
 class Rotation(BaseModel):
