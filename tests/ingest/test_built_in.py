@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from kanca.bodies import content_type_of, read_body
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
 from kanca.domain.status import EventStatus
 from kanca.ingest.answers import Original
@@ -77,6 +78,42 @@ async def test_a_duplicate_says_whether_its_original_has_been_worked_on() -> Non
 async def test_a_body_that_does_not_fit_is_refused(body: bytes, code: str) -> None:
     reply = await site().post(body, signed(body), path=RECEIVE)
     assert (reply.status, reply.code) == (400, code)
+
+
+@pytest.mark.parametrize("path", [RECEIVE, BY_CONTENT])
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/x-ndjson", json.dumps(ENVELOPE).encode()),
+        ("text/plain", b" " * 100 + json.dumps(ENVELOPE).encode()),
+        ("application/x-www-form-urlencoded", b"payload=" + json.dumps(ENVELOPE).encode()),
+    ],
+)
+async def test_a_body_that_its_content_type_makes_something_else_later_is_refused(
+    content_type: str, body: bytes, path: str
+) -> None:
+    reply = await site().post(body, signed(body) | {"content-type": content_type}, path=path)
+    assert (reply.status, reply.code) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize("path", [RECEIVE, BY_CONTENT])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/json; charset=iso-8859-1",
+        "application/cloudevents+json",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "application/octet-stream",
+    ],
+)
+async def test_an_envelope_is_the_same_to_ingest_and_to_all_after_it(content_type: str, path: str) -> None:
+    here = site()
+    body = json.dumps(ENVELOPE).encode()
+    reply = await here.post(body, signed(body) | {"content-type": content_type}, path=path)
+    assert reply.status == 200
+    assert read_body(here.event.body, content_type_of(here.event.request)).data == ENVELOPE["data"]
 
 
 async def test_a_body_without_an_id_is_known_again_whatever_its_order_and_timestamp() -> None:

@@ -23,7 +23,7 @@ from kanca.ingest.dedupe import (
     idempotency_key,
     signed_content_key,
 )
-from kanca.ingest.parsing import parse, parse_json, parse_signed
+from kanca.ingest.parsing import parse, parse_signed
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.refusal import Refusal
 from kanca.providers import SignedRequest
@@ -31,6 +31,7 @@ from kanca.providers import SignedRequest
 Headers = Mapping[bytes, bytes]
 
 _NOTHING: Mapping[str, Any] = {}
+_NOT_JSON = Refusal("invalid_json", "The body must be JSON, and its content type say nothing else.")
 _BAD_TYPE = Refusal("invalid_event_type")
 _BAD_ID = Refusal("invalid_event_id")
 _BAD_CORRELATION = Refusal("invalid_correlation_id")
@@ -77,7 +78,7 @@ def read_event(endpoint: Prepared, request: SignedRequest, signed_id: bytes | No
 
 def read_received(endpoint: Prepared, request: SignedRequest, _signed_id: bytes | None) -> Reading | Refusal:
     """Read an event of ``/webhooks/receive``: an envelope with an ``event_id``, and nothing else."""
-    document = parse_json(request.body)
+    document = _only_json(request)
     if isinstance(document, Refusal):
         return document
     misfit = _misfit(document)
@@ -90,7 +91,7 @@ def read_received(endpoint: Prepared, request: SignedRequest, _signed_id: bytes 
 
 def read_hashed(endpoint: Prepared, request: SignedRequest, _signed_id: bytes | None) -> Reading | Refusal:
     """Read an event of ``/webhooks/receive-content-hash``: any JSON object."""
-    document = parse_json(request.body)
+    document = _only_json(request)
     if isinstance(document, Refusal):
         return document
     if not isinstance(document, dict):
@@ -115,6 +116,18 @@ def content_hash(document: Mapping[str, Any]) -> str:
     """
     counted = {key: value for key, value in document.items() if key != "timestamp"}
     return hashlib.sha256(json.dumps(counted, sort_keys=True).encode()).hexdigest()
+
+
+def _only_json(request: SignedRequest) -> Any | Refusal:
+    """The JSON that a body says, or a refusal.
+
+    A body is taken only where its content type has everybody after ingest read the same: an object that came as NDJSON
+    would be a list to them.
+    """
+    said = parse(request)
+    if isinstance(said, Refusal):
+        return said
+    return said.document if said.kind is Kind.JSON else _NOT_JSON
 
 
 def _misfit(document: object) -> Refusal | None:
