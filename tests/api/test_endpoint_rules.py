@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.api import endpoint_rules as rules
-from kanca.domain.endpoint import EndpointConfig, Secret
+from kanca.domain.endpoint import Dedupe, EndpointConfig, Secret
 from kanca.errors import InvalidEndpoint, InvalidSecret, SecretRequired
-from kanca.providers import get_provider, provider_names
+from kanca.providers import Catalogue, generate_secret, get_provider, provider_names
 from tests.factories import new_endpoint
 
 NOW = datetime(2026, 5, 5, 12, tzinfo=UTC)
@@ -32,10 +32,34 @@ def test_rotating_often_keeps_a_bounded_number_of_secrets() -> None:
     assert values(*endpoint.secrets) == [f"secret-{n}" for n in range(19, 19 - rules.MOST_SECRETS, -1)]
 
 
-def test_without_grace_only_the_new_secret_is_left() -> None:
-    endpoint = new_endpoint(secrets=(Secret("older", NOW + DAY), Secret("old")))
+def test_without_grace_all_older_secrets_have_ended_and_are_still_known() -> None:
+    endpoint = new_endpoint(secrets=(Secret("old"), Secret("older", NOW + DAY), Secret("oldest", NOW - DAY)))
 
-    assert rules.rotated(endpoint, GENERIC, "newest", timedelta(0), NOW).secrets == (Secret("newest"),)
+    rotated = rules.rotated(endpoint, GENERIC, "newest", timedelta(0), NOW)
+
+    assert values(*rotated.secrets) == ["newest", "old", "older", "oldest"]
+    assert rotated.secrets[-1].expires_at == NOW - DAY
+    slow = NOW - rules.CLOCKS_DIFFER_BY
+    assert values(*rules.live_secrets(rotated, slow)) == ["newest"]
+
+
+def test_what_has_ended_takes_no_place_from_what_is_live() -> None:
+    endpoint = new_endpoint(secrets=(Secret("secret-0"),))
+    for n in range(1, 6):
+        endpoint = rules.rotated(endpoint, GENERIC, f"secret-{n}", timedelta(0), NOW)
+    for n in range(6, 8 + rules.MOST_SECRETS):
+        endpoint = rules.rotated(endpoint, GENERIC, f"secret-{n}", DAY, NOW)
+
+    assert len(rules.live_secrets(endpoint, NOW)) == len(endpoint.secrets) == rules.MOST_SECRETS
+
+
+def test_an_ended_secret_does_not_hide_that_the_live_one_fits_no_more() -> None:
+    sendgrid = get_provider("sendgrid")
+    secrets = (Secret("no public key"), Secret(generate_secret(sendgrid), NOW))
+    endpoint = new_endpoint(provider="sendgrid", secrets=secrets)
+
+    assert rules.secret_problem(sendgrid, endpoint, NOW - DAY) is None
+    assert rules.secret_problem(sendgrid, endpoint, NOW) is not None
 
 
 def test_a_grace_does_not_lengthen_the_life_of_older_secrets_nor_revive_dead_ones() -> None:
@@ -44,7 +68,12 @@ def test_a_grace_does_not_lengthen_the_life_of_older_secrets_nor_revive_dead_one
 
     rotated = rules.rotated(endpoint, GENERIC, "newest", DAY, NOW)
 
-    assert rotated.secrets == (Secret("newest"), Secret("old", NOW + DAY), Secret("older", soon))
+    assert rotated.secrets == (
+        Secret("newest"),
+        Secret("old", NOW + DAY),
+        Secret("older", soon),
+        Secret("oldest", NOW),
+    )
 
 
 def test_giving_an_older_secret_again_keeps_it_once_and_without_end() -> None:
@@ -100,6 +129,26 @@ def test_a_window_longer_than_the_retention_is_refused_only_if_asked_for() -> No
     assert (after.dedupe_window_days, after.webhook_timeout, after.enable_cors) == (3, 5, False)
     with pytest.raises(InvalidEndpoint):
         rules.read_endpoint_config({"dedupe_window_days": 4}, 3, before)
+
+
+def test_a_provider_that_signs_a_checksum_keeps_its_own_dedupe() -> None:
+    catalogue = Catalogue()
+    rules.described(catalogue, "paypal", EndpointConfig())
+    with pytest.raises(InvalidEndpoint, match="checksum"):
+        rules.described(catalogue, "paypal", EndpointConfig(dedupe=Dedupe.OFF))
+    rules.described(catalogue, "stripe", EndpointConfig(dedupe=Dedupe.OFF))
+
+
+def test_what_is_public_does_not_become_a_secret() -> None:
+    discord, own = get_provider("discord"), EndpointConfig(provider_spec={"name": "own"})
+    hmac = get_provider("hmac")
+    before = new_endpoint(provider="discord", secrets=(Secret("a public key"),))
+
+    rules.check_kind_of_secret(before, discord, discord, EndpointConfig())
+    rules.check_kind_of_secret(replace(before, secrets=()), discord, hmac, own)
+    rules.check_kind_of_secret(before, hmac, hmac, own)
+    with pytest.raises(InvalidEndpoint, match="public key"):
+        rules.check_kind_of_secret(before, discord, hmac, own)
 
 
 @given(st.text(min_size=1))

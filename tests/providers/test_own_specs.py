@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from kanca.errors import InvalidProvider
 from kanca.providers import Refusal, RefusalCode, SignedRequest, Verified, compile_verifier
 from tests.providers.arriving import NOW, arriving, own_spec, sign
 
@@ -248,3 +249,9 @@ def test_a_timestamp_in_the_body_counts_once_the_body_is_proven() -> None:
     untimed = verifier.verify(empty, ["secret"], NOW)
     assert isinstance(untimed, Refusal)
     assert untimed.code is RefusalCode.TIMESTAMP_MISSING
+
+
+def test_a_handshake_that_no_signature_could_come_with_is_refused() -> None:
+    asked = {"name": "ask", "method": "GET", "proof": "signature", "when": {"{query:a}": "*"}}
+    with pytest.raises(InvalidProvider, match="only a POST is signed"):
+        own_spec({"header": "X-Signature"}, handshakes=[asked])

@@ -83,6 +83,9 @@ def change_endpoint(
         rules.check_answer(after)
         if not rules.is_built_in(after):
             rules.check_activity(after, spec)
+            rules.check_kind_of_secret(
+                before, rules.known_spec(services.catalogue, before), spec, after.config
+            )
         return after
 
     _check_not_null(request)

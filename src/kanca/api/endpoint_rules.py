@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from kanca.domain.endpoint import (
     BUILT_IN_PATHS,
     RESERVED_SLUGS,
+    Dedupe,
     Endpoint,
     EndpointConfig,
     InvalidConfig,
@@ -44,7 +45,9 @@ from kanca.providers import (
 
 GENERIC = "generic"
 MOST_SECRETS = 5
-"""Secrets of an endpoint that are live at once: each is tried with every request."""
+"""Secrets that an endpoint has at once: each live one is tried with every request."""
+CLOCKS_DIFFER_BY = timedelta(minutes=1)
+"""A secret without a grace ends this long ago, so that no process accepts it whose clock is slow."""
 
 
 def read_endpoint_config(
@@ -92,7 +95,25 @@ def described(catalogue: Catalogue, provider: str, config: EndpointConfig) -> Pr
     verifier = compile_verifier(spec, config.provider_options)
     compile_extractor(spec, config.provider_options)
     compile_handshakes(spec, config.provider_options, verifier)
+    if config.dedupe is not Dedupe.AUTO and configure(spec, config.provider_options).signs_checksum:
+        message = f"must be `auto`: {spec.title} signs a checksum of the body, so each id may count once only"
+        raise _refused([{"key": "config.dedupe", "message": message}])
     return spec
+
+
+def check_kind_of_secret(
+    before: Endpoint, known: ProviderSpec | None, after: ProviderSpec, config: EndpointConfig
+) -> None:
+    """Raise InvalidEndpoint where what is public (a key, a topic) would be taken for a secret from now on.
+
+    ``known`` is the provider's spec before the change, ``after`` and ``config`` are those from now on.
+    """
+    if not before.secrets or known is None:
+        return
+    was_public = configure(known, before.config.provider_options).has_public_secret
+    if was_public and not configure(after, config.provider_options).has_public_secret:
+        message = "cannot make a secret of what others may know, such as a public key: make a new endpoint"
+        raise _refused([{"key": "config.provider_spec", "message": message}])
 
 
 def known_spec(catalogue: Catalogue, endpoint: Endpoint) -> ProviderSpec | None:
@@ -146,6 +167,7 @@ def rotated(
 ) -> Endpoint:
     """The endpoint with a new secret in front; those before it end after the grace.
 
+    Those that have ended stay, so that a rejection can say that its sender still signs with one (see ``EndedSecrets``).
     An endpoint that could not be active for want of a secret is active from now on.
     Raises InvalidSecret, also when only the provider can make a secret and none is given.
     """
@@ -154,11 +176,12 @@ def rotated(
             f"Only {spec.title} makes such secrets: give the new one. It is found at: {spec.secret.where}."
         )
     secret = Secret(_checked(spec, endpoint.config, given))
-    ends_at = now + grace
+    ends_at = now + grace if grace else now - CLOCKS_DIFFER_BY
+    # None ends before an older one, so the bound takes away what has ended first.
     before = [
         Secret(old.value, min(ends_at, old.expires_at or ends_at))
-        for old in live_secrets(endpoint, now)
-        if old.value != secret.value and grace
+        for old in endpoint.secrets
+        if old.value != secret.value
     ]
     return replace(
         endpoint,
@@ -185,15 +208,15 @@ def waits_for_secret(spec: ProviderSpec, config: EndpointConfig, secrets: tuple[
     return any(each.store_secret for each in configure(spec, config.provider_options).handshakes)
 
 
-def secret_problem(spec: ProviderSpec, endpoint: Endpoint) -> str | None:
-    """Why none of the endpoint's secrets can be one of its provider as its options are now; None where one can.
+def secret_problem(spec: ProviderSpec, endpoint: Endpoint, now: datetime) -> str | None:
+    """Why none of the endpoint's live secrets can be one of its provider as its options are; None where one can.
 
     Options and secret are changed one after the other, so neither change can be refused for the other's sake.
     """
     if is_built_in(endpoint) or not endpoint.config.authentication_required:
         return None
     problems = []
-    for secret in endpoint.secrets:
+    for secret in live_secrets(endpoint, now):
         try:
             check_secret(spec, secret.value, endpoint.config.provider_options)
         except InvalidSecret as error:

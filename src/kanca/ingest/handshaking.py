@@ -57,7 +57,8 @@ class Handshaking:
                 return refusal
         if reply.visit is not None and not await self._is_confirmed(reply.visit):
             return _NOT_CONFIRMED
-        log.info("handshake", webhook_id=arrival.endpoint.webhook_id, handshake=reply.name)
+        if reply.store_secret is not None or reply.visit is not None:
+            log.info("handshake", webhook_id=arrival.endpoint.webhook_id, handshake=reply.name)
         headers = tuple((name.encode(), value.encode()) for name, value in reply.headers)
         length = () if reply.status == 204 else ((b"content-length", b"%d" % len(reply.body)),)
         return Said(reply.status, headers + length, reply.body)

@@ -94,6 +94,8 @@ class Handshake(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             raise ValueError(
                 f"the handshake `{self.name}` has no condition: every webhook would be taken for it"
             )
+        if self.method != "POST" and self.proof == "signature":
+            raise ValueError(f"the handshake `{self.name}` comes by {self.method}, and only a POST is signed")
         if self.proof == "own_secret" and not self.store_secret:
             raise ValueError(f"the handshake `{self.name}` brings no secret that could prove it")
         if bool(self.visit) != bool(self.visit_hosts):

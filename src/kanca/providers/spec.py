@@ -44,10 +44,13 @@ from kanca.errors import InvalidProvider
 from kanca.providers.handshake_spec import Handshake
 from kanca.providers.locations import BodyPath, HeaderName
 from kanca.providers.schemes import Scheme
+from kanca.providers.schemes.content import content_slots
 from kanca.providers.schemes.hash import HashSignature
 from kanca.providers.schemes.hmac import HmacSignature
 from kanca.providers.schemes.jwt import JwtProof
+from kanca.providers.schemes.none import Unsigned
 from kanca.providers.schemes.signed_content import SignedContent
+from kanca.providers.schemes.token import SharedToken
 from kanca.providers.secret_format import SecretFormat
 from kanca.providers.template import Slot, slots_of
 from kanca.providers.values import parse_value_template
@@ -164,6 +167,24 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     def signs(self) -> bool:
         """Whether something is signed with every request, not only its sender named by a token (or by nothing)."""
         return all(isinstance(signature, SignedContent | JwtProof) for signature in self.signatures)
+
+    @property
+    def has_public_secret(self) -> bool:
+        """Whether what an endpoint is pinned to is no secret: a public key, a topic, an account."""
+        return not all(
+            isinstance(signature, HmacSignature | HashSignature | SharedToken | Unsigned)
+            or (isinstance(signature, JwtProof) and signature.keys_url is None)
+            for signature in self.signatures
+        )
+
+    @property
+    def signs_checksum(self) -> bool:
+        """Whether the signature covers no more of the body than a checksum, which other bodies can be made to have."""
+        return any(
+            isinstance(signature, SignedContent)
+            and Slot("body_crc32", "") in content_slots(signature.templates())
+            for signature in self.signatures
+        )
 
     @property
     def signs_content(self) -> bool:
