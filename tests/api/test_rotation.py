@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from kanca.api.endpoint_rules import MOST_SECRETS
 from kanca.api.services import Services
+from kanca.app.ended_secrets import EndedSecrets
 from kanca.storage import endpoints
 from tests.api.conftest import Clock
 from tests.api.test_endpoints import ENDPOINTS, create
@@ -47,17 +48,24 @@ async def test_the_most_that_are_valid_at_once_are_few(client: httpx.AsyncClient
     assert await live(client, address) == made[: -MOST_SECRETS - 1 : -1]
 
 
-async def test_without_grace_all_older_ones_end_and_are_stored_no_more(
-    client: httpx.AsyncClient, services: Services
+async def test_without_grace_all_older_ones_end_and_are_stored_for_a_day(
+    client: httpx.AsyncClient, services: Services, clock: Clock
 ) -> None:
     made = await create(client)
     address = f"{ENDPOINTS}/{made['webhook_id']}"
-    await rotate(client, address, 3600)
+    second = await rotate(client, address, 3600)
     newest = await rotate(client, address, 0)
     assert await live(client, address) == [newest]
-    stored = await services.database.read(endpoints.by_webhook_id, services.secret_box, made["webhook_id"])
-    assert stored is not None
-    assert [secret.value for secret in stored.secrets] == [newest]
+
+    async def stored() -> list[str]:
+        found = await services.database.read(endpoints.by_webhook_id, services.secret_box, made["webhook_id"])
+        assert found is not None
+        return [secret.value for secret in found.secrets]
+
+    assert await stored() == [newest, second, made["secret_token"]]
+    clock.advance(days=1)
+    await EndedSecrets(services.database, services.secret_box, clock).run_once()
+    assert await stored() == [newest]
 
 
 async def test_rotating_and_revealing_are_written_down_without_the_secrets(client: httpx.AsyncClient) -> None:

@@ -232,7 +232,7 @@ def view(
         is_active=endpoint.is_active,
         is_paused=endpoint.is_paused,
         secret_token=token if shows_secret or token is None else masked(token),
-        hint=_hint(endpoint, spec),
+        hint=_hint(endpoint, spec, now),
         created_at=endpoint.created_at,
         updated_at=endpoint.updated_at,
         last_triggered=statistics.last_accepted_at,
@@ -253,7 +253,7 @@ def effective_config(endpoint: Endpoint, spec: ProviderSpec | None) -> dict[str,
     return show_config(endpoint.config) | {"rate_limit_per_minute": limit}
 
 
-def _hint(endpoint: Endpoint, spec: ProviderSpec | None) -> str | None:
+def _hint(endpoint: Endpoint, spec: ProviderSpec | None, now: datetime) -> str | None:
     if spec is None:
         return (
             f"Takes nothing: its provider `{endpoint.provider}` is unknown here, "
@@ -265,7 +265,7 @@ def _hint(endpoint: Endpoint, spec: ProviderSpec | None) -> str | None:
             "(the one with `wh_`) within a day after the endpoint was made or last changed."
         )
     address = f"POST /api/webhooks/endpoints/{endpoint.webhook_id}/rotate-secret"
-    problem = secret_problem(spec, endpoint)
+    problem = secret_problem(spec, endpoint, now)
     if problem is not None:
         return f'Takes nothing until it has another secret, by {address} with {{"secret": "…"}}. {problem}'
     if may_be_active(spec, endpoint.config, endpoint.secrets):
