@@ -40,7 +40,7 @@ async def test_an_endpoint_comes_back_as_it_was_stored(database: Database) -> No
             rate_limit_per_minute=0,
             node_behavior=NodeBehavior.START_ONLY,
             dedupe=Dedupe.CONTENT,
-            hmac={"header": "X-Sig"},
+            provider_options={"header": "X-Sig"},
         ),
         secrets=(Secret("new"), Secret("öld", NOW + timedelta(days=1))),
         is_paused=True,
