@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
 
 from kanca.api.app import create_api
@@ -15,7 +16,9 @@ from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
 from kanca.domain.task import LANES, Completion, Park, TaskKind, TaskState
 from kanca.storage import statistics, versions
 from kanca.storage.ports import Capabilities, Database, LaneAsk
+from kanca.storage.secret_box import SecretBox
 from kanca.storage.statistics import Counted
+from kanca.storage.tables import endpoints
 from tests.api.conftest import Clock, Wakes, speaking_to
 from tests.api.rows import accept, number_of, waiting
 from tests.api.workflow_samples import definition
@@ -182,6 +185,8 @@ async def test_an_endpoint_whose_secret_only_the_provider_makes_waits_for_it(
     address = f"{ENDPOINTS}/{made['webhook_id']}"
     assert (made["is_active"], made["secret_token"]) == (False, None)
     assert "Signing secret" in made["hint"]
+    assert f"kanca endpoint rotate-secret {made['webhook_id']} --secret" in made["hint"]
+    assert f"POST {address}/rotate-secret" in made["hint"]
 
     too_early = await client.put(address, json={"is_active": True})
     made_up = await client.post(f"{address}/rotate-secret", json={})
@@ -212,6 +217,53 @@ async def test_an_endpoint_whose_provider_brings_the_secret_is_active_and_says_t
 
     given = await client.post(f"{address}/rotate-secret", json={"secret": "a-secret-that-was-given"})
     assert (given.json()["is_active"], given.json()["hint"]) == (True, None)
+
+
+@pytest.mark.parametrize("provider", ["twilio", "square"])
+async def test_an_endpoint_whose_provider_signs_the_address_says_that_it_must_be_known(
+    services: Services, provider: str
+) -> None:
+    wanted = {"provider": provider, "secret": "a" * 32}
+    unknown = create_api(replace(services, public_url=None))
+    async with speaking_to(create_api(services)) as known, speaking_to(unknown) as client:
+        assert (await create(known, **wanted))["hint"] is None
+        assert "KANCA_PUBLIC_URL" in (await create(client, **wanted))["hint"]
+        assert (await create(client, provider="github"))["hint"] is None
+        without_secret = await create(client, provider=provider)
+        assert without_secret["hint"].startswith("Inactive until")
+        assert "KANCA_PUBLIC_URL" in without_secret["hint"]
+        open_to_all = await create(client, **wanted, config={"authentication_required": False})
+        assert open_to_all["hint"] is None
+
+
+async def test_an_endpoint_that_cannot_be_read_is_listed_with_the_others_and_can_be_deleted(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    sound = await create(client)
+    other_box = SecretBox(["another key of the tests"])
+    async with speaking_to(create_api(replace(services, secret_box=other_box))) as another:
+        locked = await create(another)
+        address = f"{ENDPOINTS}/{locked['webhook_id']}"
+    misconfigured = await create(client)
+
+    def outdate(connection: Connection) -> None:
+        of_it = endpoints.c.webhook_id == misconfigured["webhook_id"]
+        connection.execute(update(endpoints).where(of_it).values(config='{"what_was_dropped":1}'))
+
+    await services.database.write(outdate)
+    shown = (await client.get(ENDPOINTS)).json()["items"]
+    assert [each["webhook_id"] for each in shown] == [
+        misconfigured["webhook_id"],
+        locked["webhook_id"],
+        sound["webhook_id"],
+    ]
+    assert (shown[0]["config"], shown[1]["secret_token"]) == ({}, None)
+    assert "its config" in shown[0]["hint"]
+    assert "KANCA_SECRET_KEY" in shown[1]["hint"]
+    assert shown[2]["hint"] is None
+
+    assert (await client.delete(address)).status_code == 200
+    assert (await client.delete(address)).json()["code"] == "endpoint_not_found"
 
 
 async def test_a_given_secret_makes_it_active_at_once(client: httpx.AsyncClient) -> None:

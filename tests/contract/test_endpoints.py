@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from kanca.domain.endpoint import (
     RECEIVE_CONTENT_HASH_WEBHOOK_ID,
@@ -173,11 +173,33 @@ async def test_pages_go_from_the_newest_to_the_end_without_repeating(database: D
 
     first = await database.read(endpoints.page, BOX, limit=3, tenant="t")
     second = await database.read(endpoints.page, BOX, limit=3, tenant="t", cursor=first.next_cursor)
-    assert [*first.items, *second.items] == wanted
+    assert [listed.endpoint for listed in first.items + second.items] == wanted
     assert second.next_cursor is None
     of_flow = await database.read(endpoints.page, BOX, workflow_id="flow")
-    assert list(of_flow.items) == [made[3], made[1]]
+    assert [listed.endpoint for listed in of_flow.items] == [made[3], made[1]]
     assert (await database.read(endpoints.page, BOX, tenant="other")).items == ()
+
+
+async def test_a_list_has_those_too_that_cannot_be_read(database: Database) -> None:
+    async def made(box: SecretBox = BOX) -> str:
+        endpoint = new_endpoint(tenant="t", secrets=(Secret("hush-hush"),))
+        return (await database.write(endpoints.create, box, endpoint)).webhook_id
+
+    def older(connection: Connection) -> None:
+        ids = [misconfigured, lost]
+        query = update(endpoints_table).where(endpoints_table.c.webhook_id.in_(ids))
+        connection.execute(query.values(config='{"what_was_dropped":1}'))
+
+    sound, locked = await made(), await made(SecretBox(["another key of them"]))
+    misconfigured, lost = await made(), await made(SecretBox(["another key of them"]))
+    await database.write(older)
+    page = await database.read(endpoints.page, BOX, tenant="t")
+    assert [(listed.endpoint.webhook_id, listed.unreadable) for listed in page.items] == [
+        (lost, ("config", "secrets")),
+        (misconfigured, ("config",)),
+        (locked, ("secrets",)),
+        (sound, ()),
+    ]
 
 
 @pytest.mark.parametrize("cursor", ["", "!", "bm90LWEtbnVtYmVy", "//8=", "OTk5OTk5OTk5OQ"])
@@ -204,4 +226,4 @@ async def test_what_is_built_in_can_be_changed_but_not_deleted(database: Databas
 
 async def test_lists_can_leave_some_out(database: Database) -> None:
     listed = await database.read(endpoints.page, BOX, without=[RECEIVE_WEBHOOK_ID])
-    assert [endpoint.webhook_id for endpoint in listed.items] == [RECEIVE_CONTENT_HASH_WEBHOOK_ID]
+    assert [endpoint.webhook_id for endpoint, _ in listed.items] == [RECEIVE_CONTENT_HASH_WEBHOOK_ID]

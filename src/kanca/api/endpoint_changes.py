@@ -65,7 +65,7 @@ def change_endpoint(
 
     def changed(before: Endpoint) -> Endpoint:
         if request.slug is not None:
-            rules.check_own(before, "given a slug")
+            rules.check_own(webhook_id, "given a slug")
         after = replace(
             before,
             **request.model_dump(include={"slug", "name", "is_active"}, exclude_unset=True),

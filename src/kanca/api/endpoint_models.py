@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
-from kanca.api.endpoint_rules import (
-    is_built_in,
-    live_secrets,
-    masked,
-    may_be_active,
-    secret_problem,
-    waits_for_secret,
-)
+from kanca.api.endpoint_hints import hint_of, unreadable_hint
+from kanca.api.endpoint_rules import live_secrets, masked
 from kanca.api.fields import ChosenId, Name, Slug
 from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, effective_rate_limit, show_config
 from kanca.providers import ProviderSpec
@@ -157,14 +152,16 @@ class EndpointView(BaseModel):
     tenant: str
     workflow_id: str | None
     node_id: str | None
-    config: dict[str, Any] = Field(description="With the limits that are in force.")
+    config: dict[str, Any] = Field(
+        description="With the limits that are in force; empty when it cannot be read."
+    )
     node_behavior: str
     is_active: bool
     is_paused: bool = Field(description="Paused: events are accepted and stored, and their work waits.")
     secret_token: str | None = Field(
         description="In full only in answers that make or reveal it; else its end."
     )
-    hint: str | None = Field(description="What is missing before it can be used.")
+    hint: str | None = Field(description="What is missing before it can be used, or is wrong with it.")
     created_at: datetime
     updated_at: datetime
     last_triggered: datetime | None
@@ -211,8 +208,13 @@ def view(
     public_url: str | None,
     *,
     shows_secret: bool = False,
+    unreadable: Collection[str] = (),
 ) -> EndpointView:
-    """The endpoint as JSON; its secret in full when ``shows_secret``. ``spec`` is None for an unknown provider."""
+    """The endpoint as JSON; its secret in full when ``shows_secret``. ``spec`` is None for an unknown provider.
+
+    ``unreadable`` is what of the stored endpoint could not be read, and so is left out: ``config``, ``secrets``.
+    """
+    hint = hint_of(endpoint, spec, now, has_public_url=public_url is not None)
     path = path_of(endpoint)
     secrets = live_secrets(endpoint, now)
     token = secrets[0].value if secrets else None
@@ -227,12 +229,12 @@ def view(
         tenant=endpoint.tenant,
         workflow_id=endpoint.workflow_id,
         node_id=endpoint.node_id,
-        config=effective_config(endpoint, spec),
+        config={} if "config" in unreadable else effective_config(endpoint, spec),
         node_behavior=endpoint.config.node_behavior,
         is_active=endpoint.is_active,
         is_paused=endpoint.is_paused,
         secret_token=token if shows_secret or token is None else masked(token),
-        hint=_hint(endpoint, spec, now),
+        hint=unreadable_hint(unreadable) if unreadable else hint,
         created_at=endpoint.created_at,
         updated_at=endpoint.updated_at,
         last_triggered=statistics.last_accepted_at,
@@ -251,26 +253,3 @@ def effective_config(endpoint: Endpoint, spec: ProviderSpec | None) -> dict[str,
     """The endpoint's config with the rate limit that is in force."""
     limit = effective_rate_limit(endpoint.config, provider_signs=spec is not None and spec.signs)
     return show_config(endpoint.config) | {"rate_limit_per_minute": limit}
-
-
-def _hint(endpoint: Endpoint, spec: ProviderSpec | None, now: datetime) -> str | None:
-    if spec is None:
-        return (
-            f"Takes nothing: its provider `{endpoint.provider}` is unknown here, "
-            "or its spec or options are not valid."
-        )
-    if waits_for_secret(spec, endpoint.config, endpoint.secrets):
-        return (
-            f"Waits for {spec.title} to bring its secret, and refuses all else until then: give it this address "
-            "(the one with `wh_`) within a day after the endpoint was made or last changed."
-        )
-    address = f"POST /api/webhooks/endpoints/{endpoint.webhook_id}/rotate-secret"
-    problem = secret_problem(spec, endpoint, now)
-    if problem is not None:
-        return f'Takes nothing until it has another secret, by {address} with {{"secret": "…"}}. {problem}'
-    if may_be_active(spec, endpoint.config, endpoint.secrets):
-        return None
-    if is_built_in(endpoint):
-        return "Inactive until the setting KANCA_WEBHOOK_SECRET says what its senders sign with."
-    where = f" ({spec.secret.where})" if spec.secret.where else ""
-    return f'Inactive until it has the secret that {spec.title} signs with{where}: {address} with {{"secret": "…"}}'

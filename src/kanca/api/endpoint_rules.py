@@ -240,9 +240,9 @@ def as_served(endpoint: Endpoint, webhook_secret: SecretStr | None) -> Endpoint:
     return replace(endpoint, secrets=(Secret(webhook_secret.get_secret_value()),))
 
 
-def check_own(endpoint: Endpoint, what: str) -> None:
+def check_own(webhook_id: str, what: str) -> None:
     """Raise BuiltInEndpoint for a built-in endpoint; ``what`` cannot be done to it."""
-    if is_built_in(endpoint):
+    if webhook_id in BUILT_IN_PATHS:
         raise BuiltInEndpoint(
             f"The endpoint is built in, and cannot be {what}; KANCA_WEBHOOK_SECRET turns it on and off."
         )

@@ -73,7 +73,7 @@ async def list_all(
     tenant: Tenant = None,
     workflow_id: Annotated[ChosenId | None, Query(description="Only those of this workflow.")] = None,
 ) -> EndpointPage:
-    """List endpoints, the newest first."""
+    """List endpoints, the newest first, those too whose config or secrets cannot be read: `hint` says so."""
     page = await services.database.read(
         endpoints.page,
         services.secret_box,
@@ -84,10 +84,11 @@ async def list_all(
         without=() if services.webhook_secret else BUILT_IN_PATHS.keys(),
     )
     counted = await services.database.read(
-        statistics.of_endpoints, [endpoint.number for endpoint in page.items], services.now()
+        statistics.of_endpoints, [listed.endpoint.number for listed in page.items], services.now()
     )
     items = [
-        _view(services, _served(services, endpoint), counted[endpoint.number]) for endpoint in page.items
+        _view(services, _served(services, endpoint), counted[endpoint.number], unreadable=unreadable)
+        for endpoint, unreadable in page.items
     ]
     return EndpointPage(items=items, next_cursor=page.next_cursor)
 
@@ -132,7 +133,7 @@ async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointCh
 )
 async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
     """Let the address end. Its events stay as long as others, and what they caused is still done."""
-    rules.check_own(await find(services, webhook_id), "deleted")
+    rules.check_own(webhook_id, "deleted")
     await services.database.write(endpoints.delete, webhook_id, services.now())
     audit("endpoint.deleted", webhook_id)
     return Message(message=f"Endpoint {webhook_id} was deleted")
@@ -158,7 +159,7 @@ async def rotate_secret(
     grace, now = timedelta(seconds=wanted.grace_seconds), services.now()
 
     def rotate(endpoint: Endpoint) -> Endpoint:
-        rules.check_own(endpoint, "given another secret")
+        rules.check_own(webhook_id, "given another secret")
         spec = rules.described(services.catalogue, endpoint.provider, endpoint.config)
         return rules.rotated(endpoint, spec, given, grace, now)
 
@@ -250,7 +251,20 @@ async def _shown(services: Services, endpoint: Endpoint, *, shows_secret: bool =
 
 
 def _view(
-    services: Services, endpoint: Endpoint, counted: EndpointStatistics, *, shows_secret: bool = False
+    services: Services,
+    endpoint: Endpoint,
+    counted: EndpointStatistics,
+    *,
+    shows_secret: bool = False,
+    unreadable: tuple[str, ...] = (),
 ) -> EndpointView:
     spec = rules.known_spec(services.catalogue, endpoint)
-    return view(endpoint, spec, counted, services.now(), services.public_url, shows_secret=shows_secret)
+    return view(
+        endpoint,
+        spec,
+        counted,
+        services.now(),
+        services.public_url,
+        shows_secret=shows_secret,
+        unreadable=unreadable,
+    )

@@ -195,6 +195,11 @@ class ProviderSpec(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         )
 
     @property
+    def signs_url(self) -> bool:
+        """Whether a signature covers the address that is sent to, which has to be known as the sender has it."""
+        return any(signature.covers(Slot("url", "")) for signature in self.signatures)
+
+    @property
     def delivery_id_signed(self) -> bool:
         """Whether the signature covers the delivery id, so that a replay cannot come under a new one."""
         slots = [slot for template in self.delivery_id for slot in slots_of(parse_value_template(template))]

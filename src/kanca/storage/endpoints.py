@@ -10,12 +10,12 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from kanca.domain.endpoint import Endpoint, read_config, show_config
-from kanca.errors import EndpointNotFound, SlugTaken, WorkflowNotFound
+from kanca.domain.endpoint import Endpoint, EndpointConfig, Secret, read_config, show_config
+from kanca.errors import EndpointNotFound, InvalidSetting, SlugTaken, WorkflowNotFound
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
 from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
@@ -32,6 +32,14 @@ class EndpointName:
     provider: str
     has_own_answer: bool
     """Its senders are not answered with Kanca's own words."""
+
+
+class Listed(NamedTuple):
+    """An endpoint in a list, which is shown even when something in it cannot be read."""
+
+    endpoint: Endpoint
+    unreadable: tuple[str, ...]
+    """``config``, ``secrets``: what could not be read, and stands there as if nothing were set."""
 
 
 def create(connection: Connection, box: SecretBox, endpoint: Endpoint) -> Endpoint:
@@ -113,7 +121,7 @@ def page(
     tenant: str | None = None,
     workflow_id: str | None = None,
     without: Collection[str] = (),
-) -> Page[Endpoint]:
+) -> Page[Listed]:
     """List endpoints, newest first, ``without`` those of these ids. Raises InvalidInput for a wrong limit or cursor."""
     query = (
         _live()
@@ -128,8 +136,8 @@ def page(
     if workflow_id is not None:
         query = query.where(endpoints.c.workflow_id == workflow_id)
     rows = connection.execute(query).all()
-    items = tuple(_endpoint(box, row) for row in rows[:limit])
-    return Page(items, cursor_after(items[-1].number) if len(rows) > limit else None)
+    items = tuple(_listed(box, row) for row in rows[:limit])
+    return Page(items, cursor_after(items[-1].endpoint.number) if len(rows) > limit else None)
 
 
 def names(connection: Connection, numbers: Iterable[int]) -> dict[int, EndpointName]:
@@ -176,11 +184,27 @@ def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _endpoint(box: SecretBox, row: Row[Any]) -> Endpoint:
+    return _made(row, read_config(json.loads(row.config)), unseal(box, row.secrets))
+
+
+def _listed(box: SecretBox, row: Row[Any]) -> Listed:
+    unreadable = []
+    config, secrets = EndpointConfig(), tuple[Secret, ...]()
+    try:
+        config = read_config(json.loads(row.config))
+    except ValueError:
+        unreadable.append("config")
+    try:
+        secrets = unseal(box, row.secrets)
+    except InvalidSetting:
+        unreadable.append("secrets")
+    return Listed(_made(row, config, secrets), tuple(unreadable))
+
+
+def _made(row: Row[Any], config: EndpointConfig, secrets: tuple[Secret, ...]) -> Endpoint:
     values = row._asdict()
     del values["deleted_at"]
-    values["config"] = read_config(json.loads(row.config))
-    values["secrets"] = unseal(box, row.secrets)
-    return Endpoint(**values)
+    return Endpoint(**values | {"config": config, "secrets": secrets})
 
 
 def _check_workflow(connection: Connection, workflow_id: str | None) -> None:
