@@ -88,7 +88,7 @@ def test_a_handler_of_a_provider_that_nobody_knows_is_named_when_a_worker_starts
     registry = HandlerRegistry()
     registry.on("order.created", provider="stripy", name="billing")(on_order)
 
-    with pytest.raises(UnknownProvider, match="'billing' is for `stripy`.*`stripe`"):
+    with pytest.raises(UnknownProvider, match=r"'billing' is for `stripy`.*`stripe`"):
         registry.check_providers(Catalogue())
 
 
