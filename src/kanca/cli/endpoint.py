@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kanca.cli.addresses import with_addresses
 from kanca.cli.options import Cursor, Limit, given, read_assignments
 from kanca.cli.output import Output, details, page
 from kanca.cli.rejections import rejection_page
@@ -64,9 +65,10 @@ def list_endpoints(
         "is_paused",
         "trigger_count",
         "error_count",
+        "endpoint_url",
     )
     answer = server.get(*ENDPOINTS, workflow_id=workflow, tenant=tenant, limit=limit, cursor=cursor)
-    output.show(answer, page(*columns))
+    output.show(answer, with_addresses(server, page(*columns, whole=["endpoint_url"])))
 
 
 @app.command()
@@ -104,14 +106,14 @@ def create(
         tenant=tenant,
         config=_config(config, spec),
     )
-    output.show(server.post(*ENDPOINTS, body=asked), details)
+    output.show(server.post(*ENDPOINTS, body=asked), with_addresses(server, details))
 
 
 @app.command()
 @speaks_to_server
 def show(server: Server, output: Output, webhook_id: WebhookId) -> None:
     """Show an endpoint and how it is doing."""
-    output.show(server.get(*ENDPOINTS, webhook_id), details)
+    output.show(server.get(*ENDPOINTS, webhook_id), with_addresses(server, details))
 
 
 @app.command()
@@ -141,7 +143,7 @@ def update(
         for key, value in (("slug", slug), ("workflow_id", workflow), ("node_id", node))
         if value is not None
     }
-    output.show(server.put(*ENDPOINTS, webhook_id, body=change), details)
+    output.show(server.put(*ENDPOINTS, webhook_id, body=change), with_addresses(server, details))
 
 
 @app.command()
@@ -155,14 +157,14 @@ def delete(server: Server, output: Output, webhook_id: WebhookId) -> None:
 @speaks_to_server
 def pause(server: Server, output: Output, webhook_id: WebhookId) -> None:
     """Accept and store its events, but let their work wait."""
-    output.show(server.post(*ENDPOINTS, webhook_id, "pause"), details)
+    output.show(server.post(*ENDPOINTS, webhook_id, "pause"), with_addresses(server, details))
 
 
 @app.command()
 @speaks_to_server
 def resume(server: Server, output: Output, webhook_id: WebhookId) -> None:
     """Go on with the work that waits."""
-    output.show(server.post(*ENDPOINTS, webhook_id, "resume"), details)
+    output.show(server.post(*ENDPOINTS, webhook_id, "resume"), with_addresses(server, details))
 
 
 @app.command()
@@ -180,7 +182,8 @@ def rotate_secret(
 ) -> None:
     """Give an endpoint a new secret, and show it in full."""
     asked = given(secret=secret, grace_seconds=grace_seconds)
-    output.show(server.post(*ENDPOINTS, webhook_id, "rotate-secret", body=asked), details)
+    answer = server.post(*ENDPOINTS, webhook_id, "rotate-secret", body=asked)
+    output.show(answer, with_addresses(server, details))
 
 
 @app.command()
@@ -222,7 +225,7 @@ def events(
 ) -> None:
     """List an endpoint's events, the newest first."""
     answer = server.get("api", "webhooks", webhook_id, "events", limit=limit, cursor=cursor)
-    output.show(answer, page("id", "event_type", "status", "received_at", "correlation_id"))
+    output.show(answer, page("id", "event_type", "status", "reason", "received_at", "correlation_id"))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -84,8 +84,8 @@ def plain(value: object) -> str:
             return str(value)
 
 
-def table(items: Iterable[Mapping[str, Any]], *names: str) -> RenderableType:
-    """Those members of the items as a table: a row each, long texts cut, the first member whole."""
+def table(items: Iterable[Mapping[str, Any]], *names: str, whole: Collection[str] = ()) -> RenderableType:
+    """Those members of the items as a table: a row each, long texts cut but in the first and in those in ``whole``."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -94,12 +94,13 @@ def table(items: Iterable[Mapping[str, Any]], *names: str) -> RenderableType:
     for name in names:
         made.add_column(name, no_wrap=True)
     for item in items:
-        first, *others = (plain(item.get(name)) for name in names)
-        made.add_row(Text(first), *(Text(_short(text)) for text in others))
+        texts = {name: plain(item.get(name)) for name in names}
+        uncut = {names[0], *whole}
+        made.add_row(*(Text(text if name in uncut else _short(text)) for name, text in texts.items()))
     return made
 
 
-def page(*names: str) -> Callable[[Any], RenderableType]:
+def page(*names: str, whole: Collection[str] = ()) -> Callable[[Any], RenderableType]:
     """How a page ``{items, next_cursor?}`` is shown: a table, and how to see what follows."""
 
     def form(answered: Any) -> RenderableType:
@@ -107,7 +108,7 @@ def page(*names: str) -> Callable[[Any], RenderableType]:
         from rich.text import Text
 
         items, following = answered["items"], answered.get("next_cursor")
-        shown = [table(items, *names) if items else Text("none")]
+        shown = [table(items, *names, whole=whole) if items else Text("none")]
         if following:
             shown.append(Text(f"more: --cursor {plain(following)}", style="dim"))
         return Group(*shown)
