@@ -236,6 +236,28 @@ async def test_a_dead_event_says_why(client: httpx.AsyncClient, database: Databa
     assert (lost_one["status"], lost_one["error_message"]) == ("dead", "worker_lost")
 
 
+async def test_an_event_for_which_nothing_was_done_says_why_in_lists_too(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    skipped, done = await accept(database), await accept(database)
+    handled = {"work": "handler:h", "works": 2}
+    await store(database, an_outcome(skipped, status=OutcomeStatus.SKIPPED, reason="no_target"))
+    await store(
+        database,
+        an_outcome(done, **handled),
+        an_outcome(done, work="handler:other", status=OutcomeStatus.SKIPPED, reason="gone"),
+    )
+
+    items = (await client.get("/api/events")).json()["items"]
+    one = (await client.get(f"/api/events/{shown(skipped)}")).json()
+
+    assert {item["id"]: (item["status"], item["reason"]) for item in items} == {
+        shown(skipped): ("skipped", "no_target"),
+        shown(done): ("succeeded", None),
+    }
+    assert (one["status"], one["reason"]) == ("skipped", "no_target")
+
+
 async def test_an_event_that_is_tried_again_says_what_went_wrong(
     client: httpx.AsyncClient, database: Database
 ) -> None:

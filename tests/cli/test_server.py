@@ -198,3 +198,12 @@ def test_the_spec_of_a_provider_of_ones_own_is_sent_as_the_config_has_it(
         "config": {"provider_spec": {"name": "acme", "signatures": [{"scheme": "none"}]}}
     }
     assert (broken.exit_code, "not valid TOML" in broken.stderr) == (2, True)
+
+
+def test_events_are_listed_with_why_nothing_was_done_for_them(kanca: Kanca, server: ScriptedServer) -> None:
+    event = {"id": "evt_1", "event_type": "order.paid", "status": "skipped", "reason": "no_target"}
+    server.will_answer((200, {"items": [event], "next_cursor": None}))
+
+    for words in (("event", "list"), ("endpoint", "events", "wh_1")):
+        shown = kanca(*words, "--url", server.url).stdout
+        assert shown.splitlines()[-1].split()[:4] == ["evt_1", "order.paid", "skipped", "no_target"]

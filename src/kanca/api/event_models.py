@@ -46,6 +46,7 @@ _EVENT: dict[str, JsonValue] = {
     "error_message": None,
     "retry_count": 0,
     "status": "succeeded",
+    "reason": None,
     "replay_of": None,
 }
 _WORK: dict[str, JsonValue] = {
@@ -97,6 +98,7 @@ class Event(BaseModel):
     error_message: str | None
     retry_count: int
     status: EventStatus
+    reason: str | None = Field(description="The code of why it was skipped: `no_target`, `filtered`, …")
     replay_of: str | None = Field(description="The event whose bytes these are.")
 
 

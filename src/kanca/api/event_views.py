@@ -84,6 +84,7 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
         "error_message": _error_of(found, ended),
         "retry_count": _retries(found, ended),
         "status": found.status,
+        "reason": _skipped_for(found, ended),
         "replay_of": show_id(EVENT, event.replay_of) if event.replay_of else None,
     }
 
@@ -148,6 +149,13 @@ def _error_of(found: EventWithOutcomes, ended: Sequence[Outcome]) -> str | None:
             errors = [attempt.error for attempt in found.attempts if attempt.work == outcome.work]
             return error_message(errors[-1]) if errors else outcome.reason
     return None
+
+
+def _skipped_for(found: EventWithOutcomes, ended: Sequence[Outcome]) -> str | None:
+    """Why nothing was done for the event; None where something was, or still is."""
+    if found.status is not EventStatus.SKIPPED:
+        return None
+    return next((outcome.reason for outcome in ended if outcome.reason), None)
 
 
 def _retries(found: EventWithOutcomes, ended: Sequence[Outcome]) -> int:

@@ -51,7 +51,8 @@ def list_events(
         limit=limit,
         cursor=cursor,
     )
-    output.show(answer, page("id", "event_type", "status", "received_at", "webhook_id", "error_message"))
+    columns = ("id", "event_type", "status", "reason", "received_at", "webhook_id", "error_message")
+    output.show(answer, page(*columns))
 
 
 @app.command()
