@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +47,36 @@ async def test_a_handshake_with_a_wrong_signature_is_refused() -> None:
     reply = await here.post(body, sent("slack", "0" * 32, body))
 
     assert (reply.status, reply.json()["code"]) == (401, "invalid_signature")
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        (
+            b"hub.mode=subscribe&hub.challenge=1&hub.verify_token=guessed",
+            "`subscribe`: `{query:hub.verify_token}` is not `{secret:verify_token}` of any secret of the endpoint",
+        ),
+        (
+            b"hub.mode=guessed&hub.challenge=1&hub.verify_token=meatyhamhock",
+            "`subscribe`: `{query:hub.mode}` is not `subscribe`",
+        ),
+        (b"hub.mode=subscribe&hub.verify_token=meatyhamhock", "`subscribe`: what its answer needs"),
+        (b"hub.mode=guessed", "none of the provider's handshakes"),
+    ],
+)
+async def test_what_keeps_a_request_from_being_a_handshake_is_told_in_words_of_the_spec(
+    query: bytes, told: str
+) -> None:
+    here = Site({WEBHOOK_ID: having("meta", "app-secret:meatyhamhock")})
+
+    assert (await here.request("GET", PATH, query_string=query)).code == "invalid_signature"
+
+    await here.ingest.stop(timedelta(seconds=1))
+    (rejection,) = here.store.rejected
+    assert rejection.code == "handshake_refused"
+    assert told in rejection.detail
+    assert "guessed" not in rejection.detail
+    assert "meatyhamhock" not in rejection.detail
 
 
 async def test_a_handshake_by_get_is_answered_to_whoever_knows_the_verify_token() -> None:

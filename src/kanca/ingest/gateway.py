@@ -58,7 +58,6 @@ LOST = frozenset({"body_timeout", "client_disconnected"})
 
 _NO_ROUTE = Refusal("endpoint_not_found")
 _NOT_STORABLE = Refusal("not_storable")
-_NO_HANDSHAKE = "the request is none of the provider's handshakes, or does not prove that it may ask"
 
 
 class Ingest:
@@ -221,7 +220,8 @@ class Ingest:
             if said is not None:
                 return self._handshake(arrival, said)
             if not arrival.is_test and arrival.request.method not in arrival.endpoint.allowed_methods:
-                return Refusal(arrival.endpoint.unproven, cause="handshake_refused", note=_NO_HANDSHAKE)
+                why = self._handshaking.why_none(arrival, handshakes, now)
+                return Refusal(arrival.endpoint.unproven, cause="handshake_refused", note=why)
         refusal = self._proof.refuse(arrival, now)
         if isinstance(refusal, KeyNeeded):
             refusal = await self._proof.fetch_and_refuse(arrival, now, refusal)

@@ -23,6 +23,7 @@ PAIRING_LASTS = timedelta(days=1)
 
 _NOT_CONFIRMED = Refusal("handshake_failed")
 _NO_DATABASE = Refusal("database_unavailable")
+_NO_HANDSHAKE = "the request is none of the provider's handshakes, or does not prove that it may ask"
 
 
 class Handshaking:
@@ -41,6 +42,12 @@ class Handshaking:
         assert arrival.signed is not None  # noqa: S101 - set once the body is there; mypy does not know
         reply = handshakes.answer_unproven(arrival.signed, secrets_of(arrival, now), now)
         return None if reply is None else await self._answer(arrival, reply, now)
+
+    def why_none(self, arrival: Arrival, handshakes: Handshakes, now: float) -> str:
+        """Why a request by a method that only handshakes come by is none of them, without anything that it says."""
+        assert arrival.signed is not None  # noqa: S101 - as above
+        miss = handshakes.near_miss(arrival.signed, secrets_of(arrival, now))
+        return _NO_HANDSHAKE if miss is None else f"the request is nearly the provider's handshake {miss}"
 
     async def answer_proven(
         self, arrival: Arrival, handshakes: Handshakes, now: float

@@ -12,14 +12,11 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from kanca.providers.handshake_spec import PRESENT, REPLY_SLOTS, Handshake, methods_of
+from kanca.providers.handshake_filling import Asked, Fill, asked_by, compile_fill
+from kanca.providers.handshake_spec import PRESENT, Handshake, methods_of
 from kanca.providers.options import configure
 from kanca.providers.patterns import fits
-from kanca.providers.schemes.encoding import encode
-from kanca.providers.schemes.signed_content import SignedContent
-from kanca.providers.secret_format import SecretFormat
 from kanca.providers.spec import ProviderSpec
-from kanca.providers.template import Part, parse_template
 from kanca.providers.values import View, compile_value
 from kanca.providers.verdict import SignedRequest, Verified
 from kanca.providers.verification import Verifier
@@ -49,14 +46,6 @@ class HandshakeReply(Struct, frozen=True):
     """Call this address first (GET, no redirects); without a 2xx from there, there is no answer."""
 
 
-class _Asked(Struct):
-    view: View
-    secrets: Sequence[str]
-
-
-_Fill = Callable[[_Asked], str | None]
-
-
 class Handshakes:
     """The handshakes of one endpoint."""
 
@@ -84,6 +73,13 @@ class Handshakes:
         """The answer to a handshake, of a request that was verified; None when it is a webhook."""
         return self._first(self._proven, request, secrets, now)
 
+    def near_miss(self, request: SignedRequest, secrets: Sequence[str]) -> str | None:
+        """Which unproven handshake the request nearly is, and what is missing, in words of the spec; None for none."""
+        if len(request.body) > MAX_UNPROVEN_BYTES:
+            return None
+        misses = (each.miss(request, secrets) for each in self._open if each.method == request.method)
+        return next(filter(None, misses), None)
+
     def _first(
         self, handshakes: Sequence[_Compiled], request: SignedRequest, secrets: Sequence[str], now: float
     ) -> HandshakeReply | None:
@@ -108,7 +104,7 @@ def compile_handshakes(
 
 class _Compiled:
     def __init__(self, handshake: Handshake, spec: ProviderSpec, verifier: Verifier) -> None:
-        fill = partial(_fill, spec=spec)
+        fill = partial(compile_fill, spec=spec)
         self.method = handshake.method
         self._handshake = handshake
         self._verifier = verifier
@@ -130,10 +126,8 @@ class _Compiled:
 
     def answer(self, request: SignedRequest, secrets: Sequence[str], now: float) -> HandshakeReply | None:
         """The answer, if it is this handshake."""
-        view = View(request.headers, None, None, request.body, request.query())
-        if request.body:
-            view.document = request.document()
-        asked = _Asked(view, secrets)
+        asked = asked_by(request, secrets)
+        view = asked.view
         if not all(self._holds(asked, *condition) for condition in self._conditions):
             return None
         if not all(fits(pattern, read(view) or "") for read, pattern in self._patterns):
@@ -150,8 +144,27 @@ class _Compiled:
                 return None
         return self._reply(asked, store_secret, visit)
 
+    def miss(self, request: SignedRequest, secrets: Sequence[str]) -> str | None:
+        """What alone keeps the request from being this handshake; None where more does, or nothing is as it should."""
+        asked = asked_by(request, secrets)
+        wanted = self._handshake.when.items()
+        failed = [
+            _unmet(*text)
+            for text, condition in zip(wanted, self._conditions, strict=True)
+            if not self._holds(asked, *condition)
+        ]
+        patterns = zip(self._handshake.patterns, self._patterns, strict=True)
+        failed += [
+            f"`{text}` does not fit"
+            for text, (read, form) in patterns
+            if not fits(form, read(asked.view) or "")
+        ]
+        if len(failed) > 1 or len(failed) == len(self._conditions) + len(self._patterns):
+            return None
+        return f"`{self._handshake.name}`: {failed[0] if failed else 'what its answer needs is not there'}"
+
     def _holds(
-        self, asked: _Asked, read: Callable[[View], str | None], wanted: _Fill | None, is_secret: bool
+        self, asked: Asked, read: Callable[[View], str | None], wanted: Fill | None, is_secret: bool
     ) -> bool:
         value = read(asked.view)
         if wanted is None:
@@ -161,7 +174,7 @@ class _Compiled:
         if value is None:
             return False
         # Each live secret may be the one; they are compared without telling how much of one was right.
-        texts = [wanted(_Asked(asked.view, [secret])) for secret in asked.secrets]
+        texts = [wanted(Asked(asked.view, [secret])) for secret in asked.secrets]
         said = value.encode("utf-8", "surrogatepass")
         return any(text is not None and hmac.compare_digest(text.encode(), said) for text in texts)
 
@@ -175,7 +188,7 @@ class _Compiled:
         is_pinned = any(fits(pattern, host) for pattern in self._handshake.visit_hosts)
         return parts.scheme == "https" and is_pinned and port in (None, 443) and "@" not in parts.netloc
 
-    def _reply(self, asked: _Asked, store_secret: str | None, visit: str | None) -> HandshakeReply | None:
+    def _reply(self, asked: Asked, store_secret: str | None, visit: str | None) -> HandshakeReply | None:
         reply = self._handshake.reply
         text = self._text(asked) if self._text else None
         fields = {key: fill(asked) for key, fill in self._json.items()}
@@ -199,42 +212,9 @@ class _Compiled:
         )
 
 
-def _fill(template: str, spec: ProviderSpec) -> _Fill:
-    parts = [_part(part, spec) for part in parse_template(template, REPLY_SLOTS)]
-
-    def fill(asked: _Asked) -> str | None:
-        values = [part(asked) for part in parts]
-        return None if None in values else "".join(filter(None, values))
-
-    return fill
-
-
-def _part(part: Part, spec: ProviderSpec) -> _Fill:
-    if isinstance(part, str):
-        return lambda _asked: part
-    if part.name == "secret":
-        return lambda asked: _first_secret(spec.secret, asked).get(part.argument)
-    if part.name == "signed":
-        return _signed(part.argument, spec)
-    template = f"{{{part.name}:{part.argument}}}" if part.argument else f"{{{part.name}}}"
-    read = compile_value(template)
-    return lambda asked: read(asked.view)
-
-
-def _signed(argument: str, spec: ProviderSpec) -> _Fill:
-    """The signature of a value, as the provider's scheme makes it with the newest secret."""
-    read = compile_value(f"{{{argument}}}")
-    scheme = spec.signatures[0]
-
-    def fill(asked: _Asked) -> str | None:
-        value = read(asked.view)
-        key = spec.secret.key(asked.secrets[0]) if asked.secrets else None
-        if value is None or key is None or not isinstance(scheme, SignedContent):
-            return None
-        return encode(scheme.make(key, value.encode("utf-8", "surrogatepass")), "hex")
-
-    return fill
-
-
-def _first_secret(secret: SecretFormat, asked: _Asked) -> dict[str, str]:
-    return secret.split(asked.secrets[0]) if asked.secrets else {}
+def _unmet(template: str, wanted: str) -> str:
+    """What is wrong where a condition does not hold, in the words of the spec alone: the request's may be secrets."""
+    if wanted in (PRESENT, ""):
+        return f"`{template}` is {'missing' if wanted else 'there'}"
+    whose = " of any secret of the endpoint" if "{secret" in wanted else ""
+    return f"`{template}` is not `{wanted}`{whose}"

@@ -94,3 +94,28 @@ def test_nobody_is_told_the_key_without_a_proof(told: str) -> None:
     own_spec(
         SIGNATURE, handshakes=[LOOK | {"reply": {"text": "{secret:name}"}}], secret={"parts": ["key", "name"]}
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("a=1&b=2&d=beef", "`look`: `{query:c}` is missing"),
+        ("a=1&b=2&c=3&d=beef&e=5", "`look`: `{query:e}` is there"),
+        ("a=1&b=2&c=3&d=pork", "`look`: `{query:d}` does not fit"),
+        ("a=2&b=2&c=3&d=beef", "`look`: `{query:a}` is not `1`"),
+        ("a=2&b=1&c=3&d=beef", None),
+        ("", None),
+    ],
+)
+def test_the_only_condition_that_does_not_hold_is_named(query: str, told: str | None) -> None:
+    when = {"{query:a}": "1", "{query:b}": "2", "{query:c}": "*", "{query:e}": ""}
+    spec = own_spec(SIGNATURE, handshakes=[LOOK | {"when": when, "patterns": {"{query:d}": "beef"}}])
+    handshakes = compile_handshakes(spec, None, compile_verifier(spec))
+    assert handshakes is not None
+    url = f"https://k.example/in/a?{query}"
+
+    def miss(body: bytes) -> str | None:
+        return handshakes.near_miss(arriving({}, body, url=url, method="GET"), ["a secret"])
+
+    assert miss(b"") == told
+    assert miss(b" " * (MAX_UNPROVEN_BYTES + 1)) is None
