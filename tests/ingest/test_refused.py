@@ -243,9 +243,10 @@ async def test_callers_are_not_told_what_is_wrong_with_a_proof() -> None:
 
 
 async def test_callers_are_not_told_what_is_wrong_with_a_token() -> None:
+    choices: tuple[list[Secret] | None, ...] = (None, [])
     told = [
         await site(endpoint(secrets=secrets)).post(ENVELOPE, headers)
-        for secrets in (None, [])
+        for secrets in choices
         for headers in ({}, {"authorization": "Basic x"}, {"authorization": "Bearer x"})
     ]
     assert len({reply.body for reply in told}) == 1
