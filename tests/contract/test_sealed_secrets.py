@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, select, update
 
-from kanca.app.ended_secrets import EndedSecrets
+from kanca.app.ended_secrets import KEPT_AFTER_END, EndedSecrets
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID, Endpoint, Secret
 from kanca.errors import InvalidSetting
 from kanca.storage import endpoints, sealed_secrets
@@ -147,9 +147,16 @@ async def test_another_key_is_found_whichever_secret_needs_it(database: Database
         await database.write(check_keys, NEW_BOX)
 
 
-async def test_secrets_that_ended_are_dropped_from_storage(database: Database) -> None:
+async def test_secrets_that_ended_a_day_ago_are_dropped_from_storage(database: Database) -> None:
     hour = timedelta(hours=1)
-    secrets = (Secret("new"), Secret("in grace", NOW + hour), Secret("over", NOW - hour), Secret("now", NOW))
+    a_day_ago = NOW - KEPT_AFTER_END
+    secrets = (
+        Secret("new"),
+        Secret("in grace", NOW + hour),
+        Secret("over for an hour", NOW - hour),
+        Secret("over for a day", a_day_ago),
+        Secret("over for longer", a_day_ago - hour),
+    )
     endpoint = await database.write(endpoints.create, OLD_BOX, new_endpoint(secrets=secrets))
     untouched = await stored(database, OLD_BOX, "for ever")
     await stored(database, SecretBox(["a key that nobody has any more"]), "lost")
@@ -159,12 +166,12 @@ async def test_secrets_that_ended_are_dropped_from_storage(database: Database) -
     after = {each.number: each.value for each in await sealed(database)}
     assert {number for number in before if before[number] != after[number]} == {endpoint.number}
     kept = await database.read(endpoints.by_number, OLD_BOX, endpoint.number)
-    assert kept == replace(endpoint, secrets=secrets[:2])
+    assert kept == replace(endpoint, secrets=secrets[:3])
     assert untouched.number in after
 
 
 async def test_the_last_of_many_endpoints_is_looked_at_too(database: Database) -> None:
-    over = (Secret("new"), Secret("over", NOW - timedelta(hours=1)))
+    over = (Secret("new"), Secret("over", NOW - KEPT_AFTER_END))
 
     def fill(connection: Connection) -> None:
         for _ in range(102):
