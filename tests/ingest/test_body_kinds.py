@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kanca.bodies import event_data
+from kanca.domain.event import StoredEvent
 from kanca.ingest.body import MAX_UNTHREADED_BYTES, decode_body
-from tests.ingest.site import BEARER, ENVELOPE, JSON, endpoint, signed, site
+from tests.ingest.site import BEARER, ENVELOPE, JSON, NOON, endpoint, signed, site
 
 BODY = json.dumps(ENVELOPE).encode()
 ENCODED = {
@@ -159,3 +161,17 @@ def test_nothing_that_is_sent_is_answered_with_a_500(
     headers = BEARER | {name: value for name, value in said.items() if value is not None}
     reply = asyncio.run(site().post(body, headers))
     assert reply.status in {200, 400, 413, 415}
+
+
+@pytest.mark.parametrize("content_type", ["application/x-ndjson", "application/octet-stream", "text/plain"])
+async def test_signed_json_is_the_same_to_everybody_whatever_its_unsigned_content_type(
+    content_type: str,
+) -> None:
+    here = site(endpoint("hmac"))
+    await here.post(BODY, {"content-type": content_type} | signed(BODY))
+    event = here.event
+    stored = StoredEvent(
+        event.id, 100, "default", event.type, NOON, None, "c-1", event.request, event.body, None
+    )
+    assert event.type == "order.created"
+    assert event_data(stored) == ENVELOPE["data"]

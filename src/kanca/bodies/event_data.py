@@ -13,22 +13,32 @@ from kanca.domain.event import StoredEvent
 
 class _Sent(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
+    read_as: str | None = None
+    """The content type that ingest read the body by, where it was not the sender's."""
 
 
-_read_sent = msgspec.json.Decoder(_Sent).decode
+_decode = msgspec.json.Decoder(_Sent).decode
+_NOTHING_SENT = _Sent()
+
+
+def _sent(request: bytes) -> _Sent:
+    try:
+        return _decode(request)
+    except (msgspec.MsgspecError, UnicodeError):
+        return _NOTHING_SENT
 
 
 def headers_in(request: bytes) -> tuple[tuple[str, str], ...]:
     """Names and values of the headers in an event's stored request; none for a published event."""
-    try:
-        return _read_sent(request).headers
-    except (msgspec.MsgspecError, UnicodeError):
-        return ()
+    return _sent(request).headers
 
 
 def content_type_of(request: bytes) -> str | None:
-    """The content type in an event's stored request, as ingest read it; None for none."""
-    values = [value for name, value in headers_in(request) if name.lower() == "content-type"]
+    """The content type by which ingest read the body of an event's stored request; None for none."""
+    sent = _sent(request)
+    if sent.read_as is not None:
+        return sent.read_as
+    values = [value for name, value in sent.headers if name.lower() == "content-type"]
     return ", ".join(values) if values else None
 
 

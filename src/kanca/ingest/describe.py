@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec.json import Encoder
@@ -28,11 +28,12 @@ def describe_request(
     headers: Pairs,
     hidden: Collection[bytes],
     user_agent: bytes,
-    *,
-    is_authenticated: bool,
-    is_test: bool,
+    marks: Mapping[str, Any],
 ) -> bytes:
-    """The request of an event, as JSON. The headers in ``hidden`` carry secrets: their values are left out."""
+    """The request of an event, as JSON, with what ingest has found out of it.
+
+    The headers in ``hidden`` carry secrets: their values are left out.
+    """
     described: dict[str, Any] = {
         "method": method,
         "path": path,
@@ -42,8 +43,7 @@ def describe_request(
             (name.decode("latin-1"), REDACTED if name in hidden else value.decode("latin-1"))
             for name, value in headers
         ],
-        "authenticated": is_authenticated,
-        "test": is_test,
+        **marks,
     }
     return _encode(described)
 

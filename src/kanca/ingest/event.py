@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from kanca.domain.event import NewEvent
@@ -22,6 +23,9 @@ _LARGE_HEADERS = Refusal("headers_too_large")
 def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float) -> NewEvent | Refusal:
     """The event, received at ``now`` (Unix seconds); a refusal when its headers are too large to keep."""
     request, endpoint = arrival.request, arrival.endpoint
+    marks: dict[str, Any] = {"authenticated": arrival.is_authenticated, "test": arrival.is_test}
+    if reading.is_json_anyway:
+        marks["read_as"] = "application/json"
     described = describe_request(
         request.method,
         request.path,
@@ -29,8 +33,7 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
         request.headers,
         endpoint.token_headers,
         arrival.headers.get(b"user-agent", b""),
-        is_authenticated=arrival.is_authenticated,
-        is_test=arrival.is_test,
+        marks,
     )
     if len(described) > MAX_DESCRIBED_BYTES:
         return _LARGE_HEADERS

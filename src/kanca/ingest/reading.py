@@ -50,6 +50,8 @@ class Reading(NamedTuple):
     """On the address for bodies without an id: what they are recognised by."""
     data: Any = None
     """The event's data, on the addresses of endpoints."""
+    is_json_anyway: bool = False
+    """The body is read as JSON although its content type, which nothing vouches for, says something else."""
 
 
 def read_event(endpoint: Prepared, request: SignedRequest, signed_id: bytes | None) -> Reading | Refusal:
@@ -72,7 +74,15 @@ def read_event(endpoint: Prepared, request: SignedRequest, signed_id: bytes | No
     key = _key(endpoint, headers, body, document, event_type, found.delivery_id, envelope_id)
     if isinstance(key, Refusal):
         return key
-    reading = Reading(event_type, found.delivery_id or envelope_id, None, key, data=said.data)
+    is_json_anyway = said.kind is Kind.JSON and said is not request.read()
+    reading = Reading(
+        event_type,
+        found.delivery_id or envelope_id,
+        None,
+        key,
+        data=said.data,
+        is_json_anyway=is_json_anyway,
+    )
     return _checked(endpoint, headers, envelope, reading)
 
 
