@@ -32,15 +32,15 @@ def signed(**keys: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "headers",
+    ("primary", "secondary"),
     [
-        signed(primary=PRIMARY, secondary=SECONDARY),
-        signed(primary="rotated at Box already", secondary=SECONDARY),
-        signed(primary=PRIMARY, secondary="rotated at Box already"),
+        (PRIMARY, SECONDARY),
+        ("rotated at Box already", SECONDARY),
+        (PRIMARY, "rotated at Box already"),
     ],
 )
-def test_what_the_box_package_signs_is_accepted_by_either_key(headers: dict[str, str]) -> None:
-    keys = [PRIMARY, SECONDARY]
+def test_what_the_box_package_signs_is_accepted_by_either_key(primary: str, secondary: str) -> None:
+    headers, keys = signed(primary=primary, secondary=secondary), [PRIMARY, SECONDARY]
     assert isinstance(arrives("box", headers, BODY.encode(), keys), Verified)
     # What is signed is the JSON in ASCII, whichever way it is sent.
     in_ascii = json.dumps(json.loads(BODY), separators=(",", ":")).encode()
