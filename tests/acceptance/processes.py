@@ -18,6 +18,7 @@ from typing import Any, Self
 import aiohttp
 
 ROOT = Path(__file__).parents[2]
+LOOKS_S = 0.2
 LIMIT_S = 60
 """The longest that anything here may take."""
 POLL_S = 0.05
@@ -145,8 +146,10 @@ class KancaProcess:
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
             while time.monotonic() < deadline:
-                if not selector.select(deadline - time.monotonic()):
-                    break
+                if not selector.select(LOOKS_S):
+                    if process.poll() is not None:  # its leash still holds its output open
+                        break
+                    continue
                 chunk = os.read(process.stdout.fileno(), 4096)
                 said += chunk
                 for line in said.decode().splitlines(keepends=True):
