@@ -83,6 +83,6 @@ def text_of(value: object) -> str | None:
 
 def scalar_of(value: object) -> str | None:
     """As ``text_of``, and ``true`` or ``false`` for a boolean."""
-    if isinstance(value, bool):
+    if type(value) is bool:
         return "true" if value else "false"
     return text_of(value)
