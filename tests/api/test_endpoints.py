@@ -266,6 +266,27 @@ async def test_an_endpoint_that_cannot_be_read_is_listed_with_the_others_and_can
     assert (await client.delete(address)).json()["code"] == "endpoint_not_found"
 
 
+async def test_an_endpoint_stored_before_a_rule_of_its_provider_is_listed_shown_and_given_another_secret(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    made = await create(client, provider="paypal", config={"authentication_required": False})
+    address = f"{ENDPOINTS}/{made['webhook_id']}"
+
+    def outdate(connection: Connection) -> None:
+        of_it = endpoints.c.webhook_id == made["webhook_id"]
+        connection.execute(update(endpoints).where(of_it).values(config='{"dedupe":"off"}'))
+
+    await services.database.write(outdate)
+
+    assert (await client.get(ENDPOINTS)).json()["items"][0]["config"]["dedupe"] == "off"
+    assert (await client.get(address)).status_code == 200
+    assert (
+        await client.post(f"{address}/rotate-secret", json={"secret": "1JE4291016473214C"})
+    ).status_code == 200
+    refused = await client.put(address, json={"config": {"dedupe": "off"}})
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_endpoint")
+
+
 async def test_a_given_secret_makes_it_active_at_once(client: httpx.AsyncClient) -> None:
     made = await create(client, provider="stripe", secret=STRIPE_SECRET)
 

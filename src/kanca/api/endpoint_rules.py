@@ -86,12 +86,22 @@ def provider_name(asked: str | None, config: EndpointConfig) -> str:
     return name
 
 
-def described(catalogue: Catalogue, provider: str, config: EndpointConfig) -> ProviderSpec:
-    """The spec of an endpoint's provider, which ingest can work with as the config has it.
+def spec_of(catalogue: Catalogue, provider: str, config: EndpointConfig) -> ProviderSpec:
+    """The spec of an endpoint's provider. It is cheap, as every listed endpoint needs it.
 
     Raises UnknownProvider, and InvalidProvider for an own spec or options that cannot be.
     """
     spec = catalogue.spec_of(provider, config.provider_spec)
+    configure(spec, config.provider_options)
+    return spec
+
+
+def described(catalogue: Catalogue, provider: str, config: EndpointConfig) -> ProviderSpec:
+    """As ``spec_of``, for a config that is to be stored: ingest can work with the spec as the config has it.
+
+    Raises InvalidEndpoint besides, for a config that the provider's webhooks do not allow.
+    """
+    spec = spec_of(catalogue, provider, config)
     verifier = compile_verifier(spec, config.provider_options)
     compile_extractor(spec, config.provider_options)
     compile_handshakes(spec, config.provider_options, verifier)
@@ -119,7 +129,7 @@ def check_kind_of_secret(
 def known_spec(catalogue: Catalogue, endpoint: Endpoint) -> ProviderSpec | None:
     """The spec of an endpoint's provider; None where the server does not know it any more, and so takes nothing."""
     try:
-        return described(catalogue, endpoint.provider, endpoint.config)
+        return spec_of(catalogue, endpoint.provider, endpoint.config)
     except (UnknownProvider, InvalidProvider):
         return None
 

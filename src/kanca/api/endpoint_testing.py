@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.answers import Json, stored_json
 from kanca.api.endpoint_models import path_of
-from kanca.api.endpoint_rules import described, live_secrets
+from kanca.api.endpoint_rules import live_secrets, spec_of
 from kanca.api.endpoints import find
 from kanca.api.fields import EventType, WebhookIdPath
 from kanca.api.openapi import refused_with
@@ -95,7 +95,7 @@ def _signed_test(
     Where only the provider could sign, a key pair made for this one test stands for the provider's.
     """
     options = endpoint.config.provider_options
-    spec = described(services.catalogue, endpoint.provider, endpoint.config)
+    spec = spec_of(services.catalogue, endpoint.provider, endpoint.config)
     now = services.now()
     url = (services.public_url or "https://") + path_of(endpoint)
     draft = make_delivery(spec, options, now=now.timestamp(), url=url, event_type=event_type).draft

@@ -160,7 +160,7 @@ async def rotate_secret(
 
     def rotate(endpoint: Endpoint) -> Endpoint:
         rules.check_own(webhook_id, "given another secret")
-        spec = rules.described(services.catalogue, endpoint.provider, endpoint.config)
+        spec = rules.spec_of(services.catalogue, endpoint.provider, endpoint.config)
         return rules.rotated(endpoint, spec, given, grace, now)
 
     endpoint = await services.database.write(endpoints.change, services.secret_box, webhook_id, rotate)
