@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 
 from kanca.domain.ids import EVENT, RUN, derived_id, show_id
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import RunChange, Step
 from kanca.storage.ports import Database
 from tests.api.rows import later_ids, store
@@ -32,7 +32,7 @@ def a_step(run: RunChange, node_id: str, **values: Any) -> Step:
         "run_id": run.id,
         "node_id": node_id,
         "iteration": 0,
-        "status": OutcomeStatus.SUCCEEDED,
+        "status": StepStatus.SUCCEEDED,
         "port": "out",
         "input": b'{"in": 1}',
         "output": b'{"big": 12345678901234567890, "text": "\\ud800"}',
@@ -58,7 +58,7 @@ async def test_a_run_shows_its_steps_in_the_order_of_their_ends(
     failed = a_step(
         run,
         "second",
-        status=OutcomeStatus.DEAD,
+        status=StepStatus.DEAD,
         output=None,
         port=None,
         error=b'{"message":"no"}',

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from kanca.domain.ids import id_at
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import OutcomeStatus, RunStatus, StepStatus
 from kanca.domain.task import (
     Becomes,
     Completion,
@@ -51,7 +51,7 @@ def step(number: int) -> Step:
         new_id(),
         f"node-{number}",
         0,
-        OutcomeStatus.SUCCEEDED,
+        StepStatus.SUCCEEDED,
         "out",
         b"in",
         b"out",

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from kanca.domain.ids import derived_id
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import NewTask, RunChange, Step, TaskKind, TaskState
 from kanca.errors import InvalidInput
 from kanca.storage import runs
@@ -58,7 +58,7 @@ async def test_steps_come_in_the_order_in_which_they_ended(database: Database) -
     def step(of: RunChange, node: str, minute: int) -> Step:
         moment = NOW + timedelta(minutes=minute)
         identifier = derived_id(of.id, node, "0")
-        values = (node, 0, OutcomeStatus.SUCCEEDED, "out", b"1", b"2", None, 1, moment, moment)
+        values = (node, 0, StepStatus.SUCCEEDED, "out", b"1", b"2", None, 1, moment, moment)
         return Step(identifier, of.id, *values)
 
     stored = [step(run, "c", 1), step(run, "a", 2), step(run, "b", 3)]

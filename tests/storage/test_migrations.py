@@ -57,7 +57,7 @@ def _catalogue(connection: Connection) -> list[Any]:
     if has_schemas(connection.dialect):
         return [tuple(row) for row in connection.exec_driver_sql(_SERVER_CATALOGUE)]
     rows = connection.exec_driver_sql(_FILE_CATALOGUE).all()
-    return [(kind, name, re.sub(r"\s+", " ", sql or "")) for kind, name, sql in rows]
+    return [(kind, name, re.sub(r"\s*([(),]|\s)\s*", r"\1", sql or "")) for kind, name, sql in rows]
 
 
 def _revision(connection: Connection) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import Done
 from kanca.errors import InvalidWorkflow
 from kanca.workflows.nodes import built_in_registry
@@ -151,7 +151,7 @@ async def crash_everywhere(values: dict[str, Any]) -> None:
     call_ids = {node: call_id for node, call_id, _ in calls.made}
 
     for snapshot in snapshots[:-1]:
-        already = {step.node_id for step in snapshot.steps.values() if step.status is OutcomeStatus.SUCCEEDED}
+        already = {step.node_id for step in snapshot.steps.values() if step.status is StepStatus.SUCCEEDED}
         after = Calls()
         reborn = after.world()
         reborn.clock.at = world.clock.at

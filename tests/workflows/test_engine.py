@@ -10,7 +10,7 @@ import pytest
 
 from kanca.domain.decisions import Retry as AskForRetry
 from kanca.domain.ids import CALL, RUN, derived_id, show_id
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import OutcomeStatus, RunStatus, StepStatus
 from kanca.domain.task import Completion, Dead, Done, HandBack, Keep, Retry, TaskKind
 from kanca.errors import CommitTimeout, InvalidInput, InvalidWorkflow
 from kanca.workflows.nodes import built_in_registry
@@ -272,7 +272,7 @@ async def test_a_node_out_of_attempts_fails_the_run(world: World, effects: Effec
     assert store.run is not None
     assert store.run.status is RunStatus.FAILED
     assert read_json(store.run.error or b"")["message"] == "never"
-    assert store.step("a").status is OutcomeStatus.DEAD
+    assert store.step("a").status is StepStatus.DEAD
     assert read_json(store.step("a").error or b"")["message"] == "never"
     assert [attempt.attempt_number for attempt in store.attempts] == [1, 2]
     (letter,) = store.dead_letters
@@ -314,7 +314,7 @@ async def test_a_retried_dead_letter_goes_on_at_the_failed_node(world: World, ef
     ]
     assert store.run is not None
     assert (store.run.status, store.run.error) == (RunStatus.SUCCEEDED, None)
-    assert store.step("a").status is OutcomeStatus.SUCCEEDED
+    assert store.step("a").status is StepStatus.SUCCEEDED
     assert store.outcomes[0].works == 1
 
 
@@ -334,7 +334,7 @@ async def test_an_expression_that_fails_is_not_tried_again(
     completion = await world.go_on(store, world.version(chain(failing)), event)
     assert isinstance(completion.disposition, Dead)
     assert store.dead_letters[0].code == code
-    assert store.step("x").status is OutcomeStatus.DEAD
+    assert store.step("x").status is StepStatus.DEAD
     assert len(store.attempts) == 1
 
 
@@ -424,7 +424,7 @@ async def test_when_a_branch_fails_for_good_nothing_new_is_started(world: World,
     completion = await world.go_on(store, world.version(values), event)
     assert isinstance(completion.disposition, Dead)
     # What was under way may end, and is stored.
-    assert store.step("b").status is OutcomeStatus.SUCCEEDED
+    assert store.step("b").status is StepStatus.SUCCEEDED
     assert {step.node_id for step in effects.calls} == {"b"}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kanca.domain.ids import derived_id
-from kanca.domain.status import EventStatus, OutcomeStatus, RunStatus
+from kanca.domain.status import EventStatus, RunStatus, StepStatus
 from kanca.domain.task import Completion, Dead, Done, Keep, Retry, Step, Task, TaskKind
 from kanca.storage import dead_letters, events, runs, workflows
 from kanca.storage.ports import Database
@@ -202,7 +202,7 @@ async def test_a_dead_run_goes_on_where_it_failed_once_its_letter_is_retried(lif
     run = await life.database.read(runs.get, run_id)
     assert run is not None
     assert run.status is RunStatus.FAILED
-    assert (await life.steps(run_id))["first"].status is OutcomeStatus.DEAD
+    assert (await life.steps(run_id))["first"].status is StepStatus.DEAD
     tried = (await life.database.read(events.attempts_of, [event.id]))[event.id]
     assert sorted((attempt.attempt_number, attempt.code) for attempt in tried) == [
         (1, "busy"),

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kanca.api.answers import stored_json
 from kanca.domain.ids import EVENT, RUN, STEP, show_id
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import RunChange, Step
 from kanca.storage.workflows import Workflow
 
@@ -165,7 +165,7 @@ class RunStep(BaseModel):
     id: str
     node_id: str
     iteration: int
-    status: OutcomeStatus
+    status: StepStatus
     port: str | None = Field(description="The way by which the node was left.")
     input: Any
     output: Any

@@ -29,6 +29,44 @@ class OutcomeStatus(StrEnum):
     """Not an end: the dispatch turned into several pieces of work, each with an outcome of its own."""
 
 
+class StepStatus(StrEnum):
+    """How a node ended in a run."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    """Out of attempts, and the run went on all the same: by the node's error port, or as it is told to."""
+    DEAD = "dead"
+    """Out of attempts, and the run with it. Retrying the dead letter tries the node again."""
+    SKIPPED = "skipped"
+    """No way led to it."""
+    CANCELLED = "cancelled"
+    """It was begun, and what it was for was decided without it."""
+    REPLACED = "replaced"
+    """A person had the run go back behind it: another step of the node stands for it."""
+
+
+class RunOrigin(StrEnum):
+    """What a run came from."""
+
+    EVENT = "event"
+    HAND = "hand"
+    """A person, over the API."""
+    SCHEDULE = "schedule"
+    WORKFLOW = "workflow"
+    """A run of another workflow."""
+
+
+class WaitStatus(StrEnum):
+    """Where a wait is. Every change but the first is a compare-and-set on ``open``."""
+
+    OPEN = "open"
+    CLAIMED = "claimed"
+    """What was waited for has come."""
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    """The run needs it no longer, or has failed; a retry opens it again."""
+
+
 class RunStatus(StrEnum):
     """Where a run of a workflow is."""
 

@@ -5,7 +5,7 @@ A task's life:
     ready ──claim──► running ──Done/Dead──► (row gone; an outcome or a dead letter stands for it)
       ▲                │ │ │
       │   HandBack     │ │ └─Park──► parked ──unpark──► ready
-      ├────────────────┘ └──Retry──► scheduled ──due──► ready
+      ├────────────────┘ └──Retry, Wait──► scheduled ──due, or for Wait a signal──► ready
       └──rescue (the worker's lease expired: crashes + 1; after the third the task is dead)
 
 ``fence`` grows by one with every claim and is never reset. Whoever finishes a task names the fence it was claimed with;
@@ -23,7 +23,8 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from uuid import UUID
 
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.event import NewEvent
+from kanca.domain.status import OutcomeStatus, RunOrigin, RunStatus, StepStatus
 
 LANES = 64
 """Fairness classes of the queue: tasks of one target share a lane, and claims take from all lanes in turn."""
@@ -44,6 +45,10 @@ class TaskKind(IntEnum):
     """Call a handler with an event. ``ref`` is the event, ``target`` the handler."""
     RUN = 3
     """Go on with a run. ``ref`` is the run, ``target`` the workflow."""
+    RESUME = 4
+    """Bring an event to the run that waits for it. ``ref`` is the event, ``target`` the workflow."""
+    RETURN = 5
+    """Tell a run that one which it started has ended. ``ref`` is the run that ended, ``target`` its workflow."""
 
 
 class TaskState(IntEnum):
@@ -54,7 +59,7 @@ class TaskState(IntEnum):
     RUNNING = 1
     """A worker holds it under its lease."""
     SCHEDULED = 2
-    """Waits for ``due_at``."""
+    """Waits for ``due_at``, or for a signal."""
     PARKED = 3
     """Waits for something else: its endpoint is paused, or an earlier task with its order key is unfinished."""
 
@@ -96,6 +101,8 @@ class Task:
     crashes: int
     """Workers that died holding it since it last stored a step."""
     fence: int
+    signals: int = 0
+    """How often somebody else had news for it when it was claimed (see ``Wait``)."""
 
 
 def lane_of(kind: TaskKind, target: int) -> int:
@@ -145,7 +152,19 @@ class Keep:
     """It goes on under the same lease; what is recorded with this is a checkpoint."""
 
 
-Disposition = Done | Retry | Dead | HandBack | Park | Keep
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """It waits for a signal, for ``delay`` at most; no attempt is counted.
+
+    Whoever has news for a task raises its ``signals`` and makes it ready. What was signalled while a worker held the
+    task would be lost if it went to sleep now, so it is ready again at once when there were more signals than it was
+    claimed with.
+    """
+
+    delay: timedelta
+
+
+Disposition = Done | Retry | Dead | HandBack | Park | Keep | Wait
 
 
 @dataclass(slots=True)
@@ -231,10 +250,19 @@ class RunChange:
     status: RunStatus
     started_at: datetime
     input: bytes | None = None
-    """The data of a run that was started by hand, as JSON; otherwise the event has it."""
+    """The data of a run that no event started, as JSON; otherwise the event has it."""
     finished_at: datetime | None = None
     output: bytes | None = None
     error: bytes | None = None
+    origin: RunOrigin = RunOrigin.EVENT
+    parent_run_id: UUID | None = None
+    """The run that started this one, and waits for it."""
+    parent_wait: UUID | None = None
+    """The wait of that run."""
+    is_test: bool = False
+    """It has no effects, and nobody but who asked for it knows of it."""
+    cancel_requested_at: datetime | None = None
+    """Set by who wants it to end, and never by who works on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +273,8 @@ class Step:
     run_id: UUID
     node_id: str
     iteration: int
-    status: OutcomeStatus
+    """0, or in the body of a loop the number of the item, from 1."""
+    status: StepStatus
     port: str | None
     input: bytes | None
     output: bytes | None
@@ -253,6 +282,18 @@ class Step:
     attempt_number: int
     started_at: datetime
     finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunAnswer:
+    """What a run answers the sender of its event, who waits for it."""
+
+    event_id: UUID
+    status: int
+    headers: bytes
+    """As JSON: ``{name: value}``."""
+    body: bytes
+    created_at: datetime
 
 
 @dataclass(slots=True)
@@ -265,6 +306,9 @@ class Records:
     runs: tuple[RunChange, ...] = ()
     steps: tuple[Step, ...] = ()
     tasks: tuple[NewTask, ...] = ()
+    events: tuple[NewEvent, ...] = ()
+    """Events that are published; their dispatch is among ``tasks``."""
+    answers: tuple[RunAnswer, ...] = ()
 
 
 @dataclass(slots=True)

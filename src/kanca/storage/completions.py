@@ -18,6 +18,7 @@ from kanca.domain.task import (
     Retry,
     TaskKind,
     TaskState,
+    Wait,
     lane_of,
 )
 from kanca.errors import DatabaseUnavailable
@@ -42,6 +43,8 @@ class Change(NamedTuple):
     target: int | None
     detail: bytes | None
     """Changes together with ``kind``."""
+    signals: int | None
+    """It is ready, and not what ``state`` says, if it has more signals than these."""
 
 
 def is_end(completion: Completion) -> bool:
@@ -58,20 +61,21 @@ def change_of(completion: Completion) -> Change:
         task.id,
         task.fence,
         _STATES[type(after)],
-        after.delay if isinstance(after, Retry) else None,
+        after.delay if isinstance(after, Retry | Wait) else None,
         after.attempt if isinstance(after, Retry) else None,
         has_progressed,
         lane_of(about.kind, about.target) if becomes or has_progressed else None,
-        *(
-            (becomes.kind, becomes.ref, becomes.target, becomes.detail)
-            if becomes
-            else (None, None, None, None)
-        ),
+        becomes.kind if becomes else None,
+        becomes.ref if becomes else None,
+        becomes.target if becomes else None,
+        becomes.detail if becomes else None,
+        task.signals if isinstance(after, Wait) else None,
     )
 
 
 _STATES = {
     Retry: TaskState.SCHEDULED,
+    Wait: TaskState.SCHEDULED,
     HandBack: TaskState.READY,
     Park: TaskState.PARKED,
     Keep: TaskState.RUNNING,
@@ -127,4 +131,6 @@ def _size_bytes(records: Records) -> int:
         size += len(letter.body)
     for step in records.steps:
         size += len(step.input or b"") + len(step.output or b"")
+    for event in records.events:
+        size += len(event.body)
     return size

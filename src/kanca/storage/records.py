@@ -14,7 +14,7 @@ from sqlalchemy import Column, Table
 
 from kanca.domain.positions import PositionClock
 from kanca.domain.task import NewTask, Records, lane_of
-from kanca.storage.tables import attempts, dead_letters, outcomes, runs, steps, tasks
+from kanca.storage.tables import answers, attempts, dead_letters, events, outcomes, runs, steps, tasks
 
 Row = tuple[Any, ...]
 
@@ -55,14 +55,27 @@ def _part(
     return Part(table, columns, attrgetter(name), attrgetter(*(c.name for c in columns)), on_conflict)
 
 
+_OF_A_RUN_FOR_EVER = (
+    "event_id",
+    "started_at",
+    "origin",
+    "parent_run_id",
+    "parent_wait",
+    "is_test",
+    "cancel_requested_at",
+)
+
 PARTS = (
     # How many pieces of work an event has is said once; a retried piece does not know it.
     _part("outcomes", outcomes, is_replaced=True, keeps=("works",)),
     _part("attempts", attempts),
     _part("dead_letters", dead_letters),
-    _part("runs", runs, is_replaced=True, keeps=("input",), once=("event_id", "started_at")),
+    _part("runs", runs, is_replaced=True, keeps=("input",), once=_OF_A_RUN_FOR_EVER),
     # A person may have a step run again: its id stays.
     _part("steps", steps, is_replaced=True),
+    # Their ids are derived from the step: done again, it publishes the same event.
+    _part("events", events),
+    _part("answers", answers, is_replaced=True),
 )
 
 TASK_COLUMNS = tuple(

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, insert, select
 
 from kanca.domain.ids import id_at
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import RunOrigin, RunStatus, StepStatus
 from kanca.domain.task import NewTask, RunChange, Step
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
@@ -98,8 +98,8 @@ def _values(run: Run) -> dict[str, Any]:
 
 
 def _run(row: Row[Any]) -> Run:
-    return Run(**row._asdict() | {"status": RunStatus(row.status)})
+    return Run(**row._asdict() | {"status": RunStatus(row.status), "origin": RunOrigin(row.origin)})
 
 
 def _step(row: Row[Any]) -> Step:
-    return Step(**row._asdict() | {"status": OutcomeStatus(row.status)})
+    return Step(**row._asdict() | {"status": StepStatus(row.status)})

@@ -21,9 +21,11 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    false,
     text,
 )
 
+from kanca.domain.status import RunOrigin, RunStatus, WaitStatus
 from kanca.domain.task import TaskState
 from kanca.storage.types import Id, Instant, Number
 
@@ -130,6 +132,7 @@ tasks = Table(
     Column("worker", Integer),
     Column("order_key", BigInteger),
     Column("detail", LargeBinary),
+    Column("signals", Integer, nullable=False, server_default="0", comment="news for whoever waits"),
     # Updated and deleted from all the time: room for updates within the page, and vacuum soon and unhurried by costs.
     postgresql_with={
         "fillfactor": "70",
@@ -229,6 +232,7 @@ attempts = Table(
     Column("code", Text, nullable=False),
     Column("error", LargeBinary, nullable=False),
     Index(None, "event_id"),
+    Index(None, "call_id"),
     **BY_DAY,
 )
 
@@ -308,6 +312,7 @@ workflows = Table(
     Column("published_version", Integer),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
+    Column("is_paused", Boolean, nullable=False, server_default=false()),
 )
 
 workflow_versions = Table(
@@ -318,6 +323,7 @@ workflow_versions = Table(
     Column("definition", Text, nullable=False),
     Column("node_types", Text, nullable=False, comment="the types of its nodes, as a JSON list in order"),
     Column("created_at", Instant, nullable=False),
+    Column("published_at", Instant, comment="for the last time"),
 )
 
 runs = Table(
@@ -333,7 +339,22 @@ runs = Table(
     Column("finished_at", Instant),
     Column("output", LargeBinary),
     Column("error", LargeBinary),
+    Column("origin", Text, nullable=False, server_default=RunOrigin.EVENT),
+    Column("parent_run_id", Id),
+    Column("parent_wait", Id),
+    Column("is_test", Boolean, nullable=False, server_default=false()),
+    Column("cancel_requested_at", Instant),
     Index(None, "workflow_id", "id"),
+)
+_UNFINISHED = text(
+    f"status IN ('{RunStatus.PENDING}', '{RunStatus.RUNNING}', '{RunStatus.WAITING}') AND NOT is_test"
+)
+Index(
+    "ix_runs_unfinished",
+    runs.c.workflow_id,
+    runs.c.version,
+    postgresql_where=_UNFINISHED,
+    sqlite_where=_UNFINISHED,
 )
 
 steps = Table(
@@ -353,6 +374,95 @@ steps = Table(
     Column("finished_at", Instant, nullable=False),
     Index(None, "run_id"),
     **BY_DAY,
+)
+
+waits = Table(
+    "waits",
+    metadata,
+    Column("id", Id, primary_key=True, comment="derived from the run: its time is in front"),
+    Column("run_id", Id, nullable=False, index=True),
+    Column("workflow", Integer, nullable=False, comment="its number"),
+    Column("node_id", Text, nullable=False),
+    Column("iteration", Integer, nullable=False),
+    Column("rule", Text, nullable=False, comment="how keys are made: waits and events of one rule can meet"),
+    Column("key", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("task_id", Number, nullable=False, comment="of the run: who has news signals it"),
+    Column("opened_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("event_id", Id, comment="what claimed it"),
+    Column("child_run_id", Id, comment="the run that it waits for"),
+)
+_OPEN = text(f"status = '{WaitStatus.OPEN}'")
+_HAS_EVENT = text("event_id IS NOT NULL")
+Index(
+    "ix_waits_open",
+    *(waits.c[c] for c in ("workflow", "node_id", "rule", "key")),
+    postgresql_where=_OPEN,
+    sqlite_where=_OPEN,
+)
+Index("ix_waits_event", waits.c.event_id, postgresql_where=_HAS_EVENT, sqlite_where=_HAS_EVENT)
+
+early_events = Table(
+    "early_events",
+    metadata,
+    Column("event_id", Id, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("workflow", Integer, nullable=False, comment="its number"),
+    Column("node_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column(
+        "task_id", Number, nullable=False, comment="of the event's work: it ends when the event is claimed"
+    ),
+    Column("received_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index(None, "workflow", "node_id", "rule", "key", "event_id"),
+)
+
+run_slots = Table(
+    "run_slots",
+    metadata,
+    Column("run_id", Id, primary_key=True),
+    Column("workflow", Integer, nullable=False, comment="its number"),
+    Column("key", Text, nullable=False),
+    Column("is_held", Boolean, nullable=False, comment="else the run waits for its turn"),
+    Column("task_id", Number, nullable=False, comment="of the run: it is signalled when it has its turn"),
+    Index(None, "workflow", "key", "is_held", "run_id"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("workflow", Integer, primary_key=True, autoincrement=False, comment="its number"),
+    Column("node_id", Text, primary_key=True),
+    Column("workflow_id", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("cron", Text, nullable=False),
+    Column("timezone", Text, nullable=False),
+    Column("missed", Text, nullable=False, comment="what becomes of moments at which nobody was there"),
+    Column("next_at", Instant, nullable=False, index=True),
+    Column("last_at", Instant),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("event_id", Id, primary_key=True),
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, comment="encrypted: what the kind consists of, as JSON"),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
 )
 
 PARTITIONED = (events, outcomes, attempts, steps)

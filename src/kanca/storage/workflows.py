@@ -30,6 +30,8 @@ class Workflow:
     published_version: int | None
     created_at: datetime
     updated_at: datetime
+    is_paused: bool = False
+    """Its runs are held: none goes on, and none begins."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import Attempt, Completion, Dead, Done, Retry, RunChange, Step, Task
 from kanca.testing.events import RECEIVED_AT
 from kanca.testing.http import FakeHttp
 from kanca.workflows.runs import detail_of
 from kanca.workflows.values import read_json
 
-_STEP_STATUS: Mapping[OutcomeStatus, Literal["succeeded", "skipped", "dead"]] = {
-    OutcomeStatus.SUCCEEDED: "succeeded",
-    OutcomeStatus.SKIPPED: "skipped",
-    OutcomeStatus.DEAD: "dead",
+_STEP_STATUS: Mapping[StepStatus, Literal["succeeded", "skipped", "dead"]] = {
+    StepStatus.SUCCEEDED: "succeeded",
+    StepStatus.SKIPPED: "skipped",
+    StepStatus.DEAD: "dead",
 }
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from kanca.domain.ids import CALL, show_id
 from kanca.domain.retry import GiveUp, after_failure
-from kanca.domain.status import OutcomeStatus
+from kanca.domain.status import StepStatus
 from kanca.domain.task import Completion, HandBack, Keep, Retry, Task
 from kanca.egress import EgressClient
 from kanca.errors import InvalidInput, InvalidWorkflow, Unavailable
@@ -131,7 +131,7 @@ class Execution:
             if fate is Fate.SKIPPED:
                 self._progress.skip(node_id)
                 now = self._around.now()
-                self._recorder.step(node_id, OutcomeStatus.SKIPPED, Times(now, now))
+                self._recorder.step(node_id, StepStatus.SKIPPED, Times(now, now))
             elif fate is Fate.RUNS and self._workflow.nodes[node_id].type.has_effects:
                 ready.append(node_id)
             elif fate is Fate.RUNS:
@@ -192,7 +192,7 @@ class Execution:
         self._progress.end(node_id, result.port, result.output)
         self._recorder.step(
             node_id,
-            OutcomeStatus.SUCCEEDED,
+            StepStatus.SUCCEEDED,
             ended.times,
             port=result.port,
             input=shown(ended.input),
@@ -210,7 +210,7 @@ class Execution:
             self._end = self._end or (failed, number)
             self._recorder.step(
                 node_id,
-                OutcomeStatus.DEAD,
+                StepStatus.DEAD,
                 ended.times,
                 input=shown(ended.input),
                 error=failed.cause,

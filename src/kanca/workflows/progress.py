@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from kanca.domain.status import OutcomeStatus
+from kanca.domain.status import StepStatus
 from kanca.domain.task import Step
 from kanca.workflows.validation import Workflow
 from kanca.workflows.values import read_json
@@ -49,12 +49,12 @@ class Progress:
 
     def restore(self, steps: Iterable[Step]) -> None:
         """Take over what is stored. Steps that are dead do not count: somebody asked for another try."""
-        stored = {step.node_id: step for step in steps if step.status is not OutcomeStatus.DEAD}
+        stored = {step.node_id: step for step in steps if step.status is not StepStatus.DEAD}
         for node in self.order:
             step = stored.get(node)
             if step is None:
                 continue
-            if step.status is OutcomeStatus.SKIPPED or step.port is None:
+            if step.status is StepStatus.SKIPPED or step.port is None:
                 self.skip(node)
             elif self._workflow.nodes[node].type.passes_input:
                 self.end(node, step.port, self.input_of(node))

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from kanca.domain.ids import derived_id
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import OutcomeStatus, RunStatus, StepStatus
 from kanca.domain.task import (
     Attempt,
     Becomes,
@@ -94,7 +94,7 @@ class Recorder:
     def step(
         self,
         node_id: str,
-        status: OutcomeStatus,
+        status: StepStatus,
         times: Times,
         *,
         port: str | None = None,

@@ -11,7 +11,7 @@ from kanca.domain.task import SUSPECT_LANE, Task, TaskKind
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.ports import Capabilities, LaneAsk
 
-TASK = "t.id, t.kind, t.ref, t.target, t.detail, t.order_key, t.attempt, t.crashes, t.fence"
+TASK = "t.id, t.kind, t.ref, t.target, t.detail, t.order_key, t.attempt, t.crashes, t.fence, t.signals"
 """What ``task_of`` reads."""
 
 # A kind that is named may only be claimed for the targets that are named with it; some targets are left to others.
@@ -58,7 +58,7 @@ async def claim(
     """See ``QueueStore.claim``."""
     async with engine.connection() as connection:
         rows = await connection.fetch(CLAIM, *claim_arguments(worker, limit, capabilities, asks))
-    return [(task_of(row), row[9]) for row in rows]
+    return [(task_of(row), row["position"]) for row in rows]
 
 
 def claim_arguments(
@@ -83,8 +83,8 @@ async def has_suspects(engine: PostgresEngine, capabilities: Capabilities) -> bo
 
 def task_of(row: asyncpg.Record) -> Task:
     """The task in a row that begins with the columns ``TASK``."""
-    number, kind, ref, target, detail, order_key, attempt, crashes, fence, *_ = row
-    return Task(number, TaskKind(kind), ref, target, detail, order_key, attempt, crashes, fence)
+    number, kind, ref, target, detail, order_key, attempt, crashes, fence, signals, *_ = row
+    return Task(number, TaskKind(kind), ref, target, detail, order_key, attempt, crashes, fence, signals)
 
 
 def _restrictions(capabilities: Capabilities) -> tuple[list[int], list[int], list[int]]:

@@ -15,7 +15,7 @@ import asyncpg
 
 from kanca.domain.ids import time_of
 from kanca.domain.positions import PositionClock
-from kanca.domain.task import SUSPECT_CRASHES, Completion
+from kanca.domain.task import SUSPECT_CRASHES, Completion, TaskState
 from kanca.storage.completions import Change, change_of, is_end
 from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
@@ -41,19 +41,24 @@ ending AS MATERIALIZED (
 ), ended AS (
     DELETE FROM kanca.tasks AS t USING worker, ending WHERE t.ctid = ending.tid AND {_IS_MINE} RETURNING t.id
 )"""  # noqa: S608 - made of this module's constants
+# It waits for a signal, and there was one since it was claimed. (`signals` is null for what does not wait.)
+_HAS_NEWS = "COALESCE(t.signals > g.signals, FALSE)"
 _CHANGED = f"""
 changing AS MATERIALIZED (
     SELECT held.tid, g.* FROM worker, unnest(
         {{id}}::bigint[], {{fence}}::int[], {{state}}::smallint[], {{delay}}::interval[], {{attempt}}::smallint[],
         {{has_progressed}}::boolean[], {{lane}}::smallint[], {{kind}}::smallint[], {{ref}}::uuid[], {{target}}::int[],
-        {{detail}}::bytea[]
-    ) AS g (id, fence, state, delay, attempt, has_progressed, lane, kind, ref, target, detail)
+        {{detail}}::bytea[], {{signals}}::int[]
+    ) AS g (id, fence, state, delay, attempt, has_progressed, lane, kind, ref, target, detail, signals)
     CROSS JOIN LATERAL (
         SELECT t.ctid AS tid FROM kanca.tasks AS t WHERE t.id = g.id AND t.fence = g.fence AND {_IS_MINE} OFFSET 0
     ) AS held
 ), changed AS (
     UPDATE kanca.tasks AS t
-    SET state = g.state, due_at = (SELECT kanca.now()) + g.delay,
+    SET state = CASE WHEN {_HAS_NEWS} THEN {TaskState.READY:d} ELSE g.state END,
+        due_at = CASE WHEN NOT {_HAS_NEWS} THEN (SELECT kanca.now()) + g.delay END,
+        position = CASE WHEN {_HAS_NEWS} THEN (extract(epoch FROM (SELECT kanca.now())) * 1000000)::bigint
+                        ELSE t.position END,
         worker = CASE g.state WHEN 1 THEN t.worker END,
         attempt = COALESCE(g.attempt, t.attempt),
         crashes = CASE WHEN g.has_progressed THEN 0 ELSE t.crashes END,
@@ -93,6 +98,7 @@ def _partitioned_ids(batch: Sequence[Completion]) -> Iterator[Any]:
         yield from (outcome.event_id for outcome in records.outcomes)
         yield from (attempt.id for attempt in records.attempts)
         yield from (step.id for step in records.steps)
+        yield from (event.id for event in records.events)
 
 
 def _assemble(batch: Sequence[Completion], positions: PositionClock) -> tuple[str, list[list[Any]]]:

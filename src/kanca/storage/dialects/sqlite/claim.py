@@ -17,7 +17,7 @@ from kanca.domain.task import SUSPECT_LANE, Task, TaskKind
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.ports import Capabilities, LaneAsk
 
-TASK = "id, kind, ref, target, detail, order_key, attempt, crashes, fence"
+TASK = "id, kind, ref, target, detail, order_key, attempt, crashes, fence, signals"
 """What ``task_of`` reads."""
 
 _IS_ALIVE = "SELECT 1 FROM kanca_workers WHERE id = ? AND expires_at > kanca_now()"
@@ -69,9 +69,18 @@ async def has_suspects(engine: SqliteEngine, capabilities: Capabilities) -> bool
 
 def task_of(row: Sequence[Any], claims: int = 0) -> Task:
     """The task in a row that begins with the columns ``TASK``, after so many more ``claims``."""
-    number, kind, ref, target, detail, order_key, attempt, crashes, fence, *_ = row
+    number, kind, ref, target, detail, order_key, attempt, crashes, fence, signals, *_ = row
     return Task(
-        number, TaskKind(kind), UUID(bytes=ref), target, detail, order_key, attempt, crashes, fence + claims
+        number,
+        TaskKind(kind),
+        UUID(bytes=ref),
+        target,
+        detail,
+        order_key,
+        attempt,
+        crashes,
+        fence + claims,
+        signals,
     )
 
 
@@ -92,7 +101,7 @@ def _claim(
             break
         found += connection.execute(_FIND, (ask.lane, ask.floor, *can, share)).fetchall()
     connection.executemany(_TAKE, [(worker, row[0]) for row in found])
-    return [(task_of(row, claims=1), row[9]) for row in found]
+    return [(task_of(row, claims=1), row[10]) for row in found]
 
 
 def _ready_lanes(connection: sqlite3.Connection, asks: Sequence[LaneAsk]) -> list[LaneAsk]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Column
 
 from kanca.domain.positions import PositionClock
-from kanca.domain.task import SUSPECT_CRASHES, Completion, NewTask
+from kanca.domain.task import SUSPECT_CRASHES, Completion, NewTask, TaskState
 from kanca.storage.completions import change_of, is_end
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.halving import Refused
@@ -21,9 +21,13 @@ from kanca.storage.types import Id, Instant, to_microseconds
 
 _IS_MINE = "id = ? AND fence = ? AND state = 1 AND worker = ?"
 _END = f"DELETE FROM kanca_tasks WHERE {_IS_MINE}"  # noqa: S608 - a constant
+# It waits for a signal, and there was one since it was claimed. (Null for what does not wait.)
+_HAS_NEWS = "COALESCE(signals > ?13, FALSE)"
 _CHANGE = f"""
 UPDATE kanca_tasks
-SET state = ?1, due_at = kanca_now() + ?2,
+SET state = CASE WHEN {_HAS_NEWS} THEN {TaskState.READY:d} ELSE ?1 END,
+    due_at = CASE WHEN NOT {_HAS_NEWS} THEN kanca_now() + ?2 END,
+    position = CASE WHEN {_HAS_NEWS} THEN kanca_now() ELSE position END,
     worker = CASE ?1 WHEN 1 THEN worker END,
     attempt = COALESCE(?3, attempt),
     crashes = CASE WHEN ?4 THEN 0 ELSE crashes END,
@@ -64,13 +68,13 @@ def _let_go(connection: sqlite3.Connection, worker: int, completion: Completion)
     if is_end(completion):
         cursor = connection.execute(_END, (completion.task.id, completion.task.fence, worker))
     else:
-        number, fence, state, delay, attempt, has_progressed, lane, kind, ref, target, detail = change_of(
-            completion
+        number, fence, state, delay, attempt, has_progressed, lane, kind, ref, target, detail, signals = (
+            change_of(completion)
         )
         delay_us = None if delay is None else round(delay.total_seconds() * 1_000_000)
         ref_bytes = None if ref is None else ref.bytes
         change = (state, delay_us, attempt, has_progressed, lane, kind, ref_bytes, target, detail)
-        cursor = connection.execute(_CHANGE, (*change, number, fence, worker))
+        cursor = connection.execute(_CHANGE, (*change, number, fence, worker, signals))
     return cursor.rowcount == 1
 
 

@@ -99,7 +99,7 @@ def _rescue(connection: sqlite3.Connection, rescuer: int, max_crashes: int) -> R
     rows = []
     for (dead,) in connection.execute(_CLEAR_AWAY, (rescuer,)).fetchall():
         rows += connection.execute(_RESCUE, (rescuer, dead, max_crashes)).fetchall()
-    lost = tuple(task_of(row) for row in rows if row[9] == 1)
+    lost = tuple(task_of(row) for row in rows if row[10] == 1)
     return Rescued(len(rows) - len(lost), lost)
 
 
