@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from kanca.domain.event import Accepted, NewEvent
 from kanca.domain.ids import derived_id
-from kanca.domain.status import OutcomeStatus, RunStatus
+from kanca.domain.status import StepStatus, RunStatus
 from kanca.domain.task import RunChange, Step, TaskKind
 from kanca.storage import dead_letters as letters
 from kanca.storage import rejections
@@ -67,7 +67,7 @@ async def _history(database: Database, moment: datetime, *, is_open: bool = Fals
         RunStatus.RUNNING if is_open else RunStatus.FAILED,
         moment,
     )
-    succeeded = OutcomeStatus.SUCCEEDED
+    succeeded = StepStatus.SUCCEEDED
     step = Step(
         derived_id(run.id, "n", "0"), run.id, "n", 0, succeeded, None, None, None, None, 1, moment, moment
     )
