@@ -78,8 +78,8 @@ async def test_endpoints_are_read_even_when_they_are_deleted(database: Database)
     await database.write(_add_endpoint, 117, slug="orders", config='{"a": 1}')
     await database.write(_add_endpoint, 118, is_paused=True, deleted_at=MOMENT)
     assert sorted(await database.read(read_endpoints, [117, 118, 119])) == [
-        EndpointRow(117, f"wh_{117:024x}", "orders", "generic", None, None, '{"a": 1}', False, None),
-        EndpointRow(118, f"wh_{118:024x}", None, "generic", None, None, "{}", True, None),
+        EndpointRow(117, f"wh_{117:024x}", "orders", "generic", None, None, '{"a": 1}', False, None, None),
+        EndpointRow(118, f"wh_{118:024x}", None, "generic", None, None, "{}", True, None, None),
     ]
 
 

@@ -27,7 +27,9 @@ from kanca.domain.task import (
     Step,
     Task,
     TaskKind,
+    Wait,
 )
+from kanca.testing.desk import MemoryDesk
 from kanca.workflows.engine import Record, Surroundings, WorkflowEngine
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.runs import RunState, WorkflowVersion
@@ -120,10 +122,12 @@ class World:
         self.clock = Clock(at)
         self.ids = IdFactory(at.timestamp)
         self.threads = PoolThreads()
+        self.desk = MemoryDesk(lambda: self.clock.at)
         self.engine = WorkflowEngine(
             Surroundings(
                 http=cast(Any, http),
                 threads=self.threads,
+                desk=self.desk,
                 now=self.clock,
                 new_id=self.ids.new,
                 chance=float,
@@ -172,7 +176,8 @@ class World:
             completion = await self.engine.start(store.task, event, version, record, **options)
         else:
             assert store.run is not None
-            state = RunState(store.run, version, tuple(store.steps.values()), event)
+            waits = self.desk.of(store.run.id)
+            state = RunState(store.run, version, tuple(store.steps.values()), event, waits)
             completion = await self.engine.execute(store.task, state, record)
         store.apply(completion)
         return completion
@@ -185,6 +190,6 @@ class World:
             completion = await self.go_on(store, version, event)
             if store.is_over:
                 return completion
-            if isinstance(completion.disposition, Retry):
+            if isinstance(completion.disposition, Retry | Wait):
                 self.clock.at += completion.disposition.delay
         raise AssertionError(f"the run did not end within {most_claims} claims")

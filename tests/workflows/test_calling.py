@@ -3,8 +3,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 
@@ -15,7 +16,7 @@ from kanca.workflows import calling
 from kanca.workflows.calling import CallResult, Failed, Succeeded, call
 from kanca.workflows.node_type import NodeSettings
 from kanca.workflows.registry import NodeRegistry
-from kanca.workflows.step import StepContext, StepFailed
+from kanca.workflows.step import Left, StepContext, StepFailed
 from kanca.workflows.validation import PreparedNode
 from kanca.workflows.values import read_json
 from tests.workflows.memory import PoolThreads
@@ -34,6 +35,8 @@ def a_step(timeout: timedelta = LONG) -> StepContext:
         call_id="call_1",
         attempt_number=1,
         timeout=timeout,
+        now=datetime.now(UTC),
+        new_id=uuid4,
         http=cast(Any, None),
     )
 
@@ -43,7 +46,7 @@ def a_node(function: Callable[..., Any], *ports: str) -> PreparedNode:
     registry.node("N", ports=ports or ("out",))(function)
     node_type = registry.get("N")
     assert node_type is not None
-    return PreparedNode("n", node_type, NodeSettings({}, RetryPolicy(), None))
+    return PreparedNode("n", node_type, NodeSettings({}, RetryPolicy(), None), node_type.ports)
 
 
 async def called(function: Callable[..., Any], *ports: str, timeout: timedelta = LONG) -> CallResult:
@@ -63,16 +66,16 @@ async def test_the_output_is_what_json_says_of_it() -> None:
     async def node(step: StepContext, config: Any) -> Any:
         return {"pair": (1, 2), 3: "three"}
 
-    assert await called(node) == Succeeded(
-        "out", {"pair": [1, 2], "3": "three"}, b'{"pair":[1,2],"3":"three"}'
-    )
+    left = Left("out", {"pair": (1, 2), 3: "three"})
+    stored = b'{"pair":[1,2],"3":"three"}'
+    assert await called(node) == Succeeded("out", {"pair": [1, 2], "3": "three"}, stored, left)
 
 
 async def test_a_node_chooses_its_port() -> None:
     async def node(step: StepContext, config: Any) -> Any:
         return step.leave("b", 7)
 
-    assert await called(node, "a", "b") == Succeeded("b", 7, b"7")
+    assert await called(node, "a", "b") == Succeeded("b", 7, b"7", Left("b", 7))
 
 
 async def test_what_a_node_changes_of_its_input_stays_its_own() -> None:

@@ -81,10 +81,12 @@ def test_a_node_type_describes_itself(registry: NodeRegistry) -> None:
         "title": "SendInvoice",
         "description": "Send an invoice.\n\nBy e-mail.",
         "ports": ["out"],
+        "has_more_ports": False,
         "is_trigger": False,
         "has_effects": True,
+        "sample": None,
     }
-    assert set(schema["properties"]) == {"currency", "copies", "timeout", "retry"}
+    assert set(schema["properties"]) == {"currency", "copies", "timeout", "retry", "continue_on_error"}
     assert schema["required"] == ["currency"]
     assert schema["additionalProperties"] is False
     assert "RetryOptions" in schema["$defs"]
@@ -93,7 +95,7 @@ def test_a_node_type_describes_itself(registry: NodeRegistry) -> None:
 def test_pure_nodes_have_no_timeout_and_no_retry(registry: NodeRegistry) -> None:
     found = registry.get("Transform")
     assert found is not None
-    assert set(found.config_schema()["properties"]) == {"value"}
+    assert set(found.config_schema()["properties"]) == {"value", "continue_on_error"}
 
 
 @pytest.mark.parametrize(

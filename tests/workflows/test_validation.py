@@ -212,18 +212,11 @@ BAD = [
         "only starts runs",
     ),
     (
-        "a wait",
-        workflow(node("t", "WebhookTrigger")),
-        "t",
-        "waiting_trigger",
-        "waiting triggers are not supported yet",
-    ),
-    (
         "trigger_only",
         {"id": "w", "nodes": [node("t", "WebhookTrigger", node_behavior="trigger_only")]},
-        "t",
-        "waiting_trigger",
-        "waiting triggers are not supported yet",
+        None,
+        "no_trigger",
+        "a trigger that starts it",
     ),
     (
         "a later step",

@@ -35,6 +35,24 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True)
+class Concurrency:
+    """How many runs may be unfinished at once."""
+
+    limit: int
+    key: str | None = None
+    """An expression over the event: so many for each key. None: so many in all."""
+    when_full: str = "queue"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What holds for every run of a workflow."""
+
+    timeout: float | None = None
+    concurrency: Concurrency | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Definition:
     """A workflow as a user writes it. Only its shape is known to be right: see ``kanca.workflows.validation``."""
 
@@ -42,6 +60,7 @@ class Definition:
     name: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    settings: RunSettings = RunSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection, exists, literal_column, select
 
-from kanca.domain.task import Completion, Retry, TaskKind, TaskState
+from kanca.domain.task import Completion, Retry, TaskKind, TaskState, Wait
 from kanca.storage.ports import Database, Promoted, QueueStore, Waker
 from kanca.storage.tables import endpoints, tasks
 
@@ -41,7 +41,7 @@ class Scheduler:
         """Whether there may be something to promote, or something sooner than known, once this is written."""
         task, after = completion.task, completion.disposition
         return (
-            isinstance(after, Retry)
+            isinstance(after, Retry | Wait)
             or task.order_key is not None
             or (self._is_waited and task.kind is TaskKind.DISPATCH)
             or any(new.order_key is not None or new.due_at is not None for new in completion.records.tasks)

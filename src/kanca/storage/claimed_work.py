@@ -30,6 +30,8 @@ class EndpointRow(NamedTuple):
     is_paused: bool
     published_version: int | None
     """Of its workflow; None also when it belongs to none, or to one that is not there any more."""
+    workflow_number: int | None
+    """None when it belongs to no workflow, or to one that is not there any more."""
 
 
 class HandlerRow(NamedTuple):
@@ -55,6 +57,7 @@ _ENDPOINTS = (
         endpoints.c.config,
         endpoints.c.is_paused,
         workflows.c.published_version,
+        workflows.c.number,
     )
     .outerjoin_from(endpoints, workflows, workflows.c.id == endpoints.c.workflow_id)
     .where(endpoints.c.number.in_(_IDS))
@@ -66,7 +69,13 @@ _HANDLERS = select(
 
 def read_endpoints(connection: Connection, numbers: Collection[int]) -> list[EndpointRow]:
     """Endpoints by number, deleted ones too, with what is known of their workflows."""
-    return [EndpointRow(*row) for row in connection.execute(_ENDPOINTS, {"ids": padded(numbers)})]
+    rows: Iterable[Any] = connection.execute(_ENDPOINTS, {"ids": padded(numbers)})
+    return [EndpointRow(*row) for row in rows]
+
+
+def read_paused_workflows(connection: Connection) -> frozenset[int]:
+    """The numbers of the workflows whose runs are held."""
+    return frozenset(connection.scalars(select(workflows.c.number).where(workflows.c.is_paused)))
 
 
 def read_handlers(connection: Connection) -> list[HandlerRow]:

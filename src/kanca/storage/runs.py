@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, select
 from kanca.domain.ids import id_at
 from kanca.domain.status import RunOrigin, RunStatus, StepStatus
 from kanca.domain.task import NewTask, RunChange, Step
+from kanca.storage.events import padded
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.scanning import IN_DATABASE, Scan, look
@@ -49,20 +51,38 @@ def get(connection: Connection, run_id: UUID) -> Run | None:
     return None if row is None else _run(row)
 
 
+def get_all(connection: Connection, run_ids: Collection[UUID]) -> dict[UUID, Run]:
+    """Give the runs that are there, by id."""
+    if not run_ids:
+        return {}
+    rows = connection.execute(select(*_RUN).where(runs.c.id.in_(padded(run_ids))))
+    return {row.id: _run(row) for row in rows}
+
+
 def steps_of(connection: Connection, run_id: UUID) -> tuple[Step, ...]:
     """Give the stored steps of a run, in the order in which they ended."""
-    # Ids of steps are derived from the run's and have its time in front: this finds the partition.
-    millisecond = run_id.int >> 80
+    return steps_of_all(connection, [run_id]).get(run_id, ())
+
+
+def steps_of_all(connection: Connection, run_ids: Collection[UUID]) -> dict[UUID, tuple[Step, ...]]:
+    """Give the stored steps of each run, in the order in which they ended."""
+    if not run_ids:
+        return {}
+    # Ids of steps are derived from the run's and have its time in front: this finds the partitions.
+    first, last = min(run_ids).int >> 80, max(run_ids).int >> 80
     query = (
         select(*_STEP)
         .where(
-            steps.c.run_id == run_id,
-            steps.c.id >= UUID(int=millisecond << 80),
-            steps.c.id < UUID(int=(millisecond + 1) << 80),
+            steps.c.run_id.in_(padded(run_ids)),
+            steps.c.id >= UUID(int=first << 80),
+            steps.c.id < UUID(int=(last + 1) << 80),
         )
         .order_by(steps.c.finished_at, steps.c.iteration, steps.c.node_id)
     )
-    return tuple(_step(row) for row in connection.execute(query))
+    found: dict[UUID, list[Step]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.run_id, []).append(_step(row))
+    return {run_id: tuple(its) for run_id, its in found.items()}
 
 
 def page(

@@ -346,15 +346,16 @@ runs = Table(
     Column("cancel_requested_at", Instant),
     Index(None, "workflow_id", "id"),
 )
-_UNFINISHED = text(
+UNFINISHED = text(
     f"status IN ('{RunStatus.PENDING}', '{RunStatus.RUNNING}', '{RunStatus.WAITING}') AND NOT is_test"
 )
+"""As an index knows it: a query that says it in other words would not use that index."""
 Index(
     "ix_runs_unfinished",
     runs.c.workflow_id,
     runs.c.version,
-    postgresql_where=_UNFINISHED,
-    sqlite_where=_UNFINISHED,
+    postgresql_where=UNFINISHED,
+    sqlite_where=UNFINISHED,
 )
 
 steps = Table(
@@ -394,13 +395,13 @@ waits = Table(
     Column("event_id", Id, comment="what claimed it"),
     Column("child_run_id", Id, comment="the run that it waits for"),
 )
-_OPEN = text(f"status = '{WaitStatus.OPEN}'")
+OPEN = text(f"status = '{WaitStatus.OPEN}'")
 _HAS_EVENT = text("event_id IS NOT NULL")
 Index(
     "ix_waits_open",
     *(waits.c[c] for c in ("workflow", "node_id", "rule", "key")),
-    postgresql_where=_OPEN,
-    sqlite_where=_OPEN,
+    postgresql_where=OPEN,
+    sqlite_where=OPEN,
 )
 Index("ix_waits_event", waits.c.event_id, postgresql_where=_HAS_EVENT, sqlite_where=_HAS_EVENT)
 
@@ -427,6 +428,7 @@ run_slots = Table(
     Column("workflow", Integer, nullable=False, comment="its number"),
     Column("key", Text, nullable=False),
     Column("is_held", Boolean, nullable=False, comment="else the run waits for its turn"),
+    Column("most", Integer, nullable=False, comment="runs of this key that may have their turn"),
     Column("task_id", Number, nullable=False, comment="of the run: it is signalled when it has its turn"),
     Index(None, "workflow", "key", "is_held", "run_id"),
 )

@@ -17,6 +17,7 @@ from kanca.domain.ids import IdFactory, derived_id
 from kanca.domain.task import HandBack, NewTask, Task
 from kanca.egress import EgressClient
 from kanca.handlers.threads import SyncThreads
+from kanca.testing.desk import MemoryDesk
 from kanca.testing.events import EVENT_ID, RECEIVED_AT
 from kanca.testing.http import FakeHttp
 from kanca.testing.memory import Memory, RunResult
@@ -118,6 +119,7 @@ async def _finish(
         Surroundings(
             http=cast(EgressClient, http),  # all that nodes use of it
             threads=threads,
+            desk=MemoryDesk(lambda: memory.now),
             now=lambda: memory.now,
             new_id=IdFactory(RECEIVED_AT.timestamp).new,
             chance=lambda: 0.0,

@@ -10,9 +10,16 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from kanca.domain.endpoint import NodeBehavior
 from kanca.domain.event import StoredEvent
 from kanca.handlers.matching import decode_spec
-from kanca.storage.claimed_work import EndpointRow, HandlerRow, read_endpoints, read_handlers
+from kanca.storage.claimed_work import (
+    EndpointRow,
+    HandlerRow,
+    read_endpoints,
+    read_handlers,
+    read_paused_workflows,
+)
 from kanca.storage.ports import Database
 from kanca.storage.workflows import beyond
 from kanca.workers.filtering import Filter
@@ -48,6 +55,8 @@ class Catalogue:
         """By number: also those that no app has any more."""
         self.others_workflows: frozenset[int] = frozenset()
         """The numbers of the workflows whose published version has nodes of types that this worker lacks."""
+        self.paused_workflows: frozenset[int] = frozenset()
+        """The numbers of the workflows whose runs are held."""
 
     async def read(self, ids: Collection[UUID], endpoints: Collection[int] = ()) -> dict[UUID, StoredEvent]:
         """The events that are there. Everything else here is then at least as fresh. One reading at a time.
@@ -75,6 +84,7 @@ class Catalogue:
         )
         self.handler_names = {row.number: row.name for row in read.handlers}
         self.others_workflows = read.others_workflows
+        self.paused_workflows = read.paused_workflows
         self._senders = {}
         self._targets = {}
 
@@ -100,6 +110,7 @@ class _Read(NamedTuple):
 
     handlers: list[HandlerRow]
     others_workflows: frozenset[int]
+    paused_workflows: frozenset[int]
 
 
 def _read(
@@ -111,7 +122,7 @@ def _read(
     if node_types is None:
         return None, senders
     others = frozenset(needed.number for needed in beyond(connection, node_types))
-    return _Read(read_handlers(connection), others), senders
+    return _Read(read_handlers(connection), others, read_paused_workflows(connection)), senders
 
 
 def _sender(row: EndpointRow) -> Sender:
@@ -121,11 +132,14 @@ def _sender(row: EndpointRow) -> Sender:
         webhook_id=row.webhook_id,
         slug=row.slug,
         provider=row.provider,
-        workflow=KnownWorkflow(row.workflow_id, row.published_version) if row.workflow_id else None,
+        workflow=KnownWorkflow(row.workflow_id, row.published_version, row.workflow_number or 0)
+        if row.workflow_id
+        else None,
         node_id=row.node_id,
         timeout=timedelta(seconds=config["webhook_timeout"])
         if "webhook_timeout" in config
         else DEFAULT_TIMEOUT,
         is_paused=row.is_paused,
+        behavior=NodeBehavior(config.get("node_behavior", NodeBehavior.AUTO)),
         filter=Filter(config["filter"]) if config.get("filter") else None,
     )

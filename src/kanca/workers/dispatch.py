@@ -47,6 +47,15 @@ class Several:
     """The event has several pieces of work, or one that only another task can do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How an event enters the workflow of its endpoint, under a task of its own."""
+
+    task: NewTask
+    run: RunChange | None = None
+    """The run that it starts; None: it is for one that waits."""
+
+
 Plan = Completion | KnownHandler | KnownWorkflow | Several
 """What follows: it is over, this is the only target and it is done at once, or each target gets a task."""
 
@@ -80,20 +89,20 @@ class Dispatch(msgspec.Struct, frozen=True):
             case 0:
                 return self.nothing(NO_TARGET)
             case 1 if workflow is not None:
-                return workflow if workflow.is_published else self.nothing(WORKFLOW_UNPUBLISHED)
+                return workflow
             case 1 if self._can_be_done_here(self.targets.handlers[0]):
                 return self.targets.handlers[0]
         return Several()
 
-    def expand(self, run: tuple[RunChange, NewTask] | None) -> Completion:
-        """Give each target a task. ``run`` is what starts the workflow; None: there is none, or it is not published."""
+    def expand(self, entry: Entry | None) -> Completion:
+        """Give each target a task. ``entry``: the workflow's; None: there is none, or it is not published."""
         runs: tuple[RunChange, ...] = ()
         tasks: list[NewTask] = []
         outcomes = [self._outcome(DISPATCH_WORK, OutcomeStatus.EXPANDED, works=self.targets.works)]
         letters: list[DeadLetter] = []
-        if run is not None:
-            runs = (run[0],)
-            tasks.append(run[1])
+        if entry is not None:
+            runs = (entry.run,) if entry.run else ()
+            tasks.append(entry.task)
         elif self.targets.workflow is not None:
             name = work_of_workflow(self.targets.workflow.id)
             outcomes.append(self._outcome(name, OutcomeStatus.SKIPPED, reason=WORKFLOW_UNPUBLISHED))

@@ -10,20 +10,22 @@ import structlog
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import derived_id
 from kanca.domain.retry import RetryPolicy
-from kanca.domain.task import Becomes, Completion, Done, HandBack, NewTask, RunChange, TaskKind
+from kanca.domain.status import RunStatus
+from kanca.domain.task import Becomes, Completion, Done, HandBack, NewTask, Park, TaskKind
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.registry import Handler
+from kanca.workers.arriving import RESUME_ENDPOINT, Arrivals, ResumeDetail, read_resume_detail
 from kanca.workers.calls import Calls
 from kanca.workers.capabilities import leave_run
 from kanca.workers.catalogue import Catalogue
-from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Several
+from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several
+from kanca.workers.entering import Entrance
 from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
 from kanca.workers.targets import DEFAULT_TIMEOUT, KnownHandler, KnownWorkflow, Targets
 from kanca.workers.workbench import Held
 from kanca.workflows.engine import WorkflowEngine
-from kanca.workflows.loading import WorkflowLoader
-from kanca.workflows.runs import WorkflowVersion, detail_of, run_of_event, work_of
+from kanca.workflows.runs import RunState, detail_of, work_of
 
 log = structlog.get_logger(__name__)
 
@@ -45,9 +47,10 @@ class Performer:
 
     calls: Calls
     engine: WorkflowEngine
-    loader: WorkflowLoader
     catalogue: Catalogue
     settling: Settling
+    entrance: Entrance
+    arrivals: Arrivals
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
 
@@ -58,17 +61,17 @@ class Performer:
         its time is long over. Raises CancelledError when cancelled; whatever else it raises is for ``fail``.
         """
         match held.task.kind, held.event, held.state:
-            case TaskKind.RUN, _, state if state is not None and state.version.is_for_others:
-                return leave_run(held.task, self.catalogue.others_workflows)
             case TaskKind.RUN, _, state if state is not None:
-                timeout = held.sender.timeout if held.sender else DEFAULT_TIMEOUT
-                return await self.engine.execute(held.task, state, record, timeout=timeout)
+                return await self._run(held, state, record)
             case TaskKind.CALL, event, _ if event is not None:
-                handler = self.own.get(held.task.target)
-                if handler is None:
-                    return Completion(held.task, HandBack())
-                work = self.calls.work(held.task, event, handler.name, held.task.target)
-                return await self.calls.call(work, event, held.sender, handler, give_up)
+                return await self._call(held, event, give_up)
+            case TaskKind.RESUME, event, _ if event is not None:
+                return await self.arrivals.again(held.task, event)
+            case TaskKind.RETURN, _, _:
+                await self.arrivals.desk.tell_parent(held.task.ref)
+                return Completion(held.task, Done())
+            case TaskKind.DISPATCH, event, _ if event is not None and event.endpoint == RESUME_ENDPOINT:
+                return await self.arrivals.directly(held.task, event)
             case TaskKind.DISPATCH, event, _ if event is not None:
                 return await self._dispatch(held, event, held.targets or Targets(), record, give_up)
         # Retention has taken what it is about.
@@ -96,6 +99,21 @@ class Performer:
     def _bury(self, held: Held, code: str, message: str) -> Completion:
         return self.settling.bury(self._work(held), Failed(code, cause(code, message), is_final=True))
 
+    async def _run(self, held: Held, state: RunState, record: Record) -> Completion:
+        if state.version.is_for_others:
+            return leave_run(held.task, self.catalogue.others_workflows)
+        if self._is_held(state):
+            return Completion(held.task, Park())
+        timeout = held.sender.timeout if held.sender else DEFAULT_TIMEOUT
+        return await self.engine.execute(held.task, state, record, timeout=timeout)
+
+    async def _call(self, held: Held, event: StoredEvent, give_up: GiveUp) -> Completion:
+        handler = self.own.get(held.task.target)
+        if handler is None:
+            return Completion(held.task, HandBack())
+        work = self.calls.work(held.task, event, handler.name, held.task.target)
+        return await self.calls.call(work, event, held.sender, handler, give_up)
+
     async def _dispatch(
         self, held: Held, event: StoredEvent, targets: Targets, record: Record, give_up: GiveUp
     ) -> Completion:
@@ -106,37 +124,54 @@ class Performer:
                 work = self.calls.work(held.task, event, handler.name, known.number)
                 return await self.calls.call(work, event, held.sender, handler, give_up)
             case KnownWorkflow() as workflow:
-                version = await self._published(workflow)
-                if version is None:
-                    return dispatch.nothing(WORKFLOW_UNPUBLISHED)
-                if version.is_for_others:
-                    return dispatch.expand(self._run(held, event, version))
+                return await self._enter(dispatch, held, event, workflow, record)
+            case Several():
+                return dispatch.expand(await self._entry(targets.workflow, held, event))
+            case completion:
+                return completion
+
+    async def _enter(
+        self, dispatch: Dispatch, held: Held, event: StoredEvent, workflow: KnownWorkflow, record: Record
+    ) -> Completion:
+        """Let the event's only work be a workflow."""
+        sender = held.sender
+        match await self.entrance.find(workflow, sender, works=1):
+            case None:
+                return dispatch.nothing(WORKFLOW_UNPUBLISHED)
+            case ResumeDetail() as detail:
+                return await self.arrivals.bring(held.task, event, workflow.number, detail)
+            case version if self.entrance.needs_own_task(version):
+                return dispatch.expand(self.entrance.start(event, version, sender))
+            case version:
                 return await self.engine.start(
                     held.task,
                     event,
                     version,
                     record,
-                    node_id=held.sender.node_id if held.sender else None,
+                    node_id=sender.node_id if sender else None,
                     works=1,
-                    timeout=held.sender.timeout if held.sender else DEFAULT_TIMEOUT,
+                    timeout=sender.timeout if sender else DEFAULT_TIMEOUT,
                 )
-            case Several():
-                version = await self._published(targets.workflow)
-                if version is None:
-                    return dispatch.expand(None)
-                return dispatch.expand(self._run(held, event, version))
-            case completion:
-                return completion
 
-    def _run(self, held: Held, event: StoredEvent, version: WorkflowVersion) -> tuple[RunChange, NewTask]:
-        """What starts a workflow under a task of its own."""
-        node_id = held.sender.node_id if held.sender else None
-        return run_of_event(event, version, node_id, self.settling.now())
-
-    async def _published(self, workflow: KnownWorkflow | None) -> WorkflowVersion | None:
-        if workflow is None or workflow.published_version is None:
+    async def _entry(self, workflow: KnownWorkflow | None, held: Held, event: StoredEvent) -> Entry | None:
+        """What lets the event enter its workflow beside its other work."""
+        if workflow is None:
             return None
-        return await self.loader.version(workflow.id, workflow.published_version)
+        match await self.entrance.find(workflow, held.sender, works=None):
+            case None:
+                return None
+            case ResumeDetail() as detail:
+                return Entry(NewTask(TaskKind.RESUME, event.id, workflow.number, detail.encode()))
+            case version:
+                return self.entrance.start(event, version, held.sender)
+
+    def _is_held(self, state: RunState) -> bool:
+        """Whether the run's workflow is paused. One that is to be cancelled goes on, to its end."""
+        run = state.run
+        is_over = (
+            run.status in {RunStatus.CANCELLED, RunStatus.SUCCEEDED} or run.cancel_requested_at is not None
+        )
+        return not is_over and not run.is_test and state.version.number in self.catalogue.paused_workflows
 
     def _work(self, held: Held) -> Work:
         """The piece of work that a task is, as far as the task itself says it."""
@@ -149,4 +184,8 @@ class Performer:
             name = work_of(state.version.id) if state else "workflow"
             run = state.run if state else None
             return Work(task, event, name, task.ref, about, detail_of(task).works, now, run)
+        if task.kind is TaskKind.RESUME:
+            detail = read_resume_detail(task)
+            name = work_of(detail.workflow_id)
+            return Work(task, event, name, derived_id(task.ref, name), about, detail.works, now)
         return Work(task, event, DISPATCH_WORK, derived_id(task.ref, DISPATCH_WORK), about, 1, now)

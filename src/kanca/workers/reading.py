@@ -15,6 +15,8 @@ from kanca.workers.workbench import Held
 from kanca.workflows.loading import WorkflowLoader
 from kanca.workflows.runs import RunState
 
+_ABOUT_RUNS = (TaskKind.RUN, TaskKind.RETURN)
+
 
 class Reader:
     """Reads what tasks are about."""
@@ -32,7 +34,7 @@ class Reader:
             of_runs = [task for task in tasks if task.kind is TaskKind.RUN]
             states = await self._loader.states(of_runs) if of_runs else {}
             endpoints = {state.event.endpoint for state in states.values() if state.event is not None}
-            ids = {task.ref for task in tasks if task.kind is not TaskKind.RUN}
+            ids = {task.ref for task in tasks if task.kind not in _ABOUT_RUNS}
             events = await self.catalogue.read(ids, endpoints)
             return [self._held(task, states, events) for task in tasks]
 

@@ -27,7 +27,7 @@ from kanca.domain.task import (
 )
 from kanca.handlers.causes import as_json
 from kanca.handlers.execution import CallOutcome, Discarded, Failed, Succeeded
-from kanca.workflows.scope import BY_HAND_TYPE
+from kanca.workflows.scope import BY_HAND_TYPE, type_of
 
 DISPATCH_WORK = "dispatch"
 DEFAULT_TENANT = "default"
@@ -149,7 +149,7 @@ def _dead_letter(work: Work, failed: Failed, identifier: UUID, failed_at: dateti
         work=work.name,
         endpoint=event.endpoint if event else None,
         tenant=event.tenant if event else DEFAULT_TENANT,
-        event_type=event.type if event else BY_HAND_TYPE,
+        event_type=event.type if event else type_of(work.run) if work.run else BY_HAND_TYPE,
         attempts=work.attempt_number,
         code=failed.code,
         error=failed.cause,

@@ -9,7 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from kanca.bodies import headers_in
-from kanca.domain.endpoint import EndpointConfig
+from kanca.domain.endpoint import EndpointConfig, NodeBehavior
 from kanca.domain.event import StoredEvent
 from kanca.handlers.event import Headers
 from kanca.handlers.matching import Arrival, HandlerSpec, wants
@@ -28,6 +28,8 @@ class KnownWorkflow:
 
     id: str
     published_version: int | None
+    number: int = 0
+    """What the queue calls it; 0: it is not there any more."""
 
     @property
     def is_published(self) -> bool:
@@ -49,6 +51,8 @@ class Sender:
     timeout: timedelta
     """For one attempt of the work, unless the work says otherwise."""
     is_paused: bool
+    behavior: NodeBehavior = NodeBehavior.AUTO
+    """What its events do at their node."""
     filter: Filter | None = None
     """What lets its events through to any work."""
 

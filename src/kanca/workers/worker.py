@@ -30,14 +30,19 @@ from kanca.queue.scheduler import Scheduler, Unparker
 from kanca.settings import Settings
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.ports import Database
+from kanca.workers.arriving import Arrivals
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
+from kanca.workers.entering import Entrance
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
 from kanca.workers.settlement import Settling
 from kanca.workers.shift import Means, Shift, Stop
 from kanca.workers.tally import Tally
+from kanca.workers.turns import TurnGiver
+from kanca.workers.watching import SignalWatch
 from kanca.workflows.announcing import announce
+from kanca.workflows.desk import StoredDesk
 from kanca.workflows.engine import Surroundings, WorkflowEngine
 from kanca.workflows.loading import WorkflowLoader
 from kanca.workflows.registry import NodeRegistry
@@ -114,6 +119,9 @@ class Worker:
         self._tally = Tally(database, f"{identity.hostname}-{identity.pid}", self._settling.now)
         self._waker = database.waker()
         self._scheduler = Scheduler(database.queue, self._waker)
+        self._turns = TurnGiver(database, self._waker)
+        self._watch = SignalWatch(database)
+        self._desk = StoredDesk(database, self._waker)
         self._duties = Duties(
             {
                 "scheduler": self._scheduler,
@@ -126,6 +134,7 @@ class Worker:
                     on_doubt=self._doubt,
                 ),
                 "unparker": Unparker(database, self._waker),
+                "turns": self._turns,
                 "cleaner": Cleaner(database, settings.retention),
             }
         )
@@ -152,6 +161,7 @@ class Worker:
             if means is None:
                 return
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._flush())]
+            beside.append(asyncio.create_task(self._watch.run()))
             self._duties.start()
             while not stop.requested.is_set():
                 number = await self._until_it_works(self._register, stop)
@@ -170,6 +180,7 @@ class Worker:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+            await self._desk.close()
             await self._tally.flush()
             await self._waker.close()
             self._threads.close()
@@ -183,6 +194,7 @@ class Worker:
 
     async def _prepare(self) -> Means:
         """Announce what this app has, and put together what does the work. Raises DatabaseUnavailable."""
+        catalogue = Catalogue(self._database, (kind.name for kind in self._nodes))
         specs = {handler.name: encode_spec(handler.spec) for handler in self._handlers}
         numbers = await self._database.write(announce_handlers, self._settings.app, specs)
         await announce(self._database, self._settings.app, self._nodes)
@@ -190,15 +202,19 @@ class Worker:
         surroundings = Surroundings(
             http=self._http,
             threads=self._threads,
+            desk=self._desk,
+            watch=self._watch.watch,
+            is_paused=lambda number: number in catalogue.paused_workflows,
             now=self._settling.now,
             new_id=self._settling.new_id,
             chance=self._settling.chance,
         )
         loader = WorkflowLoader(self._database, self._nodes)
         calls = Calls(self._settling, self._threads, self._settings.stuck_after)
-        catalogue = Catalogue(self._database, (kind.name for kind in self._nodes))
         engine = WorkflowEngine(surroundings)
-        self._performer = Performer(calls, engine, loader, catalogue, self._settling, own)
+        arrivals = Arrivals(self._database, self._desk, loader, self._settling)
+        entrance = Entrance(self._database, loader, catalogue, self._settling)
+        self._performer = Performer(calls, engine, catalogue, self._settling, entrance, arrivals, own)
         self._reader = Reader(self._database.queue, catalogue, loader)
         await self._reader.read([])
         return Means(
@@ -226,6 +242,8 @@ class Worker:
         self._tally.recorded(event, completion)
         if self._scheduler.concerns(completion):
             self._duties.hurry("scheduler")
+        if self._turns.concerns(completion):
+            self._duties.hurry("turns")
         if any(task.state is TaskState.READY for task in completion.records.tasks):
             self._waker.wake()
 

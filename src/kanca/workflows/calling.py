@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from kanca.domain.decisions import Retry
 from kanca.errors import EgressRefused, ExpressionFailed, InvalidInput, KancaError
-from kanca.workflows.step import Left, StepContext, StepFailed
+from kanca.workflows.step import Came, Left, StepContext, StepFailed, Suspension
 from kanca.workflows.validation import PreparedNode
 from kanca.workflows.values import NotJson, read_json, write_json
 
@@ -43,6 +43,15 @@ class Succeeded:
     output: Any
     stored: bytes | None
     """The output as JSON; None for a node that passes its input."""
+    left: Left | None = None
+    """All that the node said; None when it was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The node waits."""
+
+    for_what: Suspension
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ class Failed:
     retry_after: timedelta | None = None
 
 
-CallResult = Succeeded | Failed
+CallResult = Succeeded | Failed | Suspended
 
 
 async def call(node: PreparedNode, step: StepContext, threads: Threads) -> CallResult:
@@ -68,7 +77,8 @@ async def call(node: PreparedNode, step: StepContext, threads: Threads) -> CallR
     """
     try:
         if node.type.is_of_an_app:
-            step = copy.deepcopy(step, {id(step.http): step.http})
+            shared = {id(each): each for each in (step.http, step.credentials)}
+            step = copy.deepcopy(step, shared)
         if not node.type.is_async:
             returned = await _in_thread(
                 lambda: node.type.run(step, node.settings.config), step.timeout, threads
@@ -79,13 +89,22 @@ async def call(node: PreparedNode, step: StepContext, threads: Threads) -> CallR
             returned = await node.type.run(
                 step, node.settings.config
             )  # it only computes: it waits for nothing
-        return _left(node, returned)
+        return _ended(node, returned)
     except GeneratorExit:
         raise  # the event loop is gone
     except BaseException as error:  # SystemExit ends the node, not the worker
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise
+        return failure_of(node.id, error)
+
+
+def resume(node: PreparedNode, step: StepContext, came: Came) -> Succeeded | Failed:
+    """What a node is left with that has waited, now that this has come. Raises nothing."""
+    assert node.type.resume is not None  # noqa: S101 - only types with one suspend (see ``_ended``)
+    try:
+        return _left(node, node.type.resume(step, node.settings.config, came))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the node's
         return failure_of(node.id, error)
 
 
@@ -148,16 +167,22 @@ def _late(timeout: timedelta) -> StepFailed:
     return StepFailed("node_timeout", f"the node took longer than {timeout.total_seconds():g} s")
 
 
+def _ended(node: PreparedNode, returned: object) -> Succeeded | Suspended:
+    if node.type.resume is not None and isinstance(returned, Suspension):
+        return Suspended(returned)
+    return _left(node, returned)
+
+
 def _left(node: PreparedNode, returned: object) -> Succeeded:
-    left = returned if isinstance(returned, Left) else Left(node.type.ports[0], returned)
-    if left.port not in node.type.ports:
-        message = f"the node has no port {left.port!r}; it has: {', '.join(node.type.ports)}"
+    left = returned if isinstance(returned, Left) else Left(node.ports[0], returned)
+    if left.port not in node.ports:
+        message = f"the node has no port {left.port!r}; it has: {', '.join(node.ports)}"
         raise StepFailed("unknown_port", message, is_final=True)
-    if node.type.passes_input:
-        return Succeeded(left.port, left.output, None)
+    if node.passes_input:
+        return Succeeded(left.port, left.output, None, left)
     # What the next node gets is what a restart would give it: the value as JSON says it.
     stored = write_json(left.output)
-    return Succeeded(left.port, read_json(stored), stored)
+    return Succeeded(left.port, read_json(stored), stored, left)
 
 
 def cause(node_id: str | None, code: str, message: str, **facts: str) -> bytes:

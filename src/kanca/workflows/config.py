@@ -36,10 +36,18 @@ class NodeConfig(BaseModel):
 class Cel:
     """A field that is a CEL expression, compiled when the workflow is read."""
 
-    def __init__(self, source: str) -> None:
-        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem."""
+    NAMES = NAMES
+    """What it may speak of."""
+
+    def __init__(self, source: str, names: frozenset[str] | None = None) -> None:
+        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem.
+
+        ``names``: what it may speak of, when that is not what any expression of its kind may.
+        """
         try:
-            self.expression: Expression = compile_expression(source, NAMES, allow_comprehensions=True)
+            self.expression: Expression = compile_expression(
+                source, self.NAMES if names is None else names, allow_comprehensions=True
+            )
         except InvalidExpression as error:
             raise PydanticCustomError(BAD_EXPRESSION, "{detail}", {"detail": error.detail}) from None
 
@@ -56,6 +64,12 @@ class Cel:
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return handler(core_schema.str_schema()) | {"format": CEL_FORMAT}
+
+
+class EventCel(Cel):
+    """A field that is an expression over an event alone, whatever run it may be for."""
+
+    NAMES = frozenset({"event"})
 
 
 class Dynamic:
@@ -142,6 +156,16 @@ class RetryOptions(NodeConfig):
             self.backoff_factor,
             timedelta(seconds=self.max_delay),
         )
+
+
+class NodeOptions(NodeConfig):
+    """What the config of every node may say besides its own."""
+
+    continue_on_error: bool = Field(
+        False,
+        description="Whether the run goes on when this node is out of attempts: by its first port, with"
+        " `{error, input}` as the output. (An edge from the port `error` does the same by that port.)",
+    )
 
 
 class EffectOptions(NodeConfig):

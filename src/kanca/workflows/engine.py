@@ -17,13 +17,23 @@ from datetime import timedelta
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.status import OutcomeStatus, RunStatus
-from kanca.domain.task import Completion, Done, Outcome, Records, Task
-from kanca.workflows.execution import Execution, Record, Surroundings
+from kanca.domain.task import Completion, Done, HandBack, Outcome, Records, Task, Wait
+from kanca.errors import CommitQueueFull, ExpressionFailed, InvalidWorkflow, Unavailable
+from kanca.workflows.calling import Failed, cause
+from kanca.workflows.correlation import key_of
+from kanca.workflows.execution import Execution
+from kanca.workflows.recording import Recorder
 from kanca.workflows.runs import RunDetail, RunState, WorkflowVersion, detail_of, run_of_event, work_of
+from kanca.workflows.scope import event_scope
+from kanca.workflows.surroundings import Record, Surroundings
 
 __all__ = ["Record", "Surroundings", "WorkflowEngine"]
 
 DEFAULT_TIMEOUT = timedelta(seconds=30)
+CONCURRENCY_LIMIT = "concurrency_limit"
+KEY_FAILED = "concurrency_key_failed"
+UNTIL_ITS_TURN = timedelta(minutes=5)
+"""When a run that waits for its turn looks again, should nobody tell it."""
 
 
 class WorkflowEngine:
@@ -50,9 +60,9 @@ class WorkflowEngine:
     ) -> Completion:
         """Run the published ``version`` for an event, under its dispatch task, and give what is to be finished.
 
-        For an event whose only target is this workflow. ``node_id`` is the endpoint's (None: the workflow's only
-        trigger); ``works`` stands on the outcome (1, for the only piece of work); ``timeout`` is for one attempt of a
-        node that says nothing of its own (the endpoint's ``webhook_timeout``).
+        For an event whose only target is this workflow, whose runs take no turns. ``node_id`` is the endpoint's (None:
+        the workflow's only trigger); ``works`` stands on the outcome (1, for the only piece of work); ``timeout`` is
+        for one attempt of a node that says nothing of its own (the endpoint's ``webhook_timeout``).
         """
         run, _ = run_of_event(event, version, node_id, self._surroundings.now())
         state = RunState(run, version, (), event)
@@ -70,7 +80,40 @@ class WorkflowEngine:
             return Completion(task, Done())
         if state.run.status is RunStatus.CANCELLED:
             return self._cancelled(task, state)
+        if state.run.status is RunStatus.PENDING and state.run.cancel_requested_at is None:
+            not_now = await self._wait_for_turn(task, state)
+            if not_now is not None:
+                return not_now
         return await Execution(self._surroundings, task, state, detail_of(task), record, timeout).run()
+
+    async def _wait_for_turn(self, task: Task, state: RunState) -> Completion | None:
+        """What is to be said of a run whose turn it is not; None: it may begin."""
+        try:
+            workflow = state.version.ready()
+        except InvalidWorkflow:
+            return None  # the run will say so
+        limits = workflow.definition.settings.concurrency
+        if limits is None or state.run.is_test:
+            return None
+        recorder, now = Recorder(task, state, detail_of(task)), self._surroundings.now()
+        try:
+            key = key_of(workflow.turn_key, {"event": event_scope(state.event, state.run)})
+        except ExpressionFailed as error:
+            failed = Failed(KEY_FAILED, cause(None, KEY_FAILED, error.detail), is_final=True)
+            return recorder.dead(self._surroundings.new_id(), failed, 1, now)
+        number, run_id = state.version.number, state.run.id
+        try:
+            is_its_turn = await self._surroundings.desk.take_turn(run_id, task, number, key, limits.limit)
+        except (Unavailable, CommitQueueFull):
+            return Completion(task, HandBack())
+        if is_its_turn:
+            return None
+        if limits.when_full == "skip":
+            told = cause(
+                None, CONCURRENCY_LIMIT, f"{limits.limit} runs are unfinished, and more are not wanted"
+            )
+            return recorder.cancelled(now, CONCURRENCY_LIMIT, told)
+        return Completion(task, Wait(UNTIL_ITS_TURN))
 
     def _cancelled(self, task: Task, state: RunState) -> Completion:
         if state.event is None:

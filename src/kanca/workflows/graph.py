@@ -33,6 +33,8 @@ class Graph:
         self.outgoing: Mapping[str, Sequence[Edge]] = outgoing
         self._leading: dict[str, set[str]] = {}
         self._parts: dict[str, Part] = {}
+        self._bodies: dict[str, Part] = {}
+        self._towards: dict[str, set[str]] = {}
 
     def order(self) -> list[str]:
         """Every node after all that lead to it; among equals, as they were given.
@@ -79,17 +81,39 @@ class Graph:
             waiting.extend(further)
         return reached
 
-    def part(self, start: str) -> Part:
-        """What can be reached from ``start``. The graph must have no cycle."""
+    def part(self, start: str, without: AbstractSet[str] = frozenset()) -> Part:
+        """What can be reached from ``start``, but for the nodes ``without``. The graph must have no cycle."""
         part = self._parts.get(start)
         if part is None:
-            reached = self.reachable([start])
-            order = tuple(node for node in self.order() if node in reached)
-            incoming = {
-                node: [edge for edge in self.incoming[node] if edge.source in reached] for node in order
-            }
-            part = self._parts[start] = Part(order, incoming)
+            part = self._parts[start] = self._part(self.reachable([start]) - without, frozenset())
         return part
+
+    def body(self, loop: str, port: str) -> Part:
+        """What can be reached from the port ``port`` of a node. Edges from that port are among the incoming ones."""
+        part = self._bodies.get(loop)
+        if part is None:
+            first = {edge.target for edge in self.outgoing[loop] if edge.port == port}
+            part = self._bodies[loop] = self._part(self.reachable(first), {loop})
+        return part
+
+    def _part(self, nodes: AbstractSet[str], sources: AbstractSet[str]) -> Part:
+        order = tuple(node for node in self.order() if node in nodes)
+        known = nodes | sources
+        return Part(
+            order, {node: [edge for edge in self.incoming[node] if edge.source in known] for node in order}
+        )
+
+    def only_towards(self, node: str) -> AbstractSet[str]:
+        """The nodes from which every way leads to ``node``."""
+        found = self._towards.get(node)
+        if found is None:
+            found = set()
+            # From the node backwards, each after all that it leads to.
+            for name in reversed([name for name in self.order() if name in self.leading_to(node)]):
+                if all(edge.target == node or edge.target in found for edge in self.outgoing[name]):
+                    found.add(name)
+            self._towards[node] = found
+        return found
 
     def leading_to(self, node: str) -> AbstractSet[str]:
         """The nodes from which ``node`` can be reached; the node itself only when it is on a cycle."""

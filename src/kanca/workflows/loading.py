@@ -13,8 +13,10 @@ from sqlalchemy import Connection
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.task import RunChange, Step, Task
+from kanca.domain.wait import Wait
+from kanca.domain.workflow import read_definition
 from kanca.errors import InvalidWorkflow
-from kanca.storage import runs, workflows
+from kanca.storage import runs, waits, workflows
 from kanca.storage.events import read_events
 from kanca.storage.ports import Database
 from kanca.workflows.registry import NodeRegistry
@@ -40,6 +42,7 @@ class _Stored:
 @dataclass(frozen=True, slots=True)
 class _Found:
     runs: dict[UUID, tuple[RunChange, tuple[Step, ...]]]
+    waits: dict[UUID, list[Wait]]
     events: dict[UUID, StoredEvent]
     versions: dict[_Key, _Stored]
 
@@ -77,22 +80,25 @@ class WorkflowLoader:
                 continue
             if version.number != task.target:
                 version = replace(version, number=task.target)
-            states[run.id] = RunState(
-                run, version, steps, found.events.get(run.event_id) if run.event_id else None
-            )
+            event = found.events.get(run.event_id) if run.event_id else None
+            states[run.id] = RunState(run, version, steps, event, tuple(found.waits.get(run.id, ())))
         return states
 
     def _keep(self, versions: dict[_Key, _Stored]) -> None:
         for key, stored in versions.items():
             workflow_id, number = key
-            workflow = self._prepared(stored.definition)
-            self._kept[key] = WorkflowVersion(workflow_id, stored.number, stored.tenant, number, workflow)
+            values = json.loads(stored.definition)
+            workflow = self._prepared(values)
+            definition = read_definition(values)
+            self._kept[key] = WorkflowVersion(
+                workflow_id, stored.number, stored.tenant, number, workflow, definition
+            )
         while len(self._kept) > MOST_VERSIONS:
             self._kept.popitem(last=False)
 
-    def _prepared(self, definition: str) -> Workflow | InvalidWorkflow:
+    def _prepared(self, values: object) -> Workflow | InvalidWorkflow:
         try:
-            return read_workflow(json.loads(definition), self._registry)
+            return read_workflow(values, self._registry)
         except InvalidWorkflow as error:
             return error
 
@@ -103,10 +109,12 @@ class WorkflowLoader:
 
 
 def _read_runs(connection: Connection, run_ids: Collection[UUID], known: AbstractSet[_Key]) -> _Found:
-    found = {run_id: run for run_id in run_ids if (run := runs.get(connection, run_id)) is not None}
+    found = runs.get_all(connection, run_ids)
     wanted = {(run.workflow_id, run.version) for run in found.values()} - known
+    steps = runs.steps_of_all(connection, found)
     return _Found(
-        {run_id: (run, runs.steps_of(connection, run_id)) for run_id, run in found.items()},
+        {run_id: (run, steps.get(run_id, ())) for run_id, run in found.items()},
+        waits.of_runs(connection, found),
         read_events(connection, {run.event_id for run in found.values() if run.event_id is not None}),
         _read_versions(connection, wanted),
     )

@@ -13,14 +13,22 @@ from pydantic_core import ErrorDetails
 
 from kanca.domain.retry import RetryPolicy
 from kanca.domain.workflow import OUT
-from kanca.workflows.config import BAD_EXPRESSION, EffectOptions
-from kanca.workflows.step import StepContext
+from kanca.workflows.config import BAD_EXPRESSION, EffectOptions, NodeOptions
+from kanca.workflows.step import Came, StepContext
 
 Run = Callable[[StepContext, Any], Any]
+Resume = Callable[[StepContext, Any, Came], Any]
+
+ERROR = "error"
+"""The port that every node can be left by which is out of attempts, if an edge leads on from there."""
+ITEM = "item"
+"""The port of a loop that leads into its body."""
 
 DEFAULT_POLICY = RetryPolicy()
 OPTIONS = frozenset(EffectOptions.model_fields)
 """Keys of every config of a type with effects."""
+OPTIONS_OF_ALL = frozenset(NodeOptions.model_fields)
+"""Keys of every config."""
 
 _CODES = {"extra_forbidden": "unknown_key", "missing": "missing_key", BAD_EXPRESSION: BAD_EXPRESSION}
 
@@ -42,6 +50,8 @@ class NodeSettings:
     policy: RetryPolicy
     timeout: timedelta | None
     """For one attempt; None is what the endpoint says."""
+    continues_on_error: bool = False
+    """Out of attempts, it is left as if it had succeeded, with the error as its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,22 @@ class NodeType:
     check: Callable[[Mapping[str, Any]], list[tuple[str, str]]] | None = None
     policy: RetryPolicy = DEFAULT_POLICY
     timeout: timedelta | None = None
+    resume: Resume | None = None
+    """Of a type that may wait: what it is left with once that is over. Sync; it only computes."""
+    takes_events: bool = False
+    """What it waits for are events: an address resumes it."""
+    ports_of: Callable[[Any], tuple[str, ...]] | None = None
+    """Of a type whose ports are set by the config."""
+    joins_first: Callable[[Any], bool] | None = None
+    """Whether a node, by its config, runs as soon as one way led to it; what leads to it otherwise is cancelled."""
+    is_loop: bool = False
+    """What its port ``item`` leads to runs once for each item."""
+    ends_run: bool = False
+    """The run is over with it, whatever else is still to be done; its output is the run's."""
+    is_stored_at_once: bool = False
+    """Somebody waits for what it says."""
+    sample: Any = None
+    """Its output in test runs, where it has effects and nothing is given in place of them."""
     is_async: bool = field(init=False)
     """Whether calling ``run`` gives a coroutine."""
 
@@ -79,6 +105,8 @@ class NodeType:
         """The settings in ``values``. Raises ConfigRefused with all that is wrong."""
         problems: list[tuple[str, str]] = []
         options, own = EffectOptions(), dict(values)
+        shared = {key: own.pop(key) for key in OPTIONS_OF_ALL & own.keys()}
+        general = _validated(NodeOptions, shared, problems) or NodeOptions()
         if self.has_effects:
             shared = {key: own.pop(key) for key in OPTIONS & own.keys()}
             options = _validated(EffectOptions, shared, problems) or options
@@ -91,20 +119,24 @@ class NodeType:
             config,
             options.retry.policy() if options.retry else self.policy,
             timedelta(seconds=options.timeout) if options.timeout else self.timeout,
+            general.continue_on_error,
         )
+
+    def ports_with(self, config: Any) -> tuple[str, ...]:
+        """The ports of a node with that config."""
+        return self.ports if self.ports_of is None or config is None else self.ports_of(config)
 
     def config_schema(self) -> dict[str, Any]:
         """The JSON Schema of its config."""
         if self.schema is not None:
             return dict(self.schema)
         schema: dict[str, Any] = {"type": "object"} if self.model is None else self.model.model_json_schema()
-        if not self.has_effects:
-            return schema
-        options = EffectOptions.model_json_schema()
-        for part in ("properties", "$defs"):
-            merged = schema.get(part, {}) | options.get(part, {})
-            if merged:
-                schema[part] = merged
+        for shared in (NodeOptions, EffectOptions) if self.has_effects else (NodeOptions,):
+            options = shared.model_json_schema()
+            for part in ("properties", "$defs"):
+                merged = schema.get(part, {}) | options.get(part, {})
+                if merged:
+                    schema[part] = merged
         return schema
 
     def describe(self) -> dict[str, Any]:
@@ -114,8 +146,10 @@ class NodeType:
             "title": self.title,
             "description": self.description,
             "ports": list(self.ports),
+            "has_more_ports": self.ports_of is not None,
             "is_trigger": self.is_trigger,
             "has_effects": self.has_effects,
+            "sample": self.sample,
             "config_schema": self.config_schema(),
         }
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from kanca.domain.status import StepStatus
 from kanca.domain.task import Step
+from kanca.workflows.graph import Part
+from kanca.workflows.node_type import ITEM
 from kanca.workflows.validation import Workflow
 from kanca.workflows.values import read_json
+
+
+class At(NamedTuple):
+    """A node in a run: in the body of a loop there is one for each item."""
+
+    node_id: str
+    iteration: int = 0
+    """0, or the number of the item, from 1."""
 
 
 class Fate(Enum):
@@ -19,7 +29,7 @@ class Fate(Enum):
     WAITS = 1
     """A node that leads to it has not ended."""
     RUNS = 2
-    """All that lead to it have ended, and one at least was left towards it."""
+    """All that lead to it have ended (or one has, where that is enough), and one at least was left towards it."""
     SKIPPED = 3
     """All that lead to it have ended or were skipped, and none was left towards it."""
 
@@ -32,31 +42,51 @@ class _Ended:
 
 
 class Progress:
-    """The nodes of one run. Only what can be reached from its start is part of it."""
+    """The nodes of one run, or of the body of a loop for one item."""
 
-    def __init__(self, workflow: Workflow, start: str, data: Any) -> None:
-        """A run that starts at the node ``start`` with ``data``."""
-        part = workflow.graph.part(start)
+    def __init__(self, workflow: Workflow, part: Part, iteration: int = 0) -> None:
+        """``part``: the nodes. Say with ``start_at`` or ``enter`` where it begins."""
         self.order = part.order
         """The ids of its nodes, each after those that lead to it."""
+        self.iteration = iteration
         self.outputs: dict[str, Any] = {}
         """The outputs of the nodes that ran."""
+        self.error: Any = None
+        """What the body of a loop failed of, for this item."""
         self._workflow = workflow
         self._incoming = part.incoming
-        self._start = start
-        self._data = data
         self._ended: dict[str, _Ended] = {}
+        self._start: str | None = None
+        self._data: Any = None
+        self.loop: str | None = None
+        """The loop that it is the body of."""
+        self._outer: Progress | None = None
+        self._open = len(part.order)
+
+    def start_at(self, node: str, data: Any) -> Progress:
+        """The run starts at that node, with these data as its input."""
+        self._start, self._data = node, data
+        return self
+
+    def enter(self, loop: str, item: Any, outer: Progress) -> Progress:
+        """The body is entered from a loop with one item. ``outer``: the run around it."""
+        self._ended[loop] = _Ended(ITEM, item)
+        self.outputs[loop] = {"item": item, "index": self.iteration - 1}
+        self.loop, self._outer = loop, outer
+        return self
 
     def restore(self, steps: Iterable[Step]) -> None:
         """Take over what is stored. Steps that are dead do not count: somebody asked for another try."""
-        stored = {step.node_id: step for step in steps if step.status is not StepStatus.DEAD}
+        stored = {step.node_id: step for step in steps if step.status not in _VOID}
         for node in self.order:
             step = stored.get(node)
             if step is None:
                 continue
-            if step.status is StepStatus.SKIPPED or step.port is None:
+            if step.port is None:
                 self.skip(node)
-            elif self._workflow.nodes[node].type.passes_input:
+                if step.status is StepStatus.FAILED and step.error is not None:
+                    self.error = read_json(step.error)
+            elif step.status is StepStatus.SUCCEEDED and self._workflow.nodes[node].passes_input:
                 self.end(node, step.port, self.input_of(node))
             else:
                 self.end(node, step.port, None if step.output is None else read_json(step.output))
@@ -66,13 +96,16 @@ class Progress:
         edges = self._incoming[node]
         if not edges:
             return Fate.RUNS
-        is_wanted = False
+        is_wanted = waits = False
         for edge in edges:
             before = self._ended.get(edge.source)
             if before is None:
-                return Fate.WAITS
-            is_wanted |= before.port == edge.port
-        return Fate.RUNS if is_wanted else Fate.SKIPPED
+                waits = True
+            else:
+                is_wanted |= before.port == edge.port
+        if is_wanted and (not waits or self._workflow.nodes[node].joins_first):
+            return Fate.RUNS
+        return Fate.WAITS if waits else Fate.SKIPPED
 
     def input_of(self, node: str) -> Any:
         """The output of the node that led to it; of several, an object with each one's output under its id."""
@@ -83,12 +116,15 @@ class Progress:
             for edge in self._incoming[node]
             if edge.source in self._ended and self._ended[edge.source].port == edge.port
         }
-        return next(iter(led.values())) if len(led) == 1 else led
+        if len(led) == 1 or (led and self._workflow.nodes[node].joins_first):
+            return next(iter(led.values()))
+        return led
 
     def outputs_before(self, node: str) -> dict[str, Any]:
         """The outputs of the nodes that lead to ``node``, by id (of those beside it, chance says when they end)."""
         before = self._workflow.graph.leading_to(node)
-        return {name: output for name, output in self.outputs.items() if name in before}
+        known = self.outputs if self._outer is None else self._outer.outputs | self.outputs
+        return {name: output for name, output in known.items() if name in before}
 
     def has_ended(self, node: str) -> bool:
         """Whether it ran or was skipped."""
@@ -98,14 +134,21 @@ class Progress:
         """The node was left by ``port`` with ``output``."""
         self._ended[node] = _Ended(port, output)
         self.outputs[node] = output
+        self._open -= 1
 
     def skip(self, node: str) -> None:
         """The node does not run."""
         self._ended[node] = _Ended(None)
+        self._open -= 1
+
+    def unfinished(self, among: Iterable[str] | None = None) -> list[str]:
+        """The nodes that have not ended, of all or ``among`` these, in their order."""
+        wanted = None if among is None else set(among)
+        return [node for node in self.order if node not in self._ended and (wanted is None or node in wanted)]
 
     def is_complete(self) -> bool:
         """Whether every node has ended."""
-        return len(self._ended) == len(self.order)
+        return not self._open
 
     def result(self) -> Any:
         """The output of the node at which the run ended; of several, an object with each one's output under its id."""
@@ -117,3 +160,6 @@ class Progress:
     def _led_on(self, node: str) -> bool:
         port = self._ended[node].port
         return any(edge.port == port for edge in self._workflow.graph.outgoing[node])
+
+
+_VOID = (StepStatus.DEAD, StepStatus.REPLACED)

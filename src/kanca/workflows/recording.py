@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from kanca.domain.event import NewEvent
 from kanca.domain.ids import derived_id
 from kanca.domain.status import OutcomeStatus, RunStatus, StepStatus
 from kanca.domain.task import (
@@ -19,23 +20,32 @@ from kanca.domain.task import (
     Done,
     HandBack,
     Keep,
+    NewTask,
     Outcome,
+    Park,
     Records,
     Retry,
+    RunAnswer,
     RunChange,
     Step,
     Task,
     TaskKind,
+    Wait,
 )
 from kanca.workflows.calling import Failed
+from kanca.workflows.progress import At
 from kanca.workflows.runs import NodeFailures, RunDetail, RunState, work_of
-from kanca.workflows.scope import BY_HAND_TYPE
+from kanca.workflows.scope import type_of
+from kanca.workflows.step import Answer
 from kanca.workflows.values import NotJson, write_json
 
 MAX_SHOWN_BYTES = 64 * 1024
 """The largest value that is stored only to be looked at."""
 MAX_RESULT_BYTES = 1024 * 1024
 """The largest output of a run that is also the result of its event's work."""
+
+RUN_CANCELLED = "run_cancelled"
+_NOTHING = Records()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,17 @@ def shown(value: Any) -> bytes:
     return text if len(text) <= MAX_SHOWN_BYTES else write_json({"omitted": True, "size_bytes": len(text)})
 
 
+def text_of(at: At) -> str:
+    """How a run's task names a node: ``node``, or ``node#3`` in the body of a loop."""
+    return f"{at.node_id}#{at.iteration}" if at.iteration else at.node_id
+
+
+def at_of(text: str) -> At:
+    """What ``text_of`` names."""
+    node_id, _, iteration = text.partition("#")
+    return At(node_id, int(iteration or 0))
+
+
 def _stored(value: Any) -> bytes:
     try:
         return write_json(value)
@@ -65,35 +86,44 @@ class Recorder:
     def __init__(self, task: Task, state: RunState, detail: RunDetail) -> None:
         self._task = task
         self._state = state
-        self._detail = detail
+        self.detail = detail
         self._run = replace(state.run, status=RunStatus.RUNNING, finished_at=None, output=None, error=None)
         self._work = work_of(state.version.id)
         self._steps: list[Step] = []
         self._attempts: list[Attempt] = []
-        self._call_ids: dict[str, UUID] = {}
-        self._run_is_stored = state.run.status is RunStatus.RUNNING and task.kind is TaskKind.RUN
+        self._said = Records()
+        """What else is new: events, tasks, an answer."""
+        self._call_ids: dict[At, UUID] = {}
+        self._stored_status = state.run.status if task.kind is TaskKind.RUN else None
         self._most_attempts = 1
 
     @property
     def has_begun(self) -> bool:
         """Whether the run stands in the database as running."""
-        return self._run_is_stored
+        return self._stored_status in (RunStatus.RUNNING, RunStatus.WAITING)
+
+    @property
+    def status(self) -> RunStatus:
+        """How the run stands in the database, once it has begun."""
+        return self._stored_status or RunStatus.RUNNING
 
     @property
     def has_news(self) -> bool:
         """Whether there is something that is not stored."""
-        return bool(self._steps or self._attempts) or not self._run_is_stored
+        return bool(self._steps or self._attempts or self._said != _NOTHING) or not self.has_begun
 
-    def call_id(self, node_id: str) -> UUID:
+    def call_id(self, at: At) -> UUID:
         """The id of a node's step, and of every call of it: the same over retries and crashes."""
-        call_id = self._call_ids.get(node_id)
+        call_id = self._call_ids.get(at)
         if call_id is None:
-            call_id = self._call_ids[node_id] = derived_id(self._run.id, node_id, "0")
+            generation = (str(self.detail.generation),) if self.detail.generation else ()
+            names = (at.node_id, str(at.iteration), *generation)
+            call_id = self._call_ids[at] = derived_id(self._run.id, *names)
         return call_id
 
     def step(
         self,
-        node_id: str,
+        at: At,
         status: StepStatus,
         times: Times,
         *,
@@ -107,10 +137,10 @@ class Recorder:
         self._most_attempts = max(self._most_attempts, attempt_number)
         self._steps.append(
             Step(
-                id=self.call_id(node_id),
+                id=self.call_id(at),
                 run_id=self._run.id,
-                node_id=node_id,
-                iteration=0,
+                node_id=at.node_id,
+                iteration=at.iteration,
                 status=status,
                 port=port,
                 input=input,
@@ -122,16 +152,14 @@ class Recorder:
             )
         )
 
-    def failed_attempt(
-        self, attempt_id: UUID, node_id: str, number: int, failed: Failed, times: Times
-    ) -> None:
+    def failed_attempt(self, attempt_id: UUID, at: At, number: int, failed: Failed, times: Times) -> None:
         """An attempt of a node failed."""
         self._attempts.append(
             Attempt(
                 id=attempt_id,
                 event_id=self._run.event_id,
                 work=self._work,
-                call_id=self.call_id(node_id),
+                call_id=self.call_id(at),
                 attempt_number=number,
                 started_at=times.started_at,
                 finished_at=times.finished_at,
@@ -140,44 +168,74 @@ class Recorder:
             )
         )
 
-    def waits(self, failures: Mapping[str, NodeFailures]) -> None:
-        """These nodes failed and are to be tried again."""
-        self._detail = replace(self._detail, failures=dict(failures))
+    def publish(self, event: NewEvent) -> None:
+        """A node publishes an event."""
+        self._said.events += (event,)
+        self._said.tasks += (NewTask(TaskKind.DISPATCH, event.id, event.endpoint),)
 
-    def checkpoint(self, disposition: Keep | HandBack | Retry) -> Completion:
-        """What is new, for a run that goes on, here or later."""
-        becomes = Becomes(TaskKind.RUN, self._run.id, self._state.version.number, self._detail.encode())
-        completion = Completion(
-            self._task, disposition, self._take(() if self._run_is_stored else (self._run,)), becomes
+    def answer(self, answer: Answer, now: datetime) -> None:
+        """A node answers the sender of the run's event."""
+        if self._run.event_id is not None:
+            headers = write_json(dict(answer.headers))
+            row = RunAnswer(self._run.event_id, answer.status, headers, answer.body, now)
+            self._said.answers = (row,)
+
+    def waits(self, failures: Mapping[At, NodeFailures], sleeps: Mapping[At, datetime]) -> None:
+        """These nodes failed and are to be tried again, and these sleep."""
+        self.detail = replace(
+            self.detail,
+            failures={text_of(at): failure for at, failure in failures.items()},
+            sleeps={text_of(at): until for at, until in sleeps.items()},
         )
-        self._run_is_stored = True
-        return completion
+
+    def checkpoint(
+        self, disposition: Keep | HandBack | Retry | Wait | Park, status: RunStatus = RunStatus.RUNNING
+    ) -> Completion:
+        """What is new, for a run that goes on, here or later."""
+        becomes = Becomes(TaskKind.RUN, self._run.id, self._state.version.number, self.detail.encode())
+        runs = () if self._stored_status is status else (replace(self._run, status=status),)
+        self._stored_status = status
+        return Completion(self._task, disposition, self._take(runs), becomes)
 
     def succeeded(self, result: Any, at: datetime) -> Completion:
         """The run is complete."""
         output = _stored(result)
         run = replace(self._run, status=RunStatus.SUCCEEDED, finished_at=at, output=output)
-        records = self._take((run,))
+        records = self._take((run,), is_over=True)
         if self._run.event_id is not None:
             outcome = self._outcome(OutcomeStatus.SUCCEEDED, at, run.id)
             outcome = replace(outcome, result=output if len(output) <= MAX_RESULT_BYTES else None)
-            records = replace(records, outcomes=(outcome,))
+            records.outcomes = (outcome,)
         return Completion(self._task, Done(), records)
 
     def dead(self, letter_id: UUID, failed: Failed, attempts: int, at: datetime) -> Completion:
-        """The run failed; its dead letter goes on where it stopped."""
+        """The run failed; its dead letter goes on where it stopped. A run that waits for it has the failure instead."""
         run = replace(self._run, status=RunStatus.FAILED, finished_at=at, error=failed.cause)
-        letter = self._dead_letter(letter_id, failed, attempts, at)
-        records = replace(self._take((run,)), dead_letters=(letter,))
+        records = self._take((run,), is_over=True)
+        if run.parent_run_id is not None or run.is_test:
+            return Completion(self._task, Done(), records)
+        records.dead_letters = (self._dead_letter(letter_id, failed, attempts, at),)
         if self._run.event_id is not None:
             outcome = self._outcome(OutcomeStatus.DEAD, at, letter_id)
-            records = replace(records, outcomes=(replace(outcome, reason=failed.code),))
+            records.outcomes = (replace(outcome, reason=failed.code),)
         return Completion(self._task, Dead(), records)
 
-    def _take(self, runs: tuple[RunChange, ...]) -> Records:
-        records = Records(runs=runs, steps=tuple(self._steps), attempts=tuple(self._attempts))
+    def cancelled(self, at: datetime, reason: str = RUN_CANCELLED, error: bytes | None = None) -> Completion:
+        """The run does not go on, for a reason that is nobody's failure."""
+        run = replace(self._run, status=RunStatus.CANCELLED, finished_at=at, error=error)
+        records = self._take((run,), is_over=True)
+        if self._run.event_id is not None:
+            outcome = self._outcome(OutcomeStatus.SKIPPED, at, run.id)
+            records.outcomes = (replace(outcome, reason=reason),)
+        return Completion(self._task, Done(), records)
+
+    def _take(self, runs: tuple[RunChange, ...], *, is_over: bool = False) -> Records:
+        records, self._said = self._said, Records()
+        records.runs, records.steps, records.attempts = runs, tuple(self._steps), tuple(self._attempts)
         self._steps.clear()
         self._attempts.clear()
+        if is_over and self._run.parent_wait is not None:
+            records.tasks += (NewTask(TaskKind.RETURN, self._run.id, self._state.version.number),)
         return records
 
     def _outcome(self, status: OutcomeStatus, at: datetime, ref: UUID) -> Outcome:
@@ -186,7 +244,7 @@ class Recorder:
             event_id=self._run.event_id,
             work=self._work,
             status=status,
-            works=self._detail.works,
+            works=self.detail.works,
             attempt_number=self._most_attempts,
             started_at=self._run.started_at,
             finished_at=at,
@@ -200,13 +258,13 @@ class Recorder:
             kind=TaskKind.RUN,
             ref=self._run.id,
             target=version.number,
-            detail=replace(self._detail, failures={}).encode(),
+            detail=replace(self.detail, failures={}, sleeps={}, deadline=None).encode(),
             order_key=self._task.order_key,
             event_id=self._run.event_id,
             work=self._work,
             endpoint=event.endpoint if event else None,
             tenant=event.tenant if event else version.tenant,
-            event_type=event.type if event else BY_HAND_TYPE,
+            event_type=event.type if event else type_of(self._run),
             attempts=attempts,
             code=failed.code,
             error=failed.cause,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from kanca.domain.workflow import OUT
 from kanca.errors import InvalidNodeType
-from kanca.workflows.node_type import DEFAULT_POLICY, OPTIONS, NodeType, Run
+from kanca.workflows.node_type import DEFAULT_POLICY, OPTIONS, OPTIONS_OF_ALL, NodeType, Run
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -121,10 +121,11 @@ def _check(node_type: NodeType) -> None:
         raise InvalidNodeType(f"{name}: a port is named with letters, digits, '_' and '-'")
     if node_type.model is not None and not _is_model(node_type.model):
         raise InvalidNodeType(f"{name}: config= must be a Pydantic model")
-    if node_type.model is not None and node_type.has_effects and OPTIONS & set(node_type.model.model_fields):
-        raise InvalidNodeType(
-            f"{name}: 'timeout' and 'retry' are read by Kanca and cannot be fields of config="
-        )
+    taken = OPTIONS | OPTIONS_OF_ALL if node_type.has_effects else OPTIONS_OF_ALL
+    fields = set(node_type.model.model_fields) if node_type.model is not None else set()
+    if node_type.is_of_an_app and taken & fields:
+        names = ", ".join(repr(field) for field in sorted(taken & fields))
+        raise InvalidNodeType(f"{name}: {names} are read by Kanca and cannot be fields of config=")
     if not 1 <= node_type.policy.max_attempts <= 1000:
         raise InvalidNodeType(f"{name}: max_retries counts attempts in all: from 1 to 1000")
     if node_type.timeout is not None and not timedelta(0) < node_type.timeout <= MAX_TIMEOUT:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import derived_id
-from kanca.domain.status import RunStatus
+from kanca.domain.status import RunOrigin, RunStatus
 from kanca.domain.task import NewTask, RunChange, Step, Task, TaskKind
+from kanca.domain.wait import Wait
+from kanca.domain.workflow import Definition
 from kanca.errors import InvalidInput, InvalidWorkflow
 from kanca.workflows.validation import UNKNOWN_NODE_TYPE, Workflow
 
@@ -28,6 +31,8 @@ class WorkflowVersion:
     version: int
     workflow: Workflow | InvalidWorkflow
     """The error when this process cannot run it: a node type of an app may have gone, or be another app's."""
+    definition: Definition | None = None
+    """As it was written: what can be said of it without its node types."""
 
     @property
     def is_for_others(self) -> bool:
@@ -52,7 +57,8 @@ class RunState:
     """The version that it started with."""
     steps: tuple[Step, ...]
     event: StoredEvent | None
-    """What started it; None when that was a person."""
+    """What started it; None when that was no event."""
+    waits: tuple[Wait, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,16 @@ class NodeFailures:
 
 
 @dataclass(frozen=True, slots=True)
+class TestPlan:
+    """How a test run goes without effects."""
+
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    """What nodes are left with instead of being run, by id."""
+    live: tuple[str, ...] = ()
+    """Nodes that are run all the same, effects and all."""
+
+
+@dataclass(frozen=True, slots=True)
 class RunDetail:
     """What the task of a run carries."""
 
@@ -73,7 +89,16 @@ class RunDetail:
     works: int | None = None
     """1 when the run is its event's only piece of work (see ``Outcome.works``)."""
     failures: Mapping[str, NodeFailures] = field(default_factory=dict)
-    """By node."""
+    """By node, and ``node#3`` in the body of a loop."""
+    sleeps: Mapping[str, datetime] = field(default_factory=dict)
+    """When nodes go on that sleep; by node, as above."""
+    deadline: datetime | None = None
+    """When the run has had its time."""
+    generation: int = 0
+    """How often a person had the run go back: what is done from then on is new to those who deduplicate."""
+    depth: int = 0
+    """How many runs there are above this one."""
+    test: TestPlan | None = None
 
     def encode(self) -> bytes:
         """As JSON."""
@@ -111,8 +136,41 @@ def run_by_hand(
     Raises InvalidInput when the run cannot start at that node, InvalidWorkflow when it cannot be run at all.
     """
     start_of(version.ready(), node_id)
-    run = RunChange(run_id, version.id, version.version, None, RunStatus.PENDING, now, input=data)
+    run = RunChange(
+        run_id, version.id, version.version, None, RunStatus.PENDING, now, input=data, origin=RunOrigin.HAND
+    )
     return run, _task(run, version, node_id)
+
+
+def run_of_run(
+    run_id: UUID,
+    workflow: tuple[str, int, int],
+    data: bytes,
+    parent: RunChange,
+    wait_id: UUID,
+    depth: int,
+    now: datetime,
+) -> tuple[RunChange, NewTask]:
+    """A run with ``data`` (JSON) that another run starts and waits for, and its task.
+
+    ``workflow``: its id, version and number.
+    """
+    workflow_id, version, number = workflow
+    run = RunChange(
+        run_id,
+        workflow_id,
+        version,
+        None,
+        RunStatus.PENDING,
+        now,
+        input=data,
+        origin=RunOrigin.WORKFLOW,
+        parent_run_id=parent.id,
+        parent_wait=wait_id,
+        is_test=parent.is_test,
+    )
+    detail = RunDetail(depth=depth, test=TestPlan() if parent.is_test else None)
+    return run, NewTask(TaskKind.RUN, run.id, number, detail.encode())
 
 
 def start_of(workflow: Workflow, node_id: str | None) -> str:

@@ -8,19 +8,29 @@ from typing import Any
 from kanca.bodies import event_data, headers_in
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import EVENT, RUN, show_id
+from kanca.domain.status import RunOrigin
 from kanca.domain.task import RunChange
 from kanca.workflows.values import read_json
 
 BY_HAND_TYPE = "run.manual"
 """The event type of a run that was started by hand."""
+_TYPES = {
+    RunOrigin.SCHEDULE: "run.scheduled",
+    RunOrigin.WORKFLOW: "run.started",
+}
+
+
+def type_of(run: RunChange) -> str:
+    """What stands for the event type in a run that no event started."""
+    return _TYPES.get(run.origin, BY_HAND_TYPE)
 
 
 def event_scope(event: StoredEvent | None, run: RunChange) -> dict[str, Any]:
-    """``event``: what started the run. A run started by hand has the same keys, with its input as the data."""
+    """``event``: what started the run. Another run has the same keys, with its input as the data."""
     if event is None:
         return {
             "id": None,
-            "type": BY_HAND_TYPE,
+            "type": type_of(run),
             "data": None if run.input is None else read_json(run.input),
             "source_event_id": None,
             "correlation_id": None,

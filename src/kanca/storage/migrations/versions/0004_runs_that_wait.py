@@ -145,6 +145,7 @@ def _add_others() -> None:
         Column("workflow", Integer, nullable=False, comment="its number"),
         Column("key", Text, nullable=False),
         Column("is_held", Boolean, nullable=False, comment="else the run waits for its turn"),
+        Column("most", Integer, nullable=False, comment="runs of this key that may have their turn"),
         Column("task_id", Number, nullable=False, comment="of the run: it is signalled when it has its turn"),
         PrimaryKeyConstraint("run_id", name="pk_run_slots"),
         schema=SCHEMA,

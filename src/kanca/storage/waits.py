@@ -1,0 +1,135 @@
+"""Waits of runs: reading them, and the ways in which one ends."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, select, update
+
+from kanca.domain.status import RunStatus, WaitStatus
+from kanca.domain.task import RunChange
+from kanca.domain.wait import Wait
+from kanca.storage.signals import signal
+from kanca.storage.tables import OPEN, UNFINISHED, runs, tasks, waits
+
+COLUMNS = [waits.c[field.name] for field in fields(Wait)]
+
+
+def of_runs(connection: Connection, run_ids: Collection[UUID]) -> dict[UUID, list[Wait]]:
+    """Give the waits of each run, in the order in which they were opened."""
+    found: dict[UUID, list[Wait]] = {}
+    query = select(*COLUMNS).where(waits.c.run_id.in_(run_ids)).order_by(waits.c.opened_at)
+    for row in connection.execute(query):
+        found.setdefault(row.run_id, []).append(wait_in(row))
+    return found
+
+
+def expire(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
+    """Let these waits be over without what was waited for, those that are still open."""
+    _end(connection, wait_ids, WaitStatus.TIMED_OUT, now)
+
+
+def cancel(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
+    """Close these waits, those that are still open; runs that they wait for are asked to end."""
+    _end(connection, wait_ids, WaitStatus.CANCELLED, now)
+    children = connection.scalars(
+        select(waits.c.child_run_id).where(
+            waits.c.id.in_(wait_ids),
+            waits.c.status == WaitStatus.CANCELLED,
+            waits.c.child_run_id.is_not(None),
+        )
+    ).all()
+    for child in children:
+        request_cancel(connection, child, now)
+
+
+def give_up(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
+    """Close these waits, also claimed ones: what came was no good, and another attempt waits anew."""
+    connection.execute(
+        update(waits)
+        .where(waits.c.id.in_(wait_ids))
+        .values(status=WaitStatus.CANCELLED, ended_at=now, event_id=None, child_run_id=None)
+    )
+
+
+def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool:
+    """Tell the run that waits for this one; False when it waits no longer."""
+    if child.parent_wait is None:
+        return False
+    is_meant = waits.c.child_run_id == child.id
+    return claim(connection, child.parent_wait, None, now, is_meant) is not None
+
+
+def request_cancel(connection: Connection, run_id: UUID, now: datetime) -> bool:
+    """Ask for the end of a run that is not over, and close its waits; False when it is over."""
+    asked = connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.status.in_(UNFINISHED_RUNS), runs.c.cancel_requested_at.is_(None))
+        .values(cancel_requested_at=now)
+    )
+    if not asked.rowcount:
+        return False
+    opened = connection.scalars(select(waits.c.id).where(waits.c.run_id == run_id, OPEN)).all()
+    cancel(connection, opened, now)
+    # The task of a run that never waited is found without an index; this is rare.
+    signal(connection, tasks.c.ref == run_id, now)
+    return True
+
+
+def versions_in_use(connection: Connection, workflow_id: str) -> list[int]:
+    """Give the versions of a workflow that unfinished runs have, without reading those runs."""
+    found: list[int] = []
+    newest = 0
+    query = select(runs.c.version).where(runs.c.workflow_id == workflow_id, UNFINISHED)
+    while True:
+        after = query.where(runs.c.version > newest).order_by(runs.c.version).limit(1)
+        version = connection.scalar(after)
+        if version is None:
+            return found
+        found.append(version)
+        newest = version
+
+
+UNFINISHED_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
+
+
+def claim(
+    connection: Connection, wait_id: UUID, event_id: UUID | None, now: datetime, *further: Any
+) -> Wait | None:
+    """Let what was waited for end a wait; None when it is not open (any more), or not as ``further`` says.
+
+    Compare and set: of an arrival, a timeout and a cancellation, one wins.
+    """
+    row = connection.execute(
+        update(waits)
+        .where(waits.c.id == wait_id, waits.c.status == WaitStatus.OPEN, *further)
+        .values(status=WaitStatus.CLAIMED, ended_at=now, event_id=event_id)
+        .returning(*COLUMNS)
+    ).one_or_none()
+    if row is None:
+        return None
+    signal(connection, tasks.c.id == row.task_id, now)
+    return wait_in(row)
+
+
+def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus, now: datetime) -> None:
+    connection.execute(
+        update(waits)
+        .where(waits.c.id.in_(wait_ids), waits.c.status == WaitStatus.OPEN)
+        .values(status=status, ended_at=now)
+    )
+
+
+def get(connection: Connection, wait_id: UUID) -> Wait | None:
+    """Give the wait with that id."""
+    row = connection.execute(select(*COLUMNS).where(waits.c.id == wait_id)).one_or_none()
+    return None if row is None else wait_in(row)
+
+
+def wait_in(row: Row[Any]) -> Wait:
+    """Read a row of ``COLUMNS``."""
+    return Wait(**row._asdict() | {"status": WaitStatus(row.status)})
