@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from kanca.domain.credential import Credentials
 from kanca.egress import EgressClient
 
 
@@ -54,6 +55,8 @@ class StepContext:
     """What this attempt may take."""
     http: EgressClient
     """The guarded HTTP client: it reaches no private address unless allowed."""
+    credentials: Credentials | None = field(default=None, repr=False)
+    """What nodes prove themselves with, by name."""
 
     @property
     def run_id(self) -> str:
