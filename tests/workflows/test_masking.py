@@ -14,7 +14,7 @@ from kanca.workflows.values import NotJson
 
 SECRET = 'pa/ss "wörd" & more+'
 documents = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=10,
 )
@@ -80,7 +80,10 @@ def test_without_secrets_everything_stays_as_it_is(document: Any) -> None:
     assert Mask().content(source.encode()) == source.encode()
 
 
-@given(documents, st.text(st.characters(exclude_categories=["C", "Z"]), min_size=8, max_size=20))
+@given(
+    documents,
+    st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="*"), min_size=8, max_size=20),
+)
 def test_nothing_is_left_of_a_secret_wherever_it_stands(document: Any, secret: str) -> None:
     mixed = {"a": [document, {secret: f"{document}{secret}"}]}
     source = json.dumps(mixed)
