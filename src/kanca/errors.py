@@ -14,6 +14,7 @@
     │   ├── InvalidProvider          a provider's spec, or an endpoint's options for it, when saved
     │   ├── InvalidSecret            a secret that its provider cannot have issued
     │   ├── InvalidEndpoint          an endpoint, or its config, when saved
+    │   ├── InvalidCredential        a credential that its kind cannot be
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
     ├── Forbidden               403  the key is right, the request is not allowed
@@ -23,6 +24,7 @@
     │   ├── WorkflowNotFound
     │   ├── ProviderNotFound
     │   ├── RunNotFound
+    │   ├── CredentialNotFound
     │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
     │   ├── BuiltInEndpoint          the endpoint came with Kanca
@@ -30,6 +32,7 @@
     │   ├── SecretRequired           the endpoint must verify, and has nothing to verify with
     │   ├── WorkflowExists           another workflow has the id
     │   ├── WorkflowInUse            endpoints use the workflow
+    │   ├── CredentialInUse          workflows use the credential
     │   └── WorkflowNotPublished     no version of the workflow is published
     ├── TooManyRequests         429
     │   └── CommitQueueFull          more requests wait for a commit than may
@@ -170,6 +173,13 @@ class InvalidEndpoint(InvalidInput):
     title = "Invalid endpoint"
 
 
+class InvalidCredential(InvalidInput):
+    """The credential cannot be like this."""
+
+    code = "invalid_credential"
+    title = "Invalid credential"
+
+
 class UnknownProvider(InvalidInput):
     """There is no such provider."""
 
@@ -234,6 +244,12 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class CredentialNotFound(NotFound):
+    """There is no such credential."""
+
+    code = "credential_not_found"
+
+
 class DeadLetterNotFound(NotFound):
     """There is no such dead letter."""
 
@@ -277,6 +293,12 @@ class WorkflowInUse(Conflict):
     """Endpoints use the workflow."""
 
     code = "workflow_in_use"
+
+
+class CredentialInUse(Conflict):
+    """Workflows use the credential."""
+
+    code = "credential_in_use"
 
 
 class WorkflowNotPublished(Conflict):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -10,14 +11,16 @@ from structlog.testing import capture_logs
 
 from kanca.api.app import create_api
 from kanca.api.services import Services
+from kanca.domain.credential import read_credential
 from kanca.domain.endpoint import Secret
-from kanca.storage import endpoints
+from kanca.storage import credentials, endpoints
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from tests.api.conftest import speaking_to
 from tests.factories import new_endpoint
 
 ROTATE = "/api/secrets/rotate"
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 OLD, NEW = "the old key of the tests", "the new key of the tests"
 
 
@@ -55,6 +58,7 @@ async def test_all_secrets_come_under_the_first_key_portion_by_portion(
         "older": 0,
         "unreadable": 0,
         "unreadable_endpoints": [],
+        "unreadable_credentials": [],
         "remaining": 3,
         "next_cursor": first["next_cursor"],
     }
@@ -69,6 +73,25 @@ async def test_all_secrets_come_under_the_first_key_portion_by_portion(
         endpoint = await database.read(endpoints.by_webhook_id, SecretBox([NEW]), webhook_id)
         assert endpoint is not None
         assert endpoint.secrets == (Secret("s"),)
+
+
+async def test_credentials_come_under_the_first_key_behind_the_endpoints(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await stored(database, OLD, NEW)
+    for name, key in (("a", OLD), ("7", OLD), ("lost", "a key that nobody has any more")):
+        credential = read_credential(name, "bearer", {"token": f"token-of-{name}"})
+        await database.write(credentials.put, SecretBox([key]), credential, NOW)
+
+    first = await rotate(client, limit=3)
+    assert (first["reencrypted"], first["current"], first["remaining"]) == (2, 1, 2)
+    rest = await rotate(client, limit=3, cursor=first["next_cursor"])
+
+    assert (rest["reencrypted"], rest["unreadable"], rest["remaining"]) == (1, 1, 0)
+    assert (rest["unreadable_endpoints"], rest["unreadable_credentials"]) == ([], ["lost"])
+    for name in ("a", "7"):
+        found = await database.read(credentials.get, SecretBox([NEW]), name)
+        assert found.values == {"token": f"token-of-{name}"}
 
 
 async def test_begun_anew_after_an_interruption_it_goes_on_with_the_rest(
@@ -114,6 +137,7 @@ async def test_without_secrets_there_is_nothing_to_do(client: httpx.AsyncClient)
         {"cursor": "!"},
         {"cursor": "OTk5OTk5OTk5OQ"},  # 9,999,999,999
         {"cursor": "x" * 201},
+        {"cursor": "Y3JlZGVudGlhbCBhIGI"},  # credential a b
         {"dry_run": "perhaps"},
         {"keys": []},
     ],

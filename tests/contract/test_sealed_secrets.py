@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from kanca.app.ended_secrets import KEPT_AFTER_END, EndedSecrets
+from kanca.domain.credential import read_credential
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID, Endpoint, Secret
 from kanca.errors import InvalidSetting
-from kanca.storage import endpoints, sealed_secrets
+from kanca.storage import credentials, endpoints, sealed_secrets
 from kanca.storage.ports import Database
 from kanca.storage.sealed_secrets import Sealed, check_keys
 from kanca.storage.secret_box import SecretBox
@@ -28,9 +29,15 @@ async def stored(database: Database, box: SecretBox, *values: str) -> Endpoint:
     return await database.write(endpoints.create, box, new_endpoint(secrets=secrets))
 
 
+async def put(database: Database, box: SecretBox, name: str, token: str | None = None) -> None:
+    """A bearer credential of that name."""
+    credential = read_credential(name, "bearer", {"token": token or f"token-of-{name}"})
+    await database.write(credentials.put, box, credential, NOW)
+
+
 async def sealed(database: Database) -> list[Sealed]:
     """All that is sealed."""
-    return (await database.read(sealed_secrets.read, -1, 500))[0]
+    return (await database.read(sealed_secrets.read, sealed_secrets.BEGINNING, 500))[0]
 
 
 async def reseal(database: Database) -> int:
@@ -54,7 +61,7 @@ async def test_what_no_key_opens_is_told_and_left(database: Database) -> None:
     before = await sealed(database)
     found = sealed_secrets.by_key(BOTH, before)
     assert [len(each) for each in (found.current, found.older, found.unreadable)] == [1, 1, 1]
-    assert found.unreadable[0].webhook_id == lost.webhook_id
+    assert found.unreadable[0].name == lost.webhook_id
     assert await reseal(database) == 1
     assert found.unreadable[0] in await sealed(database)
 
@@ -62,13 +69,13 @@ async def test_what_no_key_opens_is_told_and_left(database: Database) -> None:
 async def test_they_are_read_in_portions_from_the_first_to_the_last(database: Database) -> None:
     made = [(await stored(database, OLD_BOX, f"s{n}")).number for n in range(5)]
     await stored(database, OLD_BOX)
-    after, seen, behind = -1, [], []
+    after, seen, behind = sealed_secrets.BEGINNING, [], []
     remaining = 1
     while remaining:
         values, remaining = await database.read(sealed_secrets.read, after, 2)
-        seen += [each.number for each in values]
+        seen += [each.place for each in values]
         behind.append(remaining)
-        after = values[-1].number
+        after = values[-1].place
     assert (seen, behind) == (made, [3, 1, 0])
 
 
@@ -160,10 +167,10 @@ async def test_secrets_that_ended_a_day_ago_are_dropped_from_storage(database: D
     endpoint = await database.write(endpoints.create, OLD_BOX, new_endpoint(secrets=secrets))
     untouched = await stored(database, OLD_BOX, "for ever")
     await stored(database, SecretBox(["a key that nobody has any more"]), "lost")
-    before = {each.number: each.value for each in await sealed(database)}
+    before = {each.place: each.value for each in await sealed(database)}
     duty = EndedSecrets(database, OLD_BOX, lambda: NOW)
     assert await duty.run_once() == hour
-    after = {each.number: each.value for each in await sealed(database)}
+    after = {each.place: each.value for each in await sealed(database)}
     assert {number for number in before if before[number] != after[number]} == {endpoint.number}
     kept = await database.read(endpoints.by_number, OLD_BOX, endpoint.number)
     assert kept == replace(endpoint, secrets=secrets[:3])
@@ -183,6 +190,61 @@ async def test_the_last_of_many_endpoints_is_looked_at_too(database: Database) -
     kept = await database.read(endpoints.by_number, OLD_BOX, last.number)
     assert kept is not None
     assert kept.secrets == over[:1]
+
+
+async def test_credentials_are_sealed_anew_too(database: Database) -> None:
+    await stored(database, OLD_BOX, "s")
+    await put(database, OLD_BOX, "shop")
+    await put(database, NEW_BOX, "till")
+    assert await reseal(database) == 2
+    shop = await database.read(credentials.get, NEW_BOX, "shop")
+    assert shop.values == {"token": "token-of-shop"}
+    assert await reseal(database) == 0
+
+
+async def test_a_credential_that_was_replaced_meanwhile_is_not_overwritten(database: Database) -> None:
+    await put(database, OLD_BOX, "shop")
+    anew = sealed_secrets.under_first_key(BOTH, await sealed(database))
+    await put(database, OLD_BOX, "shop", token="a-newer-token")
+    assert await database.write(sealed_secrets.replace, anew) == 0
+    shop = await database.read(credentials.get, OLD_BOX, "shop")
+    assert shop.values == {"token": "a-newer-token"}
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+async def test_all_that_is_sealed_comes_once_whatever_the_portions(database: Database, limit: int) -> None:
+    numbers = [(await stored(database, OLD_BOX, "s")).number for _ in range(3)]
+    for name in (
+        "b",
+        "a",
+        "7",
+    ):  # numbers of endpoints and names of credentials are not mistaken for each other
+        await put(database, OLD_BOX, name)
+    found = [portion async for portion in sealed_secrets.portions(database, limit)]
+    assert {len(portion) for portion in found[:-1]} <= {limit}
+    assert [each.place for portion in found for each in portion] == [*numbers, "7", "a", "b"]
+
+
+async def test_where_nothing_is_sealed_there_are_no_portions(database: Database) -> None:
+    assert [portion async for portion in sealed_secrets.portions(database, 2)] == []
+
+
+async def test_another_key_is_found_when_only_a_credential_needs_it(database: Database) -> None:
+    await database.write(check_keys, NEW_BOX)
+    await put(database, NEW_BOX, "b")
+    for name in ("a", "c"):
+        await put(database, OLD_BOX, name)
+        with pytest.raises(InvalidSetting):
+            await database.write(check_keys, NEW_BOX)
+        await database.write(credentials.remove, name)
+    await database.write(check_keys, NEW_BOX)
+
+
+async def test_a_credential_does_not_end(database: Database) -> None:
+    await put(database, OLD_BOX, "shop")
+    before = await sealed(database)
+    await EndedSecrets(database, OLD_BOX, lambda: NOW).run_once()
+    assert await sealed(database) == before
 
 
 async def test_an_endpoint_without_secrets_has_nothing_to_open(database: Database) -> None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
 from kanca.errors import ExpressionFailed
-from kanca.workflows.config import Cel, Dynamic, DynamicText, expressions_in
+from kanca.workflows.config import Cel, Dynamic, DynamicResponse, DynamicText, expressions_in
 
 SCOPE: dict[str, Any] = {
     "event": {"data": {"total": 5, "name": "Ada"}},
@@ -121,3 +121,29 @@ def test_forms_can_be_drawn_from_the_schema() -> None:
     assert properties["when"] == {"type": "string", "format": "cel", "title": "When"}
     assert properties["value"] == {"format": "cel-values", "title": "Value"}
     assert properties["texts"]["additionalProperties"] == {"type": "string", "format": "cel-values"}
+
+
+def test_only_where_there_is_a_response_expressions_may_speak_of_it() -> None:
+    value = DynamicResponse({"a": ["=response.status + event.data.total"]})
+    assert value.evaluate(SCOPE | {"response": {"status": 200}}) == {"a": [205]}
+    with pytest.raises(PydanticCustomError, match="unknown name 'response'"):
+        Dynamic("=response.status")
+
+
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        ("https://a.example", "https://a.example"),
+        ("==x", "=x"),
+        ("='a/' + event.data.name + '/b'", "a/"),
+        ("='a/' + ('b' + event.data.name)", "a/"),
+        ("=('a/' + event.data.name) + 'b'", "a/"),
+        ("=event.data.name + 'a'", ""),
+        ("=event.data.total > 1.0 ? 'a' : 'b'", ""),
+        ("='a'.matches('a') ? 'a' : 'b'", ""),
+        ("=string(1) + 'a'", ""),
+        (r"='\x68ttps://' + event.data.name", "https://"),
+    ],
+)
+def test_what_a_text_begins_with_is_known_as_far_as_it_is_written(text: str, prefix: str) -> None:
+    assert DynamicText(text).prefix == prefix

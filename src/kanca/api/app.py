@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from kanca.api import (
+    credentials,
     dead_letters,
     endpoint_activity,
     endpoint_testing,
@@ -41,6 +42,7 @@ ROUTERS = (
     workflows.router,
     runs.router,
     node_types.router,
+    credentials.router,
     dead_letters.router,
     providers.router,
     instances.router,

@@ -12,14 +12,18 @@ from kanca.api.fields import Text
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given
+from kanca.domain.ids import CHOSEN_ID
 from kanca.errors import InvalidInput
 from kanca.storage import sealed_secrets
-from kanca.storage.pages import cursor_after, read_number_cursor
+from kanca.storage.pages import cursor_after, read_cursor, read_number_cursor
+from kanca.storage.sealed_secrets import BEGINNING, Place
 
 router = resource("Secrets", "/api/secrets")
 
 _AT_ONCE = 100
 """They are encrypted in a few milliseconds; webhooks wait that long."""
+_OF_CREDENTIALS = "credential "
+"""What the cursor of a place among the credentials begins with; those of endpoints are numbers."""
 
 
 class KeyRotation(BaseModel):
@@ -35,7 +39,7 @@ class KeyRotation(BaseModel):
 
 
 class KeyRotated(BaseModel):
-    """What became of the secrets that were looked at. Those of an endpoint count as one."""
+    """What became of the secrets that were looked at. Those of an endpoint count as one, and so does a credential."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -46,6 +50,7 @@ class KeyRotated(BaseModel):
                     "older": 0,
                     "unreadable": 0,
                     "unreadable_endpoints": [],
+                    "unreadable_credentials": [],
                     "remaining": 412,
                     "next_cursor": "MTk5",
                 }
@@ -60,6 +65,7 @@ class KeyRotated(BaseModel):
     )
     unreadable: int = Field(description="No key opens them. They are left as they are.")
     unreadable_endpoints: list[str] = Field(description="Whose those are.")
+    unreadable_credentials: list[str] = Field(description="Those of them that are credentials.")
     remaining: int = Field(description="How many follow those that were looked at.")
     next_cursor: str | None = Field(description="Where to go on; null at the end.")
 
@@ -77,7 +83,7 @@ async def rotate(services: Given, rotation: Annotated[KeyRotation | None, Body()
     """
     asked = rotation or KeyRotation()
     box, database = services.secret_box, services.database
-    after = -1 if asked.cursor is None else read_number_cursor(asked.cursor)
+    after = BEGINNING if asked.cursor is None else _read_place(asked.cursor)
     values, remaining = await database.read(sealed_secrets.read, after, asked.limit)
     found = sealed_secrets.by_key(box, values)
     reencrypted = 0
@@ -90,7 +96,19 @@ async def rotate(services: Given, rotation: Annotated[KeyRotation | None, Body()
         current=len(found.current),
         older=len(found.older) - reencrypted,
         unreadable=len(found.unreadable),
-        unreadable_endpoints=[sealed.webhook_id for sealed in found.unreadable],
+        unreadable_endpoints=[sealed.name for sealed in found.unreadable if sealed.is_of_endpoint],
+        unreadable_credentials=[sealed.name for sealed in found.unreadable if not sealed.is_of_endpoint],
         remaining=remaining,
-        next_cursor=cursor_after(values[-1].number) if remaining else None,
+        next_cursor=_cursor_after(values[-1].place) if remaining else None,
     )
+
+
+def _cursor_after(place: Place) -> str:
+    return cursor_after(f"{_OF_CREDENTIALS}{place}" if isinstance(place, str) else place)
+
+
+def _read_place(cursor: str) -> Place:
+    """Raises InvalidInput."""
+    text = read_cursor(cursor)
+    name = text.removeprefix(_OF_CREDENTIALS)
+    return name if name != text and CHOSEN_ID.fullmatch(name) else read_number_cursor(cursor)

@@ -28,11 +28,8 @@ class EndedSecrets:
 
     async def run_once(self) -> timedelta:
         """Look through all of them, and say when to look again. Raises DatabaseUnavailable."""
-        after, remaining = -1, 1
-        while remaining:
-            values, remaining = await self._database.read(sealed_secrets.read, after, AT_ONCE)
+        async for values in sealed_secrets.portions(self._database, AT_ONCE):
             anew = sealed_secrets.without_ended(self._box, values, self._now() - KEPT_AFTER_END)
             if anew:
                 await self._database.write(sealed_secrets.replace, anew)
-            after = values[-1].number if values else after
         return PERIOD

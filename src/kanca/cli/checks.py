@@ -128,19 +128,16 @@ async def _stored_secrets(database: Database, settings: Settings) -> Finding:
     path = key_file_of(settings.database_url)
     if settings.secret_key is None and path is not None and not path.exists():
         # Loading the key would make it.
-        values, remaining = await database.read(sealed_secrets.read, -1, 1)
+        values, remaining = await database.read(sealed_secrets.read, sealed_secrets.BEGINNING, 1)
         return findings.of_missing_key(path, len(values) + remaining)
     try:
         box = load_secret_box(settings)
     except InvalidSetting:  # said already
         return warning("stored secrets", "without a key, none can be looked at", "Set the key first.")
     current = older = unreadable = 0
-    after, remaining = -1, 1
-    while remaining:
-        values, remaining = await database.read(sealed_secrets.read, after, SECRETS_AT_ONCE)
+    async for values in sealed_secrets.portions(database, SECRETS_AT_ONCE):
         found = sealed_secrets.by_key(box, values)
         current += len(found.current)
         older += len(found.older)
         unreadable += len(found.unreadable)
-        after = values[-1].number if values else after
     return findings.of_secrets(current, older, unreadable)

@@ -15,6 +15,7 @@ app = typer.Typer(name="secret", help="The key that stored secrets are encrypted
 AT_ONCE = 100
 """Secrets that one request encrypts: so few that nobody else waits for it."""
 COUNTED = ("reencrypted", "current", "older", "unreadable")
+LISTED = ("unreadable_endpoints", "unreadable_credentials")
 
 
 @app.callback()
@@ -37,9 +38,10 @@ def rotate(
     It may be interrupted and run again at any time. The exit code is 1 when secrets are left that are not under the
     first key: no key opens them, or they changed at that moment.
     """
-    total: dict[str, Any] = {"is_dry_run": dry_run, **dict.fromkeys(COUNTED, 0), "unreadable_endpoints": []}
+    total: dict[str, Any] = {"is_dry_run": dry_run, **dict.fromkeys(COUNTED, 0)}
+    total |= {name: list[str]() for name in LISTED}
     for part in _parts(server, is_dry_run=dry_run):
-        for name in (*COUNTED, "unreadable_endpoints"):
+        for name in (*COUNTED, *LISTED):
             total[name] += part[name]
     output.show_data(total, details)
     if total["unreadable"] or (total["older"] and not dry_run):

@@ -16,7 +16,7 @@ from kanca.expressions.inputs import needs_of, take_inputs
 from kanca.expressions.lexer import invalid
 from kanca.expressions.parser import parse
 from kanca.expressions.results import JsonValue, to_json
-from kanca.expressions.tree import Call, Literal, Node, walk
+from kanca.expressions.tree import Call, Literal, Node, Operation, walk
 from kanca.expressions.weights import Budget, TooExpensive, Weights
 
 if TYPE_CHECKING:
@@ -46,6 +46,14 @@ class Expression:
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
+
+    @property
+    def prefix(self) -> str:
+        """What the value begins with whatever the input is: ``a/`` of ``'a/' + input.b``. Often nothing."""
+        node = self._tree
+        while isinstance(node, Operation) and node.operator == "+":
+            node = node.operands[0]
+        return str(node.value) if isinstance(node, Literal) and node.is_string else ""
 
     def evaluate(self, variables: Mapping[str, object]) -> JsonValue:
         """The value of the expression as JSON.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -17,6 +17,8 @@ from kanca.workflows.values import NotJson, write_json
 
 NAMES = frozenset({"event", "input", "steps", "run"})
 """What expressions may speak of: see ``kanca.workflows.scope``."""
+RESPONSE = "response"
+"""What a ``DynamicResponse`` may speak of besides."""
 
 BAD_EXPRESSION = "bad_expression"
 CEL_FORMAT = "cel"
@@ -36,18 +38,10 @@ class NodeConfig(BaseModel):
 class Cel:
     """A field that is a CEL expression, compiled when the workflow is read."""
 
-    NAMES = NAMES
-    """What it may speak of."""
-
-    def __init__(self, source: str, names: frozenset[str] | None = None) -> None:
-        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem.
-
-        ``names``: what it may speak of, when that is not what any expression of its kind may.
-        """
+    def __init__(self, source: str, names: frozenset[str] = NAMES) -> None:
+        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem."""
         try:
-            self.expression: Expression = compile_expression(
-                source, self.NAMES if names is None else names, allow_comprehensions=True
-            )
+            self.expression: Expression = compile_expression(source, names, allow_comprehensions=True)
         except InvalidExpression as error:
             raise PydanticCustomError(BAD_EXPRESSION, "{detail}", {"detail": error.detail}) from None
 
@@ -69,7 +63,8 @@ class Cel:
 class EventCel(Cel):
     """A field that is an expression over an event alone, whatever run it may be for."""
 
-    NAMES = frozenset({"event"})
+    def __init__(self, source: str) -> None:
+        super().__init__(source, frozenset({"event"}))
 
 
 class Dynamic:
@@ -78,9 +73,12 @@ class Dynamic:
     A text that shall start with ``=`` itself is written with two: ``==x`` is the text ``=x``. Keys are no expressions.
     """
 
+    names: ClassVar[frozenset[str]] = NAMES
+    """What its expressions may speak of."""
+
     def __init__(self, value: object) -> None:
         """Raises PydanticCustomError for an expression that cannot be compiled and for what is nested too deeply."""
-        self._value = _prepared(value, MAX_NESTING)
+        self._value = _prepared(value, self.names, MAX_NESTING)
 
     def evaluate(self, scope: Scope) -> Any:
         """The value with its expressions evaluated. Raises ExpressionFailed."""
@@ -129,6 +127,11 @@ class DynamicText(Dynamic):
         self.literal: str | None = self._value if isinstance(self._value, str) else None
         """The text, when it is no expression."""
 
+    @property
+    def prefix(self) -> str:
+        """What the text begins with whatever the scope is."""
+        return self.literal if self.literal is not None else self._value.prefix
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
@@ -138,6 +141,12 @@ class DynamicText(Dynamic):
         cls, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"type": "string", "format": CEL_VALUES_FORMAT}
+
+
+class DynamicResponse(Dynamic):
+    """A ``Dynamic`` over the response of a server, too: its scope has a RESPONSE."""
+
+    names = NAMES | {RESPONSE}
 
 
 class RetryOptions(NodeConfig):
@@ -197,15 +206,15 @@ def expressions_in(value: object) -> Iterator[Expression]:
             yield from expressions_in(entry)
 
 
-def _prepared(value: object, depth: int) -> Any:
+def _prepared(value: object, names: frozenset[str], depth: int) -> Any:
     if depth == 0:
         raise PydanticCustomError("too_deep", "the value is nested too deeply")
     if isinstance(value, str) and value.startswith("="):
-        return value[1:] if value.startswith("==") else Cel(value[1:]).expression
+        return value[1:] if value.startswith("==") else Cel(value[1:], names).expression
     if isinstance(value, list | tuple):
-        return [_prepared(entry, depth - 1) for entry in value]
+        return [_prepared(entry, names, depth - 1) for entry in value]
     if isinstance(value, Mapping):
-        return {str(key): _prepared(entry, depth - 1) for key, entry in value.items()}
+        return {str(key): _prepared(entry, names, depth - 1) for key, entry in value.items()}
     return value
 
 

@@ -140,7 +140,7 @@ class StepContext:
     is_waiting_trigger: bool = False
     """Whether this is a trigger at which runs wait, not start."""
     credentials: Credentials | None = field(default=None, repr=False)
-    """What nodes identify themselves with, by name."""
+    """What nodes prove themselves with, by name."""
     resume_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Where this node's wait, should it wait, can be resumed: under ``resume``, ``approve`` and ``reject``."""
 

@@ -1,70 +1,33 @@
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from kanca.domain.ids import CALL, derived_id, show_id
 from kanca.domain.task import Completion, Dead, Done, Retry
 from kanca.egress import EgressClient, EgressGuard
 from kanca.errors import InvalidWorkflow
 from kanca.workflows.nodes import built_in_registry
-from kanca.workflows.nodes.http_request import MAX_RETRY_AFTER
+from kanca.workflows.responses import MAX_RETRY_AFTER
 from kanca.workflows.values import read_json
 from tests.workflows.memory import Store, World
-
-
-class Receiver:
-    """A server that gives scripted answers and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[dict[str, Any]] = []
-        self.requests: list[web.Request] = []
-        self.bodies: list[bytes] = []
-        self.url = ""
-        self.delay = asyncio.Event()
-        self.delay.set()
-
-    async def answer(self, request: web.Request) -> web.Response:
-        self.requests.append(request)
-        self.bodies.append(await request.read())
-        await self.delay.wait()
-        return web.Response(**(self.answers.pop(0) if self.answers else {"text": "ok"}))
+from tests.workflows.nodes.receiving import Receiver, asking, receiving
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    receiver = Receiver()
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", receiver.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    receiver.url = f"http://{host}:{port}"
-    yield receiver
-    receiver.delay.set()
-    await runner.cleanup()
+    async with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     async with EgressClient(EgressGuard(["127.0.0.1"])) as http:
         yield World(built_in_registry(), http)
-
-
-def asking(**config: Any) -> dict[str, Any]:
-    nodes = [
-        {"id": "start", "type": "WebhookTrigger"},
-        {"id": "ask", "type": "HttpRequest", "config": config},
-    ]
-    return {"id": "w", "nodes": nodes, "edges": [{"from": "start", "to": "ask"}]}
 
 
 async def ask(world: World, **config: Any) -> tuple[Store, Completion]:
@@ -234,6 +197,12 @@ async def test_a_request_that_cannot_be_made_fails_the_node(
         ({"url": "https://x.example", "method": "BREW"}, "method: "),
         ({"url": "https://x.example", "expected_status": [99]}, "expected_status.0: "),
         ({"url": "https://x.example", "json_body": {}}, "json_body: there is no such key"),
+        ({"url": "https://x.example", "output": {"a": "=respons.json"}}, "unknown name 'respons'"),
+        ({"url": "=response.json.url"}, "unknown name 'response'"),
+        ({"url": "https://x.example", "credential": "=event.data.name"}, "credential: "),
+        ({"url": "=event.data.url", "credential": "shop"}, "a host that is written out"),
+        ({"url": "='https://x.example' + event.data.path", "credential": "shop"}, "a host that is written"),
+        ({"url": "='https://' + event.data.host + '/'", "credential": "shop"}, "a host that is written out"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused_when_saved(config: dict[str, Any], words: str) -> None:
@@ -242,3 +211,31 @@ def test_a_request_that_cannot_be_is_refused_when_saved(config: dict[str, Any], 
     (problem,) = refused.value.facts["problems"]
     assert problem["node"] == "ask"
     assert words in problem["message"]
+
+
+async def test_the_output_is_made_of_the_response(world: World, receiver: Receiver) -> None:
+    receiver.answers = [
+        {"text": '{"order":{"id":5}}', "content_type": "application/json", "headers": {"X-Left": "3"}}
+    ]
+    output = {
+        "id": "=response.json.order.id",
+        "left": "=int(response.headers['x-left'])",
+        "is_new": "=response.status == 201",
+        "total": "=event.data.total",
+        "kind": "order",
+    }
+    store, completion = await ask(world, url=receiver.url, output=output)
+    assert isinstance(completion.disposition, Done)
+    assert read_json(store.step("ask").output or b"") == {
+        "id": 5,
+        "left": 3,
+        "is_new": False,
+        "total": 150,
+        "kind": "order",
+    }
+
+
+async def test_an_output_that_cannot_be_made_fails_the_node(world: World, receiver: Receiver) -> None:
+    store, completion = await ask(world, url=receiver.url, output="=response.json.id")
+    assert isinstance(completion.disposition, Dead)
+    assert store.dead_letters[0].code == "expression_failed"

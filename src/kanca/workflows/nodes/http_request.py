@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import codecs
-from collections.abc import Mapping
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
+import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from kanca.egress import EgressResponse
-from kanca.workflows.config import Dynamic, DynamicText, NodeConfig, Scope
+from kanca.domain.credential import Additions, Credential, additions, credential_not_found, secrets_of
+from kanca.domain.ids import CHOSEN_ID
+from kanca.workflows.config import RESPONSE, Dynamic, DynamicResponse, DynamicText, NodeConfig, Scope
+from kanca.workflows.masking import Mask
 from kanca.workflows.node_type import NodeType
+from kanca.workflows.responses import refused, shown_response
 from kanca.workflows.step import StepContext, StepFailed
-from kanca.workflows.values import NotJson, read_json, write_json
+from kanca.workflows.values import write_json
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
-RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
-MAX_RETRY_AFTER = timedelta(hours=1)
-MAX_EXCERPT_LENGTH = 300
-_SLOW_CHARSETS = frozenset({"punycode", "idna"})
-"""Made for host names: the time they take grows with the square of the text, and the server chooses what is used."""
+_HOST = re.compile(r"https?://[^/?#\\\s]+(?P<end>[/?#]?)", re.IGNORECASE)
 
 
 class HttpRequestConfig(NodeConfig):
@@ -50,6 +45,12 @@ class HttpRequestConfig(NodeConfig):
         None,
         description="The body, sent as it is; an expression when it starts with `=`. Not together with `json`.",
     )
+    credential: Annotated[str, Field(pattern=f"^{CHOSEN_ID.pattern}$")] | None = Field(
+        None,
+        description="The name of a credential that goes with the request, no expression. What it adds takes the place"
+        " of entries of `headers` and `query` with the same name. The URL must have its host written out then: the"
+        " credential goes to no other.",
+    )
     expected_status: list[Annotated[int, Field(ge=100, le=599)]] = Field(
         default_factory=list,
         description="Statuses that are a success. Empty: 200 to 299. Of the others, 408, 425, 429 and 500 to 599 are"
@@ -57,6 +58,11 @@ class HttpRequestConfig(NodeConfig):
     )
     max_response_size: int = Field(
         1024, ge=1, le=4096, description="KB of the response's body; a larger one fails the node."
+    )
+    output: DynamicResponse | None = Field(
+        None,
+        description="What the output is instead of the whole response: any JSON value, in which texts that start with"
+        " `=` are expressions. Besides the usual names they may speak of `response`.",
     )
 
     @field_validator("url")
@@ -72,19 +78,35 @@ class HttpRequestConfig(NodeConfig):
             raise ValueError("a request has either json or body")
         return self
 
+    @model_validator(mode="after")
+    def _says_who_gets_the_credential(self) -> Self:
+        found = _HOST.match(self.url.prefix)
+        if self.credential is not None and not (found and (found["end"] or self.url.literal is not None)):
+            raise ValueError(
+                "with a credential the URL begins with a host that is written out:"
+                " ='https://api.example.com/' + …"
+            )
+        return self
 
-async def run(step: StepContext, config: HttpRequestConfig) -> dict[str, Any]:
-    """Send the request, and give the response."""
+
+async def run(step: StepContext, config: HttpRequestConfig) -> Any:
+    """Send the request, and give the response, or what is made of it."""
     scope = step.scope
+    added, mask = Additions(), Mask()
+    if config.credential is not None:
+        credential = await _credential(step, config.credential)
+        added, mask = additions(credential), Mask(secrets_of(credential))
     body, content_type = _body(config, scope)
     headers = {name: value.text(scope) for name, value in config.headers.items()}
     _add(headers, IDEMPOTENCY_KEY, step.call_id)
     if content_type is not None:
         _add(headers, "Content-Type", content_type)
+    proven = {name.lower() for name in added.headers}
     response = await step.http.request(
         config.method,
-        _url(config, scope),
-        headers=headers,
+        _url(config, scope, added),
+        headers={name: value for name, value in headers.items() if name.lower() not in proven}
+        | dict(added.headers),
         body=body,
         # A little less than the node has, so that the failure says what took so long.
         timeout=step.timeout * 0.95,
@@ -96,20 +118,28 @@ async def run(step: StepContext, config: HttpRequestConfig) -> dict[str, Any]:
         )
     expected = config.expected_status or range(200, 300)
     if response.status not in expected:
-        raise _refused(response)
-    return {"status": response.status, "headers": dict(response.headers)} | _content(response)
+        raise refused(response, mask)
+    shown = shown_response(response, mask)
+    return shown if config.output is None else config.output.evaluate({**scope, RESPONSE: shown})
 
 
-def _url(config: HttpRequestConfig, scope: Scope) -> str:
+async def _credential(step: StepContext, name: str) -> Credential:
+    if step.credentials is None:  # nobody has any here
+        raise credential_not_found(name)
+    return await step.credentials.get(name)
+
+
+def _url(config: HttpRequestConfig, scope: Scope, added: Additions) -> str:
     url = config.url.text(scope)
-    if not config.query:
+    if not config.query and not added.query:
         return url
     try:
         parts = urlsplit(url)
-        added = urlencode({name: value.text(scope) for name, value in config.query.items()})
+        parameters = {name: value.text(scope) for name, value in config.query.items()} | dict(added.query)
+        query = urlencode(parameters)
     except ValueError:
         raise StepFailed("bad_url", "the URL or its query cannot be written", is_final=True) from None
-    return parts._replace(query=f"{parts.query}&{added}" if parts.query else added).geturl()
+    return parts._replace(query=f"{parts.query}&{query}" if parts.query else query).geturl()
 
 
 def _body(config: HttpRequestConfig, scope: Scope) -> tuple[bytes | None, str | None]:
@@ -130,60 +160,13 @@ def _add(headers: dict[str, str], name: str, value: str) -> None:
         headers[name] = value
 
 
-def _content(response: EgressResponse) -> dict[str, Any]:
-    """The body under the name of what it is: ``json``, ``body`` (text) or ``body_base64``."""
-    media_type, charset = _media_type(response.headers)
-    if media_type == "application/json" or media_type.endswith("+json"):
-        try:
-            return {"json": read_json(response.body)}
-        except NotJson:
-            pass
-    try:
-        if codecs.lookup(charset).name not in _SLOW_CHARSETS:
-            return {"body": response.body.decode(charset)}
-    except (ValueError, LookupError):
-        pass
-    return {"body_base64": base64.b64encode(response.body).decode()}
-
-
-def _media_type(headers: Mapping[str, str]) -> tuple[str, str]:
-    media_type, *parameters = headers.get("content-type", "").lower().split(";")
-    for parameter in parameters:
-        name, _, value = parameter.strip().partition("=")
-        if name == "charset":
-            return media_type.strip(), value.strip('" ')
-    return media_type.strip(), "utf-8"
-
-
-def _refused(response: EgressResponse) -> StepFailed:
-    excerpt = response.body[:MAX_EXCERPT_LENGTH].decode(errors="replace").strip()
-    return StepFailed(
-        "http_status",
-        f"the server answered {response.status}" + (f": {excerpt}" if excerpt else ""),
-        is_final=response.status not in RETRIED_STATUSES,
-        retry_after=_retry_after(response.headers),
-    )
-
-
-def _retry_after(headers: Mapping[str, str]) -> timedelta | None:
-    """What the server asks for (RFC 9110, section 10.2.3), at most MAX_RETRY_AFTER."""
-    asked = headers.get("retry-after", "").strip()
-    if asked.isascii() and asked.isdigit():
-        return min(timedelta(seconds=min(int(asked[:10]), 10**6)), MAX_RETRY_AFTER)
-    try:
-        # Its own clock says how far away its date is.
-        delay = parsedate_to_datetime(asked) - parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, TypeError):
-        return None
-    return min(max(delay, timedelta(0)), MAX_RETRY_AFTER)
-
-
 HTTP_REQUEST = NodeType(
     name="HttpRequest",
     title="HTTP request",
     description="Sends an HTTP request; private and metadata addresses are refused unless `KANCA_EGRESS_ALLOW` names"
     " them, and redirects are not followed. The output is `{status, headers}` (names in lower case) with the body"
-    " as `json`, `body` (text) or `body_base64`. Every attempt carries the same `Idempotency-Key`, the step's call id.",
+    " as `json`, `body` (text) or `body_base64`; or else what `output` makes of that. Every attempt carries the same"
+    " `Idempotency-Key`, the step's call id.",
     run=run,
     model=HttpRequestConfig,
 )

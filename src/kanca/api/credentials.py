@@ -1,0 +1,174 @@
+"""``/api/credentials``: what workflows prove themselves with. It is taken in, and never given out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import Body, Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+from sqlalchemy import Connection
+
+from kanca.api.answers import Message
+from kanca.api.audit import audit
+from kanca.api.fields import Cursor, Limit
+from kanca.api.openapi import refused_with
+from kanca.api.routing import resource
+from kanca.api.services import Given
+from kanca.domain.credential import (
+    MAX_VALUE_LENGTH,
+    Credential,
+    CredentialKind,
+    ImpossibleCredential,
+    additions,
+    credential_not_found,
+    read_credential,
+)
+from kanca.domain.ids import CHOSEN_ID
+from kanca.egress.headers import checked_headers
+from kanca.errors import CredentialInUse, CredentialNotFound, EgressRefused, InvalidCredential
+from kanca.storage import credentials
+from kanca.storage.credentials import NamedCredential
+from kanca.workflows.credentials import workflows_with
+
+router = resource("Credentials", "/api/credentials")
+
+_EXAMPLE: JsonDict = {
+    "name": "shop-api",
+    "kind": "bearer",
+    "created_at": "2026-03-01T12:00:00Z",
+    "updated_at": "2026-03-01T12:00:00Z",
+}
+
+
+def _name(text: str) -> str:
+    if not CHOSEN_ID.fullmatch(text):
+        raise credential_not_found(text)
+    return text
+
+
+NewName = Annotated[str, Path(description="1 to 64 letters, digits, `-` or `_`.", examples=["shop-api"])]
+Name = Annotated[NewName, AfterValidator(_name)]
+Part = Annotated[str | None, Field(max_length=MAX_VALUE_LENGTH, repr=False)]
+
+
+class CredentialRequest(BaseModel):
+    """A credential: its kind, and what that consists of."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"kind": "bearer", "token": "sk_live_4eC39HqLyjWDarjtT1zdp7dc"}]},
+    )
+
+    kind: CredentialKind = Field(
+        description="`bearer` takes `token`, `basic` takes `username` and `password`, `header` and `query` take `name`"
+        " and `value`."
+    )
+    token: Part = Field(None, description="Of `bearer`: sent as `Authorization: Bearer …`.")
+    username: Part = Field(None, description="Of `basic`.")
+    password: Part = Field(None, description="Of `basic`; may be empty.")
+    name: Part = Field(
+        None, description="Of `header` and `query`: what the header or the parameter is called."
+    )
+    value: Part = Field(None, description="Of `header` and `query`.")
+
+
+class CredentialView(BaseModel):
+    """A credential, without what it consists of."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    name: str
+    kind: CredentialKind
+    created_at: datetime
+    updated_at: datetime
+
+
+class CredentialPage(BaseModel):
+    """Some credentials."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [_EXAMPLE], "next_cursor": None}]})
+
+    items: list[CredentialView]
+    next_cursor: str | None = Field(description="Where the next page begins; null at the end.")
+
+
+@router.get("", summary="List credentials", operation_id="list_credentials")
+async def list_all(services: Given, limit: Limit = 50, cursor: Cursor = None) -> CredentialPage:
+    """List credentials by name, without what they consist of."""
+    page = await services.database.read(credentials.page, limit, cursor)
+    return CredentialPage(items=[_view(found) for found in page.items], next_cursor=page.next_cursor)
+
+
+@router.get(
+    "/{name}",
+    summary="Read a credential",
+    operation_id="get_credential",
+    responses=refused_with(CredentialNotFound),
+)
+async def get(services: Given, name: Name) -> CredentialView:
+    """Read of what kind a credential is. What it consists of is not given out, to nobody."""
+    return _view(await services.database.read(credentials.describe, name))
+
+
+@router.put(
+    "/{name}",
+    summary="Create or replace a credential",
+    operation_id="put_credential",
+    responses=refused_with(InvalidCredential),
+)
+async def put(
+    services: Given, name: NewName, request: Annotated[CredentialRequest, Body()]
+) -> CredentialView:
+    """Store a credential under a name that `HttpRequest` nodes refer to. What is replaced is not used any more."""
+    credential = _read(name, request)
+    stored, is_new = await services.database.write(
+        credentials.put, services.secret_box, credential, services.now()
+    )
+    audit("credential.created" if is_new else "credential.replaced", name, kind=stored.kind)
+    return _view(stored)
+
+
+@router.delete(
+    "/{name}",
+    summary="Delete a credential",
+    operation_id="delete_credential",
+    responses=refused_with(CredentialNotFound, CredentialInUse),
+)
+async def delete(services: Given, name: Name) -> Message:
+    """Delete a credential that no newest and no published version of a workflow refers to."""
+    await services.database.write(_delete, name)
+    audit("credential.deleted", name)
+    return Message(message=f"Credential {name} was deleted")
+
+
+def _delete(connection: Connection, name: str) -> None:
+    # Taken away first: who publishes meanwhile is either waited for, and seen here, or finds nothing.
+    credentials.remove(connection, name)
+    using = workflows_with(connection, name)
+    if using:
+        listed = ", ".join(using[:5]) + (f" and {len(using) - 5} more" if len(using) > 5 else "")
+        raise CredentialInUse(f"Credential {name} is used by workflows: {listed}", workflows=using)
+
+
+def _read(name: str, request: CredentialRequest) -> Credential:
+    values: dict[str, Any] = request.model_dump(exclude={"kind"}, exclude_none=True)
+    try:
+        credential = read_credential(name, request.kind, values)
+        checked_headers("GET", additions(credential).headers)
+    except ImpossibleCredential as error:
+        problems = [{"field": key, "message": what} for key, what in error.problems]
+        raise InvalidCredential(str(error), problems=problems) from None
+    except EgressRefused as error:
+        raise InvalidCredential(error.detail) from None
+    return credential
+
+
+def _view(stored: NamedCredential) -> CredentialView:
+    return CredentialView(
+        name=stored.name,
+        kind=CredentialKind(stored.kind),
+        created_at=stored.created_at,
+        updated_at=stored.updated_at,
+    )
