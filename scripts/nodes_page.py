@@ -70,8 +70,8 @@ def _kind(entry: dict[str, Any]) -> str:
     match entry:
         case {"enum": choices}:
             kind = ", ".join(f"`{choice}`" for choice in choices)
-        case {"$ref": _}:
-            kind = "object, see below"
+        case {"$ref": what}:
+            kind = "any JSON value" if what.endswith("/JsonValue") else "object, see below"
         case {"anyOf": choices}:
             kind = " or ".join(_kind(choice) for choice in choices if choice.get("type") != "null")
         case {"type": "string", "format": "cel-values"}:

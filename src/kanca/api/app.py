@@ -22,6 +22,7 @@ from kanca.api import (
     providers,
     replay,
     runs,
+    schedules,
     secrets,
     workflows,
 )
@@ -40,6 +41,7 @@ ROUTERS = (
     replay.router,
     workflows.router,
     runs.router,
+    schedules.router,
     node_types.router,
     dead_letters.router,
     providers.router,
