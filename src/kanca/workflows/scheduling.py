@@ -17,7 +17,7 @@ from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import tzdata
+import tzdata  # type: ignore[import-untyped]  # a package of data: it has no types
 from cronsim import CronSim, CronSimError
 
 from kanca.domain.ids import derived_id, id_at
