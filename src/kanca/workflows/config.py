@@ -22,6 +22,7 @@ BAD_EXPRESSION = "bad_expression"
 CEL_FORMAT = "cel"
 CEL_VALUES_FORMAT = "cel-values"
 MAX_NESTING = 32
+MAX_SHOWN_KEY = 40
 
 Scope = Mapping[str, Any]
 """The values of NAMES."""
@@ -37,11 +38,11 @@ class Cel:
     """A field that is a CEL expression, compiled when the workflow is read."""
 
     def __init__(self, source: str) -> None:
-        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem."""
-        try:
-            self.expression: Expression = compile_expression(source, NAMES, allow_comprehensions=True)
-        except InvalidExpression as error:
-            raise PydanticCustomError(BAD_EXPRESSION, "{detail}", {"detail": error.detail}) from None
+        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem.
+
+        It begins with line and column, which stand among the error's context too.
+        """
+        self.expression: Expression = _compiled(source, ())
 
     def expressions(self) -> Iterator[Expression]:
         """The expressions in it."""
@@ -66,7 +67,7 @@ class Dynamic:
 
     def __init__(self, value: object) -> None:
         """Raises PydanticCustomError for an expression that cannot be compiled and for what is nested too deeply."""
-        self._value = _prepared(value, MAX_NESTING)
+        self._value = _prepared(value)
 
     def evaluate(self, scope: Scope) -> Any:
         """The value with its expressions evaluated. Raises ExpressionFailed."""
@@ -173,16 +174,26 @@ def expressions_in(value: object) -> Iterator[Expression]:
             yield from expressions_in(entry)
 
 
-def _prepared(value: object, depth: int) -> Any:
-    if depth == 0:
+def _prepared(value: object, path: tuple[str, ...] = ()) -> Any:
+    if len(path) == MAX_NESTING:
         raise PydanticCustomError("too_deep", "the value is nested too deeply")
     if isinstance(value, str) and value.startswith("="):
-        return value[1:] if value.startswith("==") else Cel(value[1:]).expression
+        return value[1:] if value.startswith("==") else _compiled(value[1:], path)
     if isinstance(value, list | tuple):
-        return [_prepared(entry, depth - 1) for entry in value]
+        return [_prepared(entry, (*path, str(position))) for position, entry in enumerate(value)]
     if isinstance(value, Mapping):
-        return {str(key): _prepared(entry, depth - 1) for key, entry in value.items()}
+        return {str(key): _prepared(entry, (*path, str(key))) for key, entry in value.items()}
     return value
+
+
+def _compiled(source: str, path: tuple[str, ...]) -> Expression:
+    """The expression that stands at ``path`` within a field. Raises PydanticCustomError."""
+    try:
+        return compile_expression(source, NAMES, allow_comprehensions=True)
+    except InvalidExpression as error:
+        place = ".".join(key[:MAX_SHOWN_KEY] for key in path).encode(errors="replace").decode()
+        detail = f"in {place}: {error.detail}" if path else error.detail
+        raise PydanticCustomError(BAD_EXPRESSION, "{detail}", {"detail": detail, **error.facts}) from None
 
 
 def _evaluated(value: Any, scope: Scope) -> Any:
