@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from kanca.workflows.config import CEL_FORMAT, CEL_VALUES_FORMAT, EffectOptions, RetryOptions
+from kanca.workflows.config import CEL_FORMAT, CEL_VALUES_FORMAT, EffectOptions, NodeOptions, RetryOptions
 from kanca.workflows.node_type import NodeType
 from kanca.workflows.nodes import BUILT_IN
 
@@ -28,6 +28,14 @@ Nodes that do more than compute take these keys in their config as well, those o
 
 """
 
+_GENERAL = """\
+## Every node
+
+An edge may lead on from the port `error` of every node: a node that is out of attempts is then left by it, with
+`{error, input}` as its output, and the run goes on.
+
+"""
+
 _FORMATS = {CEL_FORMAT: "expression", CEL_VALUES_FORMAT: "value with `=expressions`"}
 
 
@@ -37,13 +45,17 @@ def nodes_page() -> str:
     options = EffectOptions.model_json_schema()
     retry = RetryOptions.model_json_schema()
     rows = [*_rows(options), *_rows(retry, prefix="retry.")]
-    return "\n".join([_INTRODUCTION, *sections, _OPTIONS + _table(rows)])
+    general = _GENERAL + _table(_rows(NodeOptions.model_json_schema()))
+    return "\n".join([_INTRODUCTION, *sections, general, _OPTIONS + _table(rows)])
 
 
 def _section(node_type: NodeType) -> str:
-    shared = set(EffectOptions.model_fields) if node_type.has_effects else set()
+    shared = set(NodeOptions.model_fields)
+    shared |= set(EffectOptions.model_fields) if node_type.has_effects else set()
     schema = node_type.config_schema()
     ports = ", ".join(f"`{port}`" for port in node_type.ports)
+    if node_type.ports_of is not None:
+        ports += " and those that its config names"
     facts = [f"Ports: {ports}."]
     if node_type.is_trigger:
         facts.append("Runs start here.")
@@ -70,8 +82,8 @@ def _kind(entry: dict[str, Any]) -> str:
     match entry:
         case {"enum": choices}:
             kind = ", ".join(f"`{choice}`" for choice in choices)
-        case {"$ref": _}:
-            kind = "object, see below"
+        case {"$ref": what}:
+            kind = "any JSON value" if what.endswith("/JsonValue") else "object, see below"
         case {"anyOf": choices}:
             kind = " or ".join(_kind(choice) for choice in choices if choice.get("type") != "null")
         case {"type": "string", "format": "cel-values"}:
@@ -82,6 +94,8 @@ def _kind(entry: dict[str, Any]) -> str:
             kind = f"list: {_kind(items)}"
         case {"type": "object", "additionalProperties": values}:
             kind = f"object: {_kind(values)}"
+        case {"type": "object", "patternProperties": patterns}:
+            kind = f"object: {_kind(next(iter(patterns.values())))}"
         case {"type": "integer"}:
             kind = f"whole number{_bounds(entry)}"
         case {"type": "number"}:

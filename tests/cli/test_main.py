@@ -11,7 +11,18 @@ from kanca.cli.main import EXIT_CODES, app, error_lines
 from kanca.errors import InvalidSetting, InvalidWorkflow, KancaError, NotFound
 from tests.cli.conftest import Kanca, ScriptedServer
 
-NOUNS = ("endpoint", "event", "workflow", "run", "credential", "dlq", "provider", "secret", "config")
+NOUNS = (
+    "endpoint",
+    "event",
+    "workflow",
+    "run",
+    "schedule",
+    "credential",
+    "dlq",
+    "provider",
+    "secret",
+    "config",
+)
 SNAPSHOT = Path(__file__).with_name("help.txt")
 HEAVY = {
     "aiohttp",

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from kanca.domain.event import Accepted, NewEvent
 from kanca.domain.ids import derived_id
-from kanca.domain.status import StepStatus, RunStatus
+from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import RunChange, Step, TaskKind
 from kanca.storage import dead_letters as letters
 from kanca.storage import rejections

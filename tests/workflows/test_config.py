@@ -87,10 +87,31 @@ def test_the_place_of_a_bad_expression_is_told() -> None:
     assert found[("when",)][0] == "bad_expression"
     assert found[("value",)] == (
         "bad_expression",
-        "line 1, column 1: unknown name 'nope'; the names here are event, input, run, steps",
+        "in a: line 1, column 1: unknown name 'nope'; the names here are event, input, run, steps",
     )
     assert found[("texts", "b")][0] == "bad_expression"
     assert found[("texts", "c")][0] == "string_type"
+
+
+@pytest.mark.parametrize(
+    ("value", "beginning"),
+    [
+        ("=event.id +", "line 1, column 11: "),
+        ("=event.id\n  + nope", "line 2, column 5: "),
+        ({"to": [1, {"name": "=(event.id"}]}, "in to.1.name: line 1, column 10: "),
+        ({"x" * 100: "=nope"}, f"in {'x' * 40}: line 1, column 1: "),
+        ({"\ud800{}": "=nope"}, "in ?{}: line 1, column 1: "),
+    ],
+)
+def test_a_bad_expression_is_told_with_its_place_in_the_value_and_the_position_in_it(
+    value: object, beginning: str
+) -> None:
+    with pytest.raises(PydanticCustomError) as refused:
+        Dynamic(value)
+    assert refused.value.message().startswith(beginning)
+    assert refused.value.context is not None
+    position = refused.value.context["line"], refused.value.context["column"]
+    assert "line {}, column {}".format(*position) in beginning
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:

@@ -151,7 +151,7 @@ BAD = [
         workflow(transform("a", {"b": [{"c": "= 1 +"}]})),
         "a",
         "bad_expression",
-        "value: ",
+        "value: in b.0.c: line 1, column 5: ",
     ),
     (
         "edge from nowhere",

@@ -23,6 +23,7 @@ from kanca.api import (
     providers,
     replay,
     runs,
+    schedules,
     secrets,
     workflows,
 )
@@ -41,6 +42,7 @@ ROUTERS = (
     replay.router,
     workflows.router,
     runs.router,
+    schedules.router,
     node_types.router,
     credentials.router,
     dead_letters.router,

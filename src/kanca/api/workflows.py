@@ -37,10 +37,11 @@ from kanca.errors import (
     WorkflowNotFound,
     WorkflowNotPublished,
 )
-from kanca.storage import runs, workflows
+from kanca.storage import runs, schedules, workflows
 from kanca.storage.workflows import Workflow, WorkflowVersion
 from kanca.workflows import runs as run_making
 from kanca.workflows.credentials import check_credentials
+from kanca.workflows.starting import schedules_in
 from kanca.workflows.validation import read_workflow
 from kanca.workflows.values import NotJson, write_json
 
@@ -199,8 +200,12 @@ def _read(connection: Connection, workflow_id: str, version: int | None) -> tupl
 def _publish(connection: Connection, services: Services, workflow_id: str, version: int | None) -> Workflow:
     """Publish a version that can be run: a node type may have gone since it was saved, or a credential."""
     _, stored = _read(connection, workflow_id, version)
-    check_credentials(connection, read_workflow(json.loads(stored.definition), services.nodes).definition)
-    return workflows.publish(connection, workflow_id, services.now(), stored.version)
+    ready = read_workflow(json.loads(stored.definition), services.nodes)
+    check_credentials(connection, ready.definition)
+    published = workflows.publish(connection, workflow_id, services.now(), stored.version)
+    new = schedules_in(ready, services.now())
+    schedules.replace(connection, published.number, workflow_id, stored.version, new)
+    return published
 
 
 def _start(connection: Connection, services: Services, workflow_id: str, request: RunRequest) -> RunChange:

@@ -15,7 +15,9 @@ from kanca.queue.duties import Duties
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
+from kanca.storage.secret_box import load_secret_box
 from kanca.workers.worker import Worker, worker_settings
+from kanca.workflows.credentials import StoredCredentials
 
 LEASE_CONNECTIONS = 1
 
@@ -44,6 +46,7 @@ async def open_worker(
             http,
             ids,
             worker_settings(settings, settings.app or NO_APP, predecessor),
+            credentials=StoredCredentials(database, load_secret_box(settings)),
         )
         duties.start()
         try:

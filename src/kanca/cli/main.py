@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from kanca import __version__
-from kanca.cli import config, credential, dlq, endpoint, event, provider, secret, workflow
+from kanca.cli import config, credential, dlq, endpoint, event, provider, schedule, secret, workflow
 from kanca.cli import run as run_noun
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
@@ -107,7 +107,7 @@ app.command()(dev)
 app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
-for noun in (endpoint, event, workflow, run_noun, credential, dlq, provider, secret, config):
+for noun in (endpoint, event, workflow, run_noun, schedule, credential, dlq, provider, secret, config):
     app.add_typer(noun.app)
 
 

@@ -23,7 +23,8 @@ conversions of 1 MiB texts), on one core of a shared 2-core machine: the worst e
 below 34 ms. An ordinary filter takes 12 µs.
 
 What the library does differently from the CEL specification shows through: ``size("é")`` is 2 (bytes), ``string()``
-takes no booleans, the order in which a loop meets the keys of a map is not fixed.
+takes no booleans, the order in which a loop meets the keys of a map is not fixed, ``-x`` of the smallest whole number
+is that number, and a duration that is too long is the longest there is. All else that is out of range is an error.
 """
 
 from kanca.expressions.expression import Expression, compile_expression

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from kanca.errors import WorkflowExists, WorkflowInUse, WorkflowNotFound
+from kanca.storage import schedules
 from kanca.storage.pages import Page, check_limit, cursor_after, read_cursor
 from kanca.storage.tables import endpoints, workflow_versions, workflows
 from kanca.storage.versions import bump_version, read_versions
@@ -113,7 +114,7 @@ def publish(connection: Connection, workflow_id: str, now: datetime, version: in
 def unpublish(connection: Connection, workflow_id: str, now: datetime) -> Workflow:
     """Let no new run start. Raises WorkflowNotFound."""
     bump_version(connection, "workflows")
-    _existing(connection, workflow_id)
+    schedules.remove(connection, _existing(connection, workflow_id).number)
     return _set(connection, workflow_id, published_version=None, updated_at=now)
 
 
@@ -121,8 +122,10 @@ def remove(connection: Connection, workflow_id: str) -> None:
     """Delete a workflow; its versions and runs stay. Raises WorkflowNotFound, WorkflowInUse (by endpoints)."""
     bump_version(connection, "workflows")
     # Locked before looking: an endpoint that is being created for it locks it too.
-    row = connection.scalar(select(workflows.c.id).where(workflows.c.id == workflow_id).with_for_update())
-    if row is None:
+    number = connection.scalar(
+        select(workflows.c.number).where(workflows.c.id == workflow_id).with_for_update()
+    )
+    if number is None:
         raise WorkflowNotFound(f"There is no workflow {workflow_id}")
     users = connection.scalars(
         select(endpoints.c.webhook_id)
@@ -133,6 +136,7 @@ def remove(connection: Connection, workflow_id: str) -> None:
         raise WorkflowInUse(
             f"Endpoints use workflow {workflow_id}: {', '.join(users)}", webhook_ids=list(users)
         )
+    schedules.remove(connection, number)
     connection.execute(delete(workflows).where(workflows.c.id == workflow_id))
 
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import structlog
 
+from kanca.domain.credential import Credentials
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.task import Completion, Task, TaskState
@@ -46,6 +47,8 @@ from kanca.workflows.desk import StoredDesk
 from kanca.workflows.engine import Surroundings, WorkflowEngine
 from kanca.workflows.loading import WorkflowLoader
 from kanca.workflows.registry import NodeRegistry
+from kanca.workflows.starting import ScheduleStarter
+from kanca.workflows.surroundings import ResumeUrl
 
 log = structlog.get_logger(__name__)
 
@@ -105,12 +108,19 @@ class Worker:
         http: EgressClient,
         ids: IdFactory,
         settings: WorkerSettings,
+        credentials: Credentials | None = None,
+        resume_url: ResumeUrl | None = None,
     ) -> None:
-        """``open_database`` opens the database anew, for the lease's own connection."""
+        """``open_database`` opens the database anew, for the lease's own connection.
+
+        ``credentials`` are for nodes; ``resume_url`` says at which address a wait is resumed.
+        """
         self._database = database
         self._handlers = handlers
         self._nodes = nodes
         self._http = http
+        self._credentials = credentials
+        self._resume_url = resume_url
         self._settings = settings
         self._threads = SyncThreads()
         self._settling = Settling(now=lambda: datetime.now(UTC), new_id=ids.new, chance=random.random)
@@ -135,6 +145,7 @@ class Worker:
                 ),
                 "unparker": Unparker(database, self._waker),
                 "turns": self._turns,
+                "schedules": ScheduleStarter(database, self._waker),
                 "cleaner": Cleaner(database, settings.retention),
             }
         )
@@ -203,6 +214,8 @@ class Worker:
             http=self._http,
             threads=self._threads,
             desk=self._desk,
+            credentials=self._credentials,
+            resume_url=self._resume_url,
             watch=self._watch.watch,
             is_paused=lambda number: number in catalogue.paused_workflows,
             now=self._settling.now,

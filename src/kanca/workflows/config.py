@@ -24,6 +24,7 @@ BAD_EXPRESSION = "bad_expression"
 CEL_FORMAT = "cel"
 CEL_VALUES_FORMAT = "cel-values"
 MAX_NESTING = 32
+MAX_SHOWN_KEY = 40
 
 Scope = Mapping[str, Any]
 """The values of NAMES."""
@@ -39,11 +40,11 @@ class Cel:
     """A field that is a CEL expression, compiled when the workflow is read."""
 
     def __init__(self, source: str, names: frozenset[str] = NAMES) -> None:
-        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem."""
-        try:
-            self.expression: Expression = compile_expression(source, names, allow_comprehensions=True)
-        except InvalidExpression as error:
-            raise PydanticCustomError(BAD_EXPRESSION, "{detail}", {"detail": error.detail}) from None
+        """Raises PydanticCustomError when ``source`` cannot be compiled: the sentence of the field's problem.
+
+        It begins with line and column, which stand among the error's context too.
+        """
+        self.expression: Expression = _compiled(source, names, ())
 
     def expressions(self) -> Iterator[Expression]:
         """The expressions in it."""
@@ -78,7 +79,7 @@ class Dynamic:
 
     def __init__(self, value: object) -> None:
         """Raises PydanticCustomError for an expression that cannot be compiled and for what is nested too deeply."""
-        self._value = _prepared(value, self.names, MAX_NESTING)
+        self._value = _prepared(value, self.names)
 
     def evaluate(self, scope: Scope) -> Any:
         """The value with its expressions evaluated. Raises ExpressionFailed."""
@@ -206,16 +207,26 @@ def expressions_in(value: object) -> Iterator[Expression]:
             yield from expressions_in(entry)
 
 
-def _prepared(value: object, names: frozenset[str], depth: int) -> Any:
-    if depth == 0:
+def _prepared(value: object, names: frozenset[str], path: tuple[str, ...] = ()) -> Any:
+    if len(path) == MAX_NESTING:
         raise PydanticCustomError("too_deep", "the value is nested too deeply")
     if isinstance(value, str) and value.startswith("="):
-        return value[1:] if value.startswith("==") else Cel(value[1:], names).expression
+        return value[1:] if value.startswith("==") else _compiled(value[1:], names, path)
     if isinstance(value, list | tuple):
-        return [_prepared(entry, names, depth - 1) for entry in value]
+        return [_prepared(entry, names, (*path, str(position))) for position, entry in enumerate(value)]
     if isinstance(value, Mapping):
-        return {str(key): _prepared(entry, names, depth - 1) for key, entry in value.items()}
+        return {str(key): _prepared(entry, names, (*path, str(key))) for key, entry in value.items()}
     return value
+
+
+def _compiled(source: str, names: frozenset[str], path: tuple[str, ...]) -> Expression:
+    """The expression that stands at ``path`` within a field. Raises PydanticCustomError."""
+    try:
+        return compile_expression(source, names, allow_comprehensions=True)
+    except InvalidExpression as error:
+        place = ".".join(key[:MAX_SHOWN_KEY] for key in path).encode(errors="replace").decode()
+        detail = f"in {place}: {error.detail}" if path else error.detail
+        raise PydanticCustomError(BAD_EXPRESSION, "{detail}", {"detail": detail, **error.facts}) from None
 
 
 def _evaluated(value: Any, scope: Scope) -> Any:

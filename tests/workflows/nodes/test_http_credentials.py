@@ -17,7 +17,7 @@ from kanca.workflows.calling import Failed, Succeeded, call
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.step import StepContext
 from kanca.workflows.values import read_json
-from tests.workflows.memory import World
+from tests.workflows.memory import NOW, World
 from tests.workflows.nodes.receiving import Receiver, asking, receiving
 
 TOKEN = "sk_live_0123456789"
@@ -55,6 +55,8 @@ async def prove(http: EgressClient, safe: Safe | None, **config: Any) -> Succeed
         call_id="call_1",
         attempt_number=1,
         timeout=timedelta(seconds=10),
+        now=NOW,
+        new_id=world.ids.new,
         http=http,
         credentials=safe,
     )

@@ -193,7 +193,7 @@ async def test_a_request_that_cannot_be_made_fails_the_node(
         ({}, "url: Field required"),
         ({"url": "ftp://example.com"}, "url: a URL starts with"),
         ({"url": "https://x.example", "json": {}, "body": ""}, "either json or body"),
-        ({"url": "https://x.example", "json": {"a": ["= 1 +"]}}, "json: line 1"),
+        ({"url": "https://x.example", "json": {"a": ["= 1 +"]}}, "json: in a.0: line 1"),
         ({"url": "https://x.example", "method": "BREW"}, "method: "),
         ({"url": "https://x.example", "expected_status": [99]}, "expected_status.0: "),
         ({"url": "https://x.example", "json_body": {}}, "json_body: there is no such key"),

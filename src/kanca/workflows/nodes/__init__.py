@@ -11,6 +11,7 @@ from kanca.workflows.nodes.http_request import HTTP_REQUEST
 from kanca.workflows.nodes.log import LOG
 from kanca.workflows.nodes.merge import MERGE
 from kanca.workflows.nodes.respond import RESPOND
+from kanca.workflows.nodes.schedule import SCHEDULE
 from kanca.workflows.nodes.send_webhook import SEND_WEBHOOK
 from kanca.workflows.nodes.stop import FAIL, STOP
 from kanca.workflows.nodes.sub_workflow import SUB_WORKFLOW
@@ -21,6 +22,7 @@ from kanca.workflows.registry import NodeRegistry
 
 BUILT_IN = (
     WEBHOOK_TRIGGER,
+    SCHEDULE,
     TRANSFORM,
     BRANCH,
     SWITCH,

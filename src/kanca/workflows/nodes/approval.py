@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from kanca.workflows.config import Dynamic, DynamicText, NodeConfig
 from kanca.workflows.node_type import NodeType
-from kanca.workflows.nodes.http_request import RETRIED_STATUSES
+from kanca.workflows.responses import RETRIED_STATUSES
 from kanca.workflows.step import AwaitEvent, Came, Left, StepContext, StepFailed
 from kanca.workflows.values import write_json
 
