@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from kanca.api.app import create_api
 from kanca.api.services import Services
-from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
+from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID, RESUME_WEBHOOK_ID
 from kanca.domain.task import LANES, Completion, Park, TaskKind, TaskState
 from kanca.storage import statistics, versions
 from kanca.storage.ports import Capabilities, Database, LaneAsk
@@ -58,6 +58,8 @@ async def test_an_endpoint_without_wishes_has_a_token_and_the_defaults(client: h
         "allowed_methods": ["POST"],
         "enable_cors": True,
         "cors_origins": ["*"],
+        "response_wait": 0,
+        "response_timeout_status": 202,
         "node_behavior": "auto",
         "allowed_ips": [],
         "dedupe": "auto",
@@ -587,3 +589,43 @@ async def _park(database: Database) -> None:
     claimed = await database.queue.claim(worker, 10, Capabilities({}), asks)
     assert [task.kind for task, _ in claimed] == [TaskKind.DISPATCH]
     await database.queue.finish(worker, [Completion(task, Park()) for task, _ in claimed])
+
+
+async def test_the_endpoint_of_resume_addresses_is_in_no_list_and_stays_what_it_is(
+    client: httpx.AsyncClient,
+) -> None:
+    address = f"{ENDPOINTS}/{RESUME_WEBHOOK_ID}"
+    shown = (await client.get(address)).json()
+    assert (shown["is_active"], shown["endpoint_path"], shown["secret_token"]) == (
+        True,
+        "/webhooks/resume/{token}",
+        None,
+    )
+    assert shown["hint"] is None
+    assert (await client.get(ENDPOINTS)).json()["items"] == []
+    limited = await client.put(address, json={"config": {"rate_limit_per_minute": 5}})
+    assert limited.json()["config"]["rate_limit_per_minute"] == 5
+    refusals = [
+        await client.delete(address),
+        await client.post(f"{address}/rotate-secret"),
+        await client.put(address, json={"slug": "mine"}),
+        await client.put(address, json={"workflow_id": "w"}),
+    ]
+    assert [answer.json()["code"] for answer in refusals] == ["built_in_endpoint"] * 4
+    reserved = await client.post(ENDPOINTS, json={"slug": "resume"})
+    assert (reserved.status_code, reserved.json()["problems"][0]["key"]) == (422, "slug")
+
+
+async def test_senders_are_held_only_where_a_workflow_can_answer(client: httpx.AsyncClient) -> None:
+    held = {"config": {"response_wait": 12.5, "response_timeout_status": 504}}
+    refused = await client.post(ENDPOINTS, json=held)
+    assert (refused.status_code, refused.json()["problems"][0]["key"]) == (422, "config.response_wait")
+
+    await client.post("/api/workflows", json=definition())
+    made = (await client.post(ENDPOINTS, json=held | {"workflow_id": "test-123"})).json()
+    assert {key: made["config"][key] for key in held["config"]} == held["config"]
+    path = f"{ENDPOINTS}/{made['webhook_id']}"
+    left = await client.put(path, json={"workflow_id": None})
+    assert (left.status_code, left.json()["problems"][0]["key"]) == (422, "config.response_wait")
+    free = await client.put(path, json={"workflow_id": None, "config": {"response_wait": 0}})
+    assert (free.status_code, free.json()["workflow_id"]) == (200, None)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 from kanca.domain.endpoint import (
     RECEIVE_CONTENT_HASH_WEBHOOK_ID,
     RECEIVE_WEBHOOK_ID,
+    RESUME_WEBHOOK_ID,
     Dedupe,
     Endpoint,
     EndpointConfig,
@@ -215,7 +216,7 @@ async def test_a_limit_outside_its_range_is_refused(database: Database, limit: i
 
 
 async def test_what_is_built_in_can_be_changed_but_not_deleted(database: Database) -> None:
-    for webhook_id in (RECEIVE_WEBHOOK_ID, RECEIVE_CONTENT_HASH_WEBHOOK_ID):
+    for webhook_id in (RECEIVE_WEBHOOK_ID, RECEIVE_CONTENT_HASH_WEBHOOK_ID, RESUME_WEBHOOK_ID):
         with pytest.raises(EndpointNotFound):
             await database.write(endpoints.delete, webhook_id, NOW)
         paused = await database.write(
@@ -225,5 +226,6 @@ async def test_what_is_built_in_can_be_changed_but_not_deleted(database: Databas
 
 
 async def test_lists_can_leave_some_out(database: Database) -> None:
-    listed = await database.read(endpoints.page, BOX, without=[RECEIVE_WEBHOOK_ID])
+    without = [RECEIVE_WEBHOOK_ID, RESUME_WEBHOOK_ID]
+    listed = await database.read(endpoints.page, BOX, without=without)
     assert [endpoint.webhook_id for endpoint, _ in listed.items] == [RECEIVE_CONTENT_HASH_WEBHOOK_ID]

@@ -30,6 +30,7 @@ from kanca.ingest.public_documents import Get, nowhere
 from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import IngestSettings
 from kanca.ingest.surroundings import Surroundings
+from kanca.ingest.waiting_room import Became
 from kanca.storage.rejections import Rejection
 from kanca.storage.statistics import Counted
 
@@ -129,6 +130,10 @@ class MemoryStore:
     became: dict[UUID, Original] = field(default_factory=dict)
     counted: list[Counted] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
+    ended: dict[UUID, Became] = field(default_factory=dict)
+    workflows: dict[UUID, str] = field(default_factory=dict)
+    looked_for: list[Sequence[UUID]] = field(default_factory=list)
+    looked_for_answers: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def find_endpoints(self, keys: Sequence[str]) -> Mapping[str, Endpoint]:
         self._check()
@@ -146,6 +151,16 @@ class MemoryStore:
             self.became.get(event_id) or Original(event_id, "c-1", NOON, EventStatus.PENDING, None, b"null")
             for event_id in event_ids
         ]
+
+    async def runs_became(self, event_ids: Sequence[UUID]) -> Mapping[UUID, Became]:
+        self.looked_for.append(event_ids)
+        self.looked_for_answers.set()
+        self._check()
+        return {event_id: self.ended[event_id] for event_id in event_ids if event_id in self.ended}
+
+    async def workflow_of(self, run_id: UUID) -> str | None:
+        self._check()
+        return self.workflows.get(run_id)
 
     async def set_first_secret(self, webhook_id: str, secret: str) -> bool:
         self._check()
@@ -217,6 +232,7 @@ class Site:
         gates: Sequence[Gate] = (),
         limiter: RateLimiter | None = None,
         get: Get = nowhere,
+        resume_keys: Sequence[bytes] = (),
     ) -> None:
         self.clock = Clock()
         self.accepting = MemoryAccepting()
@@ -228,7 +244,7 @@ class Site:
             self.store,
             self.waker,
             IdFactory(self.clock),
-            Surroundings(gates=gates, clock=self.clock, limiter=limiter, get=get),
+            Surroundings(gates=gates, clock=self.clock, limiter=limiter, get=get, resume_keys=resume_keys),
         )
         self.app = IngestASGI(self.ingest)
 

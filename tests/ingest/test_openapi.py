@@ -13,6 +13,7 @@ from kanca.ingest.routes import find_route
 from tests.ingest.site import BEARER, ENVELOPE, PATH, WEBHOOK_ID, signed, site
 
 DOCUMENT = ingest_document()
+RESUME = "/webhooks/resume/{token}"
 BODY = b'{"event_type": "order.created", "event_id": "o-1", "data": {}}'
 
 
@@ -23,7 +24,7 @@ def _schema(path: str) -> Draft202012Validator:
 
 def test_every_address_is_one() -> None:
     for path in DOCUMENT["paths"]:
-        assert find_route(path.format(webhook_id=WEBHOOK_ID, slug="orders")) is not None
+        assert find_route(path.format(webhook_id=WEBHOOK_ID, slug="orders", token="t0")) is not None
 
 
 async def test_what_is_accepted_and_repeated_is_as_documented() -> None:
@@ -51,7 +52,15 @@ def test_every_refusal_is_documented_with_its_code(path: str) -> None:
                 assert example["value"]["code"] == code
                 documented[code] = int(status)
     never = {"internal_error", "client_disconnected"}
+    # A status that one of an address's refusals has is described with all codes that it can stand for anywhere.
+    never |= {"run_failed"} if path == RESUME else {"resume_expired"}
     assert documented == {code: rule.status for code, rule in RULES.items() if code not in never}
+
+
+def test_the_page_that_asks_is_documented_with_what_can_keep_it_from_being_shown() -> None:
+    responses = DOCUMENT["paths"][RESUME]["get"]["responses"]
+    assert responses["200"]["content"].keys() == {"text/html"}
+    assert responses.keys() > {"404", "410", "429", "503"}
 
 
 def test_every_example_is_valid() -> None:

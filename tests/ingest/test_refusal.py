@@ -5,7 +5,7 @@ from __future__ import annotations
 from kanca.ingest.refusal import CAUSES, INVALID_SIGNATURE, INVALID_TOKEN, RULES
 from kanca.providers import RefusalCode
 
-ALLOWED = {400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503}
+ALLOWED = {400, 401, 403, 404, 405, 408, 410, 413, 415, 429, 431, 500, 503}
 
 
 def test_every_refusal_has_a_status_of_the_contract_and_a_sentence() -> None:

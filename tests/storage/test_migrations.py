@@ -17,7 +17,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, select
 
-from kanca.domain.endpoint import RECEIVE_CONTENT_HASH_WEBHOOK_ID, RECEIVE_WEBHOOK_ID
+from kanca.domain.endpoint import (
+    RECEIVE_CONTENT_HASH_WEBHOOK_ID,
+    RECEIVE_WEBHOOK_ID,
+    RESUME_ENDPOINT,
+    RESUME_WEBHOOK_ID,
+)
 from kanca.errors import Conflict, DatabaseUnavailable
 from kanca.storage import endpoints
 from kanca.storage.dialects import open_database
@@ -182,6 +187,7 @@ async def test_the_builtin_endpoints_are_there_and_others_begin_at_a_hundred(dat
     built_in = {
         1: await database.read(endpoints.by_webhook_id, BOX, RECEIVE_WEBHOOK_ID),
         2: await database.read(endpoints.by_webhook_id, BOX, RECEIVE_CONTENT_HASH_WEBHOOK_ID),
+        RESUME_ENDPOINT: await database.read(endpoints.by_webhook_id, BOX, RESUME_WEBHOOK_ID),
     }
     for number, endpoint in built_in.items():
         assert endpoint is not None
@@ -217,6 +223,9 @@ async def test_endpoints_of_an_older_kanca_keep_their_options_both_ways(empty: D
     assert endpoint is not None
     assert endpoint.config.provider_options == {"header": "X-Acme-Signature"}
     await empty.write(endpoints.change, BOX, "wh_1", lambda before: before)  # written as this version does
+    await empty.migrating(lambda connection: downgrade(connection, "0003"))
+    assert not {"response_wait", "response_timeout_status"} & (await empty.read(stored)).keys()
+    assert await empty.read(endpoints.by_webhook_id, BOX, RESUME_WEBHOOK_ID) is None
     await empty.migrating(lambda connection: downgrade(connection, "0002"))
     went_back = await empty.read(stored)
     assert went_back["hmac"] == older["hmac"]

@@ -42,6 +42,15 @@ def test_a_changed_byte_is_refused() -> None:
         box.open(bytes(sealed))
 
 
+def test_keys_for_another_purpose_follow_from_the_keys_and_the_purpose() -> None:
+    newest, older = "a-key-of-sixteen-or-more", "another-key-of-sixteen"
+    derived = SecretBox([newest, older]).derived("tokens")
+    assert derived == (*SecretBox([newest]).derived("tokens"), *SecretBox([older]).derived("tokens"))
+    assert [len(key) for key in derived] == [32, 32]
+    assert not set(derived) & set(SecretBox([newest, older]).derived("other tokens"))
+    assert newest not in repr(SecretBox([newest]))
+
+
 def test_keys_come_from_the_setting(tmp_path: Path) -> None:
     box = load_secret_box(_settings(tmp_path, secret_key="new-new-new-new-new, old-old-old-old-old"))
     assert SecretBox(["new-new-new-new-new"]).open(box.seal(b"x")) == b"x"

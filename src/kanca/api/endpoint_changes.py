@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from kanca.api import endpoint_rules as rules
 from kanca.api.endpoint_models import EndpointChange, EndpointRequest
 from kanca.api.services import Services
-from kanca.domain.endpoint import Endpoint
+from kanca.domain.endpoint import RESUME_WEBHOOK_ID, Endpoint
 from kanca.domain.ids import new_webhook_id
 from kanca.domain.workflow import Definition, read_definition
 from kanca.errors import InvalidEndpoint, WorkflowNotFound
@@ -51,6 +51,7 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
         updated_at=now,
     )
     rules.check_behavior(endpoint)
+    rules.check_waiting(endpoint)
     return endpoints.create(connection, services.secret_box, endpoint)
 
 
@@ -66,6 +67,8 @@ def change_endpoint(
     def changed(before: Endpoint) -> Endpoint:
         if request.slug is not None:
             rules.check_own(webhook_id, "given a slug")
+        if request.workflow_id is not None and webhook_id == RESUME_WEBHOOK_ID:
+            rules.check_own(webhook_id, "given a workflow")
         after = replace(
             before,
             **request.model_dump(include={"slug", "name", "is_active"}, exclude_unset=True),
@@ -80,6 +83,7 @@ def change_endpoint(
             after = replace(after, workflow_id=workflow_id, node_id=node_id)
         spec = rules.described(services.catalogue, after.provider, after.config)
         rules.check_behavior(after)
+        rules.check_waiting(after)
         rules.check_answer(after)
         if not rules.is_built_in(after):
             rules.check_activity(after, spec)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from kanca.api.endpoint_rules import is_built_in, may_be_active, secret_problem, waits_for_secret
-from kanca.domain.endpoint import Endpoint
+from kanca.domain.endpoint import RESUME_WEBHOOK_ID, Endpoint
 from kanca.providers import ProviderSpec, configure
 
 
@@ -37,6 +37,8 @@ def unreadable_hint(unreadable: Collection[str]) -> str:
 
 
 def _about_secret(endpoint: Endpoint, spec: ProviderSpec, now: datetime) -> str | None:
+    if endpoint.webhook_id == RESUME_WEBHOOK_ID:
+        return None
     if waits_for_secret(spec, endpoint.config, endpoint.secrets):
         return (
             f"Waits for {spec.title} to bring its secret, and refuses all else until then: give it this address "

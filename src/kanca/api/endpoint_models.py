@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 from kanca.api.endpoint_hints import hint_of, unreadable_hint
 from kanca.api.endpoint_rules import live_secrets, masked
 from kanca.api.fields import ChosenId, Name, Slug
-from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, effective_rate_limit, show_config
+from kanca.domain.endpoint import (
+    BUILT_IN_PATHS,
+    RESUME_WEBHOOK_ID,
+    Endpoint,
+    effective_rate_limit,
+    show_config,
+)
+from kanca.domain.resume_token import RESUME_PATH
 from kanca.providers import ProviderSpec
 from kanca.storage.statistics import EndpointStatistics
 
@@ -32,6 +39,8 @@ _CONFIG: dict[str, JsonValue] = {
     "dedupe_window_days": 7,
     "dedupe_include": [],
     "dedupe_exclude": [],
+    "response_wait": 0,
+    "response_timeout_status": 202,
     "answer": None,
     "filter": "event.data.total >= 100",
 }
@@ -246,6 +255,8 @@ def view(
 
 def path_of(endpoint: Endpoint) -> str:
     """Where senders send."""
+    if endpoint.webhook_id == RESUME_WEBHOOK_ID:
+        return RESUME_PATH + "{token}"
     return BUILT_IN_PATHS.get(endpoint.webhook_id, f"/api/webhooks/{endpoint.webhook_id}")
 
 

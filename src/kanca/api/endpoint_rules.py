@@ -10,8 +10,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from kanca.domain.endpoint import (
+    BUILT_IN_IDS,
     BUILT_IN_PATHS,
     RESERVED_SLUGS,
+    RESUME_WEBHOOK_ID,
     Dedupe,
     Endpoint,
     EndpointConfig,
@@ -238,12 +240,12 @@ def secret_problem(spec: ProviderSpec, endpoint: Endpoint, now: datetime) -> str
 
 def is_built_in(endpoint: Endpoint) -> bool:
     """Whether it came with Kanca."""
-    return endpoint.webhook_id in BUILT_IN_PATHS
+    return endpoint.webhook_id in BUILT_IN_IDS
 
 
 def as_served(endpoint: Endpoint, webhook_secret: SecretStr | None) -> Endpoint:
     """The endpoint as ingest knows it: the secret of a built-in one is a setting, and without it it is not active."""
-    if not is_built_in(endpoint):
+    if endpoint.webhook_id not in BUILT_IN_PATHS:
         return endpoint
     if webhook_secret is None:
         return replace(endpoint, is_active=False)
@@ -252,6 +254,8 @@ def as_served(endpoint: Endpoint, webhook_secret: SecretStr | None) -> Endpoint:
 
 def check_own(webhook_id: str, what: str) -> None:
     """Raise BuiltInEndpoint for a built-in endpoint; ``what`` cannot be done to it."""
+    if webhook_id == RESUME_WEBHOOK_ID:
+        raise BuiltInEndpoint(f"The endpoint of resume addresses is built in, and cannot be {what}.")
     if webhook_id in BUILT_IN_PATHS:
         raise BuiltInEndpoint(
             f"The endpoint is built in, and cannot be {what}; KANCA_WEBHOOK_SECRET turns it on and off."
@@ -270,6 +274,13 @@ def check_behavior(endpoint: Endpoint) -> None:
     if endpoint.workflow_id and endpoint.config.node_behavior is NodeBehavior.TRIGGER_ONLY:
         message = "`trigger_only` is not supported yet: no run can wait for an event"
         raise _refused([{"key": "config.node_behavior", "message": message}])
+
+
+def check_waiting(endpoint: Endpoint) -> None:
+    """Raise InvalidEndpoint where senders would be held for a run that nothing starts."""
+    if endpoint.config.response_wait and endpoint.workflow_id is None:
+        message = "needs a workflow, whose `Respond` node answers: give the endpoint a `workflow_id`, or set it to 0"
+        raise _refused([{"key": "config.response_wait", "message": message}])
 
 
 def check_activity(endpoint: Endpoint, spec: ProviderSpec) -> None:

@@ -26,7 +26,7 @@ from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WebhookIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
-from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint
+from kanca.domain.endpoint import BUILT_IN_IDS, RESUME_WEBHOOK_ID, Endpoint
 from kanca.domain.task import TaskKind
 from kanca.errors import (
     BuiltInEndpoint,
@@ -81,7 +81,8 @@ async def list_all(
         cursor,
         tenant=tenant,
         workflow_id=workflow_id,
-        without=() if services.webhook_secret else BUILT_IN_PATHS.keys(),
+        # Nobody sends to the address of that one as it is.
+        without={RESUME_WEBHOOK_ID} if services.webhook_secret else BUILT_IN_IDS,
     )
     counted = await services.database.read(
         statistics.of_endpoints, [listed.endpoint.number for listed in page.items], services.now()

@@ -117,6 +117,8 @@ def _answer_body(found: EventWithOutcomes, endpoint: EndpointName) -> dict[str, 
             }
         case domain.RECEIVE_CONTENT_HASH_WEBHOOK_ID:
             return None  # it says the hash, which is not kept
+        case domain.RESUME_WEBHOOK_ID:
+            return None  # it was a page, if a person used the address
     return {
         "success": True,
         "message": "Webhook accepted",

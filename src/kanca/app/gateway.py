@@ -18,6 +18,7 @@ from kanca.app.ended_secrets import EndedSecrets
 from kanca.app.outgoing import Outgoing
 from kanca.app.own_providers import catalogue_of
 from kanca.domain.ids import IdFactory
+from kanca.domain.resume_token import KEY_LABEL
 from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gates import DiskGate, Gate
 from kanca.ingest.gateway import Ingest
@@ -102,7 +103,13 @@ async def open_gateway(
     store = DatabaseStore(database, box, settings.webhook_secret, name)
     own_settings = ingest_settings(settings)
     outgoing = Outgoing(settings.egress_allow)
-    around = Surroundings(gates=gates, limiter=limiter, get=outgoing.get, catalogue=catalogue)
+    around = Surroundings(
+        gates=gates,
+        limiter=limiter,
+        get=outgoing.get,
+        resume_keys=box.derived(KEY_LABEL),
+        catalogue=catalogue,
+    )
     ingest = Ingest(own_settings, database.accepting, store, waker, ids, around)
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known

@@ -9,6 +9,7 @@ from kanca import __version__
 from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
 from kanca.app.own_providers import catalogue_of
+from kanca.app.resume_urls import resume_urls
 from kanca.domain.ids import IdFactory
 from kanca.egress import EgressClient, EgressGuard
 from kanca.queue.duties import Duties
@@ -34,7 +35,7 @@ async def open_worker(
     Raises InvalidSetting, and UnknownProvider for a handler of a provider that is not there.
     """
     hooks.handlers.check_providers(catalogue_of(settings))
-    ids = IdFactory()
+    ids, box = IdFactory(), load_secret_box(settings)
     duties = Duties({"clock": ClockCorrection(database, ids)})
     guard = EgressGuard(settings.egress_allow)
     async with EgressClient(guard, user_agent=f"Kanca/{__version__}") as http:
@@ -46,7 +47,8 @@ async def open_worker(
             http,
             ids,
             worker_settings(settings, settings.app or NO_APP, predecessor),
-            credentials=StoredCredentials(database, load_secret_box(settings)),
+            credentials=StoredCredentials(database, box),
+            resume_url=resume_urls(settings, box),
         )
         duties.start()
         try:

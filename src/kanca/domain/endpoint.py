@@ -20,7 +20,7 @@ MAX_DEDUPE_PATHS = 32
 MAX_DEDUPE_PATH_KEYS = 16
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 """Those that an endpoint may take webhooks by."""
-RESERVED_SLUGS = frozenset({"receive", "receive-content-hash", "subscriptions"})
+RESERVED_SLUGS = frozenset({"receive", "receive-content-hash", "resume", "subscriptions"})
 
 RECEIVE_WEBHOOK_ID = "wh_000000000000000000000001"
 """The built-in endpoint behind ``/webhooks/receive``."""
@@ -31,6 +31,12 @@ BUILT_IN_PATHS = {
     RECEIVE_CONTENT_HASH_WEBHOOK_ID: "/webhooks/receive-content-hash",
 }
 """Where the built-in endpoints take webhooks. Their secret is a setting; unset, they are not there."""
+RESUME_WEBHOOK_ID = "wh_000000000000000000000003"
+"""The built-in endpoint behind ``/webhooks/resume/{token}``. It has no secret: the token proves who may."""
+RESUME_ENDPOINT = 3
+"""Its number."""
+BUILT_IN_IDS = BUILT_IN_PATHS.keys() | {RESUME_WEBHOOK_ID}
+MAX_RESPONSE_WAIT_S = 60
 
 # As browsers write it (WHATWG URL, section 4.7): scheme, host in ASCII, and a port only where it is not the usual one.
 _ORIGIN = re.compile(
@@ -84,6 +90,10 @@ class EndpointConfig:
     """With ``content``: dotted paths into the document; what is there makes no difference."""
     answer: AnswerSpec | None = None
     """What the sender is answered when its event was accepted, or had been before; None is Kanca's own answer."""
+    response_wait: float = 0
+    """Seconds that the sender is held until the run that its event starts has answered; 0: it is not held."""
+    response_timeout_status: int = 202
+    """The status that it is answered with when the run has not answered by then."""
     filter: str | None = None
     """CEL over the event: where it is not true, the event is kept, and nothing is done for it."""
     provider_options: Mapping[str, Any] = field(default_factory=dict)
@@ -181,6 +191,15 @@ def _whole(lowest: int, highest: int) -> Any:
     def read(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
             raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return value
+
+    return read
+
+
+def _seconds(longest: int) -> Any:
+    def read(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= longest:
+            raise ValueError(f"must be a number of seconds from 0 to {longest}")
         return value
 
     return read
@@ -291,6 +310,8 @@ _READERS: dict[str, Any] = {
     "dedupe_include": _paths,
     "dedupe_exclude": _paths,
     "answer": _answer,
+    "response_wait": _seconds(MAX_RESPONSE_WAIT_S),
+    "response_timeout_status": _whole(200, 599),
     "filter": _filter,
     "provider_options": lambda value: _object(value) or {},
     "provider_spec": _object,

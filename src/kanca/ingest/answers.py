@@ -113,6 +113,16 @@ def repeated_by_hash(_endpoint: Prepared, original: Original, reading: Reading) 
     )
 
 
+def accepted_resume(_endpoint: Prepared, event: NewEvent, _reading: Reading) -> bytes:
+    """The answer of a resume address to the first who used it."""
+    return b'{"status":"accepted","event_id":"evt_%b"}' % event.id.hex.encode()
+
+
+def repeated_resume(_endpoint: Prepared, original: Original, _reading: Reading) -> bytes:
+    """The answer of a resume address that had been used before."""
+    return b'{"status":"duplicate","event_id":"evt_%b"}' % original.id.hex.encode()
+
+
 def _what_became_of(original: Original) -> bytes:
     return (
         b'"id":"evt_%b","received_at":"%b","event_status":"%b","processed_at":%b,"result":%b,"retried":%b'

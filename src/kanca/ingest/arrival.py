@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from kanca.domain.resume_token import ResumeToken
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.request import Request
 from kanca.ingest.routes import Face
@@ -26,6 +27,8 @@ class Arrival(Struct):
     """It came to the short address, which can be guessed."""
     rehearsal: Issued | None = None
     """In a test of the endpoint: what it is checked with, in place of the endpoint's secrets."""
+    resume: ResumeToken | None = None
+    """What the address says that it came to, where that resumes a run."""
     body: bytes = b""
     signed: SignedRequest | None = None
     """The request as its sender signed it, once its body is there."""

@@ -12,13 +12,16 @@ from typing import Any
 from msgspec import Struct
 from msgspec.json import encode
 
-from kanca.domain.answer import MAX_ANSWER_BYTES, WITHOUT_BODY, AnswerSpec
+from kanca.domain.answer import MAX_ANSWER_BYTES, WITHOUT_BODY, AnswerSpec, check_header
 from kanca.errors import ExpressionFailed
 from kanca.expressions import Expression
 from kanca.expressions.uses import compile_answer
 from kanca.ingest.request import Said
+from kanca.storage.answers import StoredAnswer
 
 Pair = tuple[bytes, bytes]
+
+BODYLESS = WITHOUT_BODY | {304}
 
 _TEXT: Pair = (b"content-type", b"text/plain; charset=utf-8")
 _JSON: Pair = (b"content-type", b"application/json")
@@ -61,10 +64,26 @@ def custom_answer(spec: AnswerSpec) -> CustomAnswer:
     return CustomAnswer(spec.status, headers, None, static)
 
 
+def stored_answer(answer: StoredAnswer) -> Said:
+    """The answer that a run gave, without the headers that no answer may have."""
+    headers = {
+        name.lower().encode(): value.encode() for name, value in answer.headers if _is_allowed(name, value)
+    }
+    return _said(answer.status, tuple(headers.items()), answer.body, _TEXT)
+
+
+def _is_allowed(name: str, value: str) -> bool:
+    try:
+        check_header(name, value)
+    except ValueError:
+        return False
+    return True
+
+
 def _said(status: int, headers: tuple[Pair, ...], body: bytes, kind: Pair) -> Said:
-    if status in WITHOUT_BODY:
-        # A 204 has no length either (RFC 9110, section 8.6).
-        length: tuple[Pair, ...] = () if status == 204 else ((b"content-length", b"0"),)
+    if status in BODYLESS:
+        # A 204 has no length either, and that of a 304 would be another answer's (RFC 9110, section 8.6).
+        length: tuple[Pair, ...] = ((b"content-length", b"0"),) if status == 205 else ()
         return Said(status, length + headers, b"")
     pairs: list[Pair] = [(b"content-length", b"%d" % len(body)), *headers]
     if body:

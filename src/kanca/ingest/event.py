@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from kanca.domain.event import NewEvent
-from kanca.domain.ids import EVENT, show_id
+from kanca.domain.ids import EVENT, RUN, show_id
+from kanca.domain.resume_token import ResumeToken
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.dedupe import dedupe_key
 from kanca.ingest.describe import describe_request
-from kanca.ingest.reading import Reading
+from kanca.ingest.reading import DECIDED, Reading
 from kanca.ingest.refusal import Refusal
 
 MAX_DESCRIBED_BYTES = 64 * 1024
@@ -26,6 +28,8 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
     marks: dict[str, Any] = {"authenticated": arrival.is_authenticated, "test": arrival.is_test}
     if reading.is_json_anyway:
         marks["read_as"] = "application/json"
+    if arrival.resume is not None:
+        marks["resume"] = _resume_mark(arrival.resume)
     described = describe_request(
         request.method,
         request.path,
@@ -39,7 +43,7 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
         return _LARGE_HEADERS
     received_at = datetime.fromtimestamp(now, UTC)
     key = None if arrival.is_test else reading.key
-    return NewEvent(
+    event = NewEvent(
         id=identifier,
         endpoint=endpoint.number,
         tenant=endpoint.tenant,
@@ -51,4 +55,27 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
         body=arrival.body,
         dedupe_key=None if key is None else dedupe_key(endpoint.number, key),
         dedupe_until=None if key is None else received_at + endpoint.dedupe_window,
+    )
+    return event if arrival.resume is None else _resuming(event, arrival.resume, endpoint.dedupe_window)
+
+
+def _resume_mark(token: ResumeToken) -> dict[str, Any]:
+    """What the event resumes, as its request says it."""
+    address = token.address
+    return {
+        "wait": address.wait_id.hex,
+        "run": show_id(RUN, address.run_id),
+        "node": address.node_id,
+        "iteration": address.iteration,
+        "decision": token.decision,
+    }
+
+
+def _resuming(event: NewEvent, token: ResumeToken, window: timedelta) -> NewEvent:
+    """The event as one that resumes a wait: of all for the same wait only the first counts, while any address lives."""
+    return replace(
+        event,
+        type=event.type if token.decision is None else DECIDED,
+        dedupe_key=token.address.wait_id,
+        dedupe_until=max(token.expires_at, event.received_at) + window,
     )

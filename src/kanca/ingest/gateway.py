@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import structlog
 
-from kanca.domain.event import Accepted, Appended, NewEvent
 from kanca.domain.ids import IdFactory
-from kanca.errors import InvalidInput, KancaError
+from kanca.errors import KancaError
 from kanca.ingest import responses
 from kanca.ingest.admission import Admission
-from kanca.ingest.answers import Original
 from kanca.ingest.arrival import Arrival, fold_headers
 from kanca.ingest.body import BodyReader, declared_too_large, decode_body
 from kanca.ingest.books import BookKeeper, Books
@@ -35,18 +32,16 @@ from kanca.ingest.ports import Store
 from kanca.ingest.proof import Proof, signed_request
 from kanca.ingest.public_documents import PublicDocuments
 from kanca.ingest.rate_limit import MemoryCounters, RateLimiter
-from kanca.ingest.reading import Reading
-from kanca.ingest.refusal import RULES, Refusal
+from kanca.ingest.refusal import Refusal, refusal_of
 from kanca.ingest.request import Answer, Request, Said, whole
-from kanca.ingest.routes import find_route, path_of
+from kanca.ingest.resuming import Resuming, refused_page, shown_path, wants_page, without_token
+from kanca.ingest.routes import RESUME_PAGE, find_route, path_of
 from kanca.ingest.settings import IngestSettings
+from kanca.ingest.storing import Storing
 from kanca.ingest.surroundings import Surroundings
-from kanca.ingest.wording import Wording
 from kanca.providers import Draft, Issued, KeyNeeded
 from kanca.queue.duties import Duties
-from kanca.queue.group_commit import GroupCommit
 from kanca.storage.ports import Accepting, Waker
-from kanca.telemetry.metrics import ENDPOINT_COMMITS
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +52,6 @@ LOST = frozenset({"body_timeout", "client_disconnected"})
 """Refusals after which nothing more can be expected of the connection."""
 
 _NO_ROUTE = Refusal("endpoint_not_found")
-_NOT_STORABLE = Refusal("not_storable")
 
 
 class Ingest:
@@ -75,8 +69,6 @@ class Ingest:
         """Open nothing yet. ``ids.correction_s`` moves the clock to the database's time."""
         around = around or Surroundings()
         self._settings = settings
-        self._accepting = accepting
-        self._waker = waker
         self._ids = ids
         self._gates = around.gates
         self._clock = around.clock
@@ -91,22 +83,13 @@ class Ingest:
         self._drains = BodyReader(DRAIN_LIMIT)
         self._endpoints = EndpointCache(store, settings.commit_timeout, around.catalogue)
         self._handshaking = Handshaking(store, around.get, self._endpoints.run_once)
-        self._wording = Wording(around.clock)
+        self._resuming = Resuming(around.resume_keys, store)
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)
         self._duties = Duties(
             {"endpoints": self._endpoints, "books": self._keeper}, limit=settings.commit_timeout
         )
-        self._commits = GroupCommit[NewEvent, Appended](
-            self._append,
-            timeout=settings.commit_timeout,
-            max_waiting=settings.commit_queue_max,
-            parallel=settings.parallel_commits,
-        )
-        # Duplicates come in storms: they share their queries.
-        self._originals = GroupCommit[UUID, Original](
-            store.originals, timeout=settings.commit_timeout, max_waiting=settings.commit_queue_max
-        )
+        self._storing = Storing(settings, accepting, store, waker, self._books, around.clock)
 
     async def start(self) -> None:
         """Begin to watch for changed endpoints, and to store statistics and rejections."""
@@ -114,8 +97,7 @@ class Ingest:
 
     async def stop(self, limit: timedelta) -> None:
         """Take no more webhooks, finish those at hand for up to ``limit``, and store what was counted."""
-        await self._commits.close(limit)
-        await self._originals.close(limit)
+        await self._storing.close(limit)
         await self._duties.stop()
         await self._endpoints.close()
         await self._keeper.finish(self._settings.commit_timeout)
@@ -133,7 +115,7 @@ class Ingest:
             return await self._answer(request, is_test, rehearsal)
         except Exception:
             reference = uuid.uuid4().hex
-            log.exception("internal_error", reference=reference, path=request.path)
+            log.exception("internal_error", reference=reference, path=shown_path(request.path))
             detail = f"Something went wrong inside Kanca. The log has it under {reference}."
             return responses.problem(Refusal("internal_error", detail), None, {})
 
@@ -161,23 +143,32 @@ class Ingest:
         route = find_route(request.path)
         if route is None:
             return await self._unrouted(request, headers, _NO_ROUTE)
+        resume, face = None, route.face
+        if route.token is not None:
+            token = self._resuming.read(route.token, self._now())
+            request = without_token(request, route.token)
+            headers = fold_headers(request.headers)
+            if isinstance(token, Refusal):
+                return await self._unrouted(request, headers, token)
+            resume, face = token, RESUME_PAGE if wants_page(request.method, headers) else face
         try:
             endpoint = self._endpoints.known(route.key) or await self._endpoints.find(route.key)
         except KancaError as error:
-            endpoint = _refusal_of(error)
+            endpoint = refusal_of(error)
         if isinstance(endpoint, Refusal):
             return await self._unrouted(request, headers, endpoint)
         if request.method == "OPTIONS" and endpoint.has_cors and not endpoint.asks_by("OPTIONS", headers):
             return responses.preflight(endpoint, headers)
         client = self._proxies.client_of(request.peer, headers)
         is_at_slug = route.key.startswith("/")
-        arrival = Arrival(request, endpoint, route.face, headers, client, is_test, is_at_slug, rehearsal)
+        arrival = Arrival(request, endpoint, face, headers, client, is_test, is_at_slug, rehearsal, resume)
         said = await self._take(arrival)
         if isinstance(said, Refusal):
             now = datetime.fromtimestamp(self._now(), UTC)
             self._books.refused(arrival, said, now)
             is_over = bool(arrival.began) or (said.code not in LOST and await self._drain(request, headers))
-            return responses.problem(said, endpoint, headers, ends_connection=not is_over)
+            answer = responses.problem(said, endpoint, headers, ends_connection=not is_over)
+            return refused_page(said, answer) if face is RESUME_PAGE else answer
         return responses.success(said, endpoint, headers)
 
     async def _take(self, arrival: Arrival) -> Said | Refusal:
@@ -210,10 +201,13 @@ class Ingest:
         closed = self.closed_for()
         if closed is not None:
             return Refusal(closed)
-        return await self._commit(arrival, event, reading)
+        return await self._storing.store(arrival, event, reading)
 
     async def _prove(self, arrival: Arrival, now: float) -> Said | Refusal | None:
         """Why a request is not taken, or the answer to a handshake; None for a webhook that is proven."""
+        if arrival.resume is not None:
+            arrival.is_authenticated = True
+            return await self._resuming.ask(arrival, arrival.resume)
         handshakes = arrival.endpoint.handshakes
         if handshakes is not None:
             said = await self._handshaking.answer_unproven(arrival, handshakes, now)
@@ -235,33 +229,12 @@ class Ingest:
             self._books.handshake(arrival)
         return said
 
-    async def _commit(self, arrival: Arrival, event: NewEvent, reading: Reading) -> Said | Refusal:
-        try:
-            appended = await self._commits.submit(event)
-            if isinstance(appended, Accepted):
-                said = self._wording.accepted(arrival, event, reading)
-                self._books.accepted(arrival, event, _microseconds_since(arrival.began))
-                return said
-            original = await self._originals.submit(appended.original)
-        except KancaError as error:
-            return _refusal_of(error)
-        if original.is_retried:
-            self._waker.wake()
-        said = self._wording.repeated(arrival, event, original, reading)
-        self._books.repeated(arrival, event, _microseconds_since(arrival.began))
-        return said
-
-    async def _append(self, batch: Sequence[NewEvent]) -> Sequence[Appended | Exception]:
-        ENDPOINT_COMMITS.observe(len(batch))
-        answers = await self._accepting.append(batch)
-        if any(isinstance(answer, Accepted) for answer in answers):
-            self._waker.wake()
-        return answers
-
     async def _unrouted(self, request: Request, headers: Mapping[bytes, bytes], refusal: Refusal) -> Answer:
         self._books.unrouted(refusal)
         is_over = await self._drain(request, headers)
-        return responses.problem(refusal, None, {}, ends_connection=not is_over)
+        answer = responses.problem(refusal, None, {}, ends_connection=not is_over)
+        is_page = refusal.code == "resume_expired" and wants_page(request.method, headers)
+        return refused_page(refusal, answer) if is_page else answer
 
     async def _drain(self, request: Request, headers: Mapping[bytes, bytes]) -> bool:
         """Read a refused request to its end, if that is near; whether its connection can be used on.
@@ -274,15 +247,3 @@ class Ingest:
 
     def _now(self) -> float:
         return self._clock() + self._ids.correction_s
-
-
-def _microseconds_since(moment: float) -> int:
-    return int((time.perf_counter() - moment) * 1_000_000)
-
-
-def _refusal_of(error: KancaError) -> Refusal:
-    if isinstance(error, InvalidInput):
-        return _NOT_STORABLE
-    if error.code not in RULES:
-        raise error
-    return Refusal(error.code)

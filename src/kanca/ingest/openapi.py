@@ -17,6 +17,9 @@ _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _NEVER_SENT = frozenset({"client_disconnected", "internal_error"})
 """The one reaches nobody; the other is nothing that a sender should expect."""
 
+_OF_RESUMING = frozenset({"resume_expired"})
+_OF_ENDPOINTS = frozenset({"run_failed"})
+
 _ID = "evt_019503f0a1c27d3e8f00b4a6c8d2e1f0"
 _AT = "2026-03-01T12:00:00Z"
 _TEXT = {"type": "string"}
@@ -41,6 +44,13 @@ _ENVELOPE: dict[str, Any] = {
     },
     "examples": [_ENVELOPE_EXAMPLE],
 }
+_PAGE: dict[str, Any] = {"text/html": {"schema": _TEXT}}
+_TOKEN = {
+    "name": "token",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,400}$"},
+}
 _BECAME = {
     "event_status": {"enum": [status.value for status in EventStatus]},
     "processed_at": {"type": ["string", "null"], "format": "date-time"},
@@ -57,6 +67,7 @@ def ingest_document() -> dict[str, Any]:
             "/webhooks/{slug}": {"post": _endpoint("slug", f"^{SLUG.pattern}$")},
             "/webhooks/receive": {"post": _by_id()},
             "/webhooks/receive-content-hash": {"post": _by_hash()},
+            "/webhooks/resume/{token}": {"get": _ask_before_resuming(), "post": _resume()},
         },
         "components": {"responses": {_name(status): _refused(status) for status in _statuses()}},
     }
@@ -90,7 +101,8 @@ def _endpoint(parameter: str, pattern: str) -> dict[str, Any]:
         },
     )
     operation["responses"]["2XX"] = {
-        "description": "Where the endpoint or its provider has an answer of its own, that one, with status 200 too."
+        "description": "Where the endpoint or its provider has an answer of its own, that one, with status 200 too;"
+        " where the endpoint holds its senders (`response_wait`), what the run answered, with any status."
     }
     operation["parameters"] = [
         {"name": parameter, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
@@ -135,6 +147,40 @@ def _by_hash() -> dict[str, Any]:
     )
 
 
+def _resume() -> dict[str, Any]:
+    operation = _operation(
+        "resume_run",
+        "Have a waiting run go on",
+        "To an address that a run gave away: whoever has it may use it once. What is sent, if anything, is the data of"
+        " the event that resumes the run. A browser that sends the form of the page is answered with a page.",
+        _any_body(),
+        _closed(["status", "event_id"], status={"enum": ["accepted", "duplicate"]}, event_id=_EVENT_ID),
+        {"status": "accepted", "event_id": _ID},
+        without=_OF_ENDPOINTS,
+    )
+    operation["requestBody"]["required"] = False
+    operation["responses"]["200"]["content"] |= _PAGE
+    return operation | {"parameters": [_TOKEN]}
+
+
+def _ask_before_resuming() -> dict[str, Any]:
+    codes = ["resume_expired", "endpoint_not_found", "https_required", "ip_not_allowed", "rate_limited"]
+    codes += ["payload_too_large", "body_timeout", "unsupported_encoding", "invalid_encoding"]
+    codes.append("database_unavailable")
+    statuses = sorted({RULES[code].status for code in codes})
+    return {
+        "tags": [_TAG],
+        "summary": "Ask before a waiting run goes on",
+        "description": "A page that says what would be done, with a button that does it. Opening it changes nothing."
+        " A browser is shown a page also where it is refused.",
+        "operationId": "show_resume_page",
+        "security": [],
+        "parameters": [_TOKEN],
+        "responses": {"200": {"description": "The page.", "content": _PAGE}}
+        | {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses},
+    }
+
+
 def _operation(
     operation_id: str,
     summary: str,
@@ -142,12 +188,16 @@ def _operation(
     body: dict[str, Any],
     schema: dict[str, Any],
     example: dict[str, Any],
+    without: frozenset[str] = _OF_RESUMING,
 ) -> dict[str, Any]:
+    """An operation that is refused for all that there is, but for the codes in ``without``."""
     accepted = {
         "description": "The event and its work are stored, or have been before.",
         "content": {"application/json": {"schema": schema, "example": example}},
     }
-    refused = {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in _statuses()}
+    refused = {
+        str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in _statuses(without)
+    }
     return {
         "tags": [_TAG],
         "summary": summary,
@@ -173,16 +223,15 @@ def _any_body() -> dict[str, Any]:
 
 
 def _accepted(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": required,
-        "additionalProperties": False,
-        "properties": properties | _BECAME,
-    }
+    return _closed(required, **properties, **_BECAME)
 
 
-def _statuses() -> list[int]:
-    return sorted({rule.status for code, rule in RULES.items() if code not in _NEVER_SENT})
+def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
+
+
+def _statuses(without: frozenset[str] = frozenset()) -> list[int]:
+    return sorted({rule.status for code, rule in RULES.items() if code not in _NEVER_SENT | without})
 
 
 def _name(status: int) -> str:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from kanca.domain.endpoint import Endpoint
 from kanca.ingest.answers import Original
+from kanca.ingest.waiting_room import Became
 from kanca.storage.rejections import Rejection
 from kanca.storage.statistics import Counted
 
@@ -25,6 +26,14 @@ class Store(Protocol):
 
     async def originals(self, event_ids: Sequence[UUID]) -> Sequence[Original]:
         """What became of each of these events; where the work of one is dead, it is begun again first."""
+        ...
+
+    async def runs_became(self, event_ids: Sequence[UUID]) -> Mapping[UUID, Became]:
+        """What the runs of these events answered, or how they ended without; those that go on are left out."""
+        ...
+
+    async def workflow_of(self, run_id: UUID) -> str | None:
+        """The id of the workflow that the run is one of; None when there is no such run, or not yet."""
         ...
 
     async def set_first_secret(self, webhook_id: str, secret: str) -> bool:

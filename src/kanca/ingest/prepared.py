@@ -10,7 +10,7 @@ import structlog
 from msgspec import Struct
 
 from kanca.domain.answer import AnswerSpec
-from kanca.domain.endpoint import Dedupe, Endpoint, effective_rate_limit
+from kanca.domain.endpoint import RESUME_ENDPOINT, Dedupe, Endpoint, effective_rate_limit
 from kanca.errors import InvalidExpression
 from kanca.ingest.client import Network, parse_networks
 from kanca.ingest.custom_answer import CustomAnswer, custom_answer
@@ -32,6 +32,8 @@ from kanca.providers.schemes.token import SharedToken
 
 log = structlog.get_logger(__name__)
 
+RESUME_METHODS = ("GET", "HEAD", "POST")
+"""By which resume addresses are used; only the last one resumes."""
 ALWAYS_REDACTED = frozenset({b"authorization", b"proxy-authorization", b"cookie"})
 
 
@@ -67,6 +69,9 @@ class Prepared(Struct, frozen=True):
     dedupe_window: timedelta
     dedupe_fields: Fields | None
     """With ``Dedupe.CONTENT``: what of the document counts; None is the whole body."""
+    response_wait_s: float
+    """How long a sender is held until the run of its event has answered."""
+    response_timeout_status: int
     answer: CustomAnswer | None
     """What is answered in place of Kanca's own words."""
     signs_content: bool
@@ -140,12 +145,14 @@ def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
         rate_limit=effective_rate_limit(config, provider_signs=signs),
         allowed_networks=parse_networks(config.allowed_ips),
         allowed_types=config.allowed_event_types,
-        allowed_methods=config.allowed_methods,
+        allowed_methods=RESUME_METHODS if endpoint.number == RESUME_ENDPOINT else config.allowed_methods,
         has_cors=config.enable_cors,
         cors_origins=_origins(config.cors_origins),
         dedupe=config.dedupe,
         dedupe_window=timedelta(days=config.dedupe_window_days),
         dedupe_fields=fields_of(config.dedupe_include, config.dedupe_exclude),
+        response_wait_s=config.response_wait if endpoint.workflow_id else 0,
+        response_timeout_status=config.response_timeout_status,
         answer=_answer(endpoint.webhook_id, config.answer or _required(spec.answer)),
         signs_content=spec.signs_content,
         signs_body_only=spec.signs_content and bool(spec.delivery_id) and not spec.delivery_id_signed,

@@ -30,6 +30,11 @@ from kanca.providers import SignedRequest
 
 Headers = Mapping[bytes, bytes]
 
+RESUMED = "run.resumed"
+"""The type of events that have a run go on."""
+DECIDED = "approval.decided"
+"""The type of those that give the answer which a run waits for."""
+
 _NOTHING: Mapping[str, Any] = {}
 _NOT_JSON = Refusal("invalid_json", "The body must be JSON, and its content type say nothing else.")
 _BAD_TYPE = Refusal("invalid_event_type")
@@ -116,6 +121,15 @@ def read_hashed(endpoint: Prepared, request: SignedRequest, _signed_id: bytes | 
         document,
         Reading(event_type, None, None, content_key(digest.encode()), digest),
     )
+
+
+def read_resumed(endpoint: Prepared, request: SignedRequest, _signed_id: bytes | None) -> Reading | Refusal:
+    """Read what comes to a resume address: any body, or none. What it resumes is said by the address alone."""
+    said = parse(request) if request.body else None
+    if isinstance(said, Refusal):
+        return said
+    data = None if said is None else said.data
+    return _checked(endpoint, request.headers, _NOTHING, Reading(RESUMED, None, None, None, data=data))
 
 
 def content_hash(document: Mapping[str, Any]) -> str:

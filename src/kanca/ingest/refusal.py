@@ -14,6 +14,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.json import encode
 
+from kanca.errors import InvalidInput, KancaError
 from kanca.providers import RefusalCode
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -43,6 +44,7 @@ RULES: dict[str, Rule] = {
     "endpoint_unusable": Rule(
         503, "Endpoint unusable", "The endpoint is set up in a way that cannot work.", 120
     ),
+    "resume_expired": Rule(410, "Address expired", "The time in which this address could be used is over."),
     "method_not_allowed": Rule(405, "Method not allowed", "The endpoint does not take this method."),
     "https_required": Rule(403, "HTTPS required", "This address takes webhooks over HTTPS only."),
     "ip_not_allowed": Rule(403, "Address not allowed", "The endpoint takes no webhooks from this address."),
@@ -93,6 +95,7 @@ RULES: dict[str, Rule] = {
     "database_unavailable": Rule(503, _AWAY, "The database cannot be reached.", 30),
     "commit_timeout": Rule(503, _AWAY, "The database did not answer in time; sending again is safe.", 30),
     "shutting_down": Rule(503, _AWAY, "This server is shutting down.", 5),
+    "run_failed": Rule(500, "The run failed", "The event is stored, and the run that it started has failed."),
     "internal_error": Rule(500, "Internal error", "Something went wrong inside Kanca."),
 }
 
@@ -159,3 +162,15 @@ class Refusal(Struct, frozen=True):
                 "code": self.code,
             }
         )
+
+
+_NOT_STORABLE = Refusal("not_storable")
+
+
+def refusal_of(error: KancaError) -> Refusal:
+    """The refusal that an error of the storage is to a sender; raises the error where it is none."""
+    if isinstance(error, InvalidInput):
+        return _NOT_STORABLE
+    if error.code not in RULES:
+        raise error
+    return Refusal(error.code)

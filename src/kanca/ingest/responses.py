@@ -27,6 +27,12 @@ def as_json(body: bytes) -> Said:
     return Said(200, (_JSON, (b"content-length", b"%d" % len(body))), body)
 
 
+def as_problem(refusal: Refusal) -> Said:
+    """The problem, as the answer to what was accepted all the same."""
+    body = refusal.problem()
+    return Said(refusal.rule.status, (_PROBLEM, (b"content-length", b"%d" % len(body))), body)
+
+
 def success(said: Said, endpoint: Prepared, headers: Mapping[bytes, bytes]) -> Answer:
     """The answer to what was accepted, or had been before."""
     pairs = list(said.headers)

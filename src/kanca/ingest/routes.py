@@ -4,6 +4,7 @@ POST /api/webhooks/wh_…                any endpoint
 POST /webhooks/{slug}                  an endpoint with a slug
 POST /webhooks/receive                 the built-in endpoint, for envelopes with an id
 POST /webhooks/receive-content-hash    the built-in endpoint, for bodies without one
+POST /webhooks/resume/{token}          the built-in endpoint at which runs are resumed; GET asks before it
 """
 
 from __future__ import annotations
@@ -12,21 +13,33 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from kanca.domain.endpoint import RECEIVE_CONTENT_HASH_WEBHOOK_ID, RECEIVE_WEBHOOK_ID
+from kanca.domain.endpoint import (
+    BUILT_IN_PATHS,
+    RECEIVE_CONTENT_HASH_WEBHOOK_ID,
+    RECEIVE_WEBHOOK_ID,
+    RESERVED_SLUGS,
+    RESUME_WEBHOOK_ID,
+)
 from kanca.domain.ids import WEBHOOK_ID
+from kanca.domain.resume_token import RESUME_PATH
+from kanca.ingest import resume_pages
 from kanca.ingest.answers import (
     Accept,
     Repeat,
     accepted,
     accepted_by_hash,
     accepted_by_id,
+    accepted_resume,
     repeated,
     repeated_by_hash,
     repeated_by_id,
+    repeated_resume,
 )
 from kanca.ingest.prepared import Prepared
-from kanca.ingest.reading import Reading, read_event, read_hashed, read_received
+from kanca.ingest.reading import Reading, read_event, read_hashed, read_received, read_resumed
 from kanca.ingest.refusal import Refusal
+from kanca.ingest.request import Said
+from kanca.ingest.responses import as_json
 from kanca.providers import SignedRequest
 
 Read = Callable[[Prepared, SignedRequest, bytes | None], Reading | Refusal]
@@ -35,7 +48,7 @@ _API = "/api/webhooks/"
 _SHORT = "/webhooks/"
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a slug can be. Nothing else is looked for: a NUL in one query would be the end of all that share it."""
-BUILT_IN = frozenset({RECEIVE_WEBHOOK_ID, RECEIVE_CONTENT_HASH_WEBHOOK_ID})
+BUILT_IN = frozenset({RECEIVE_WEBHOOK_ID, RECEIVE_CONTENT_HASH_WEBHOOK_ID, RESUME_WEBHOOK_ID})
 
 
 class Face(NamedTuple):
@@ -46,6 +59,8 @@ class Face(NamedTuple):
     repeated: Repeat
     takes_custom: bool = False
     """Whether the endpoint may have an answer of its own in place of these."""
+    says: Callable[[bytes], Said] = as_json
+    """How their bodies are sent."""
 
 
 class Route(NamedTuple):
@@ -54,17 +69,26 @@ class Route(NamedTuple):
     face: Face
     key: str
     """What the endpoint is looked up by: its id, or ``/`` and its slug."""
+    token: str | None = None
+    """Of a resume address: what says what it resumes."""
 
 
 ENDPOINT = Face(read_event, accepted, repeated, takes_custom=True)
 RECEIVE = Route(Face(read_received, accepted_by_id, repeated_by_id), RECEIVE_WEBHOOK_ID)
 CONTENT_HASH = Route(Face(read_hashed, accepted_by_hash, repeated_by_hash), RECEIVE_CONTENT_HASH_WEBHOOK_ID)
 
+RESUME = Face(read_resumed, accepted_resume, repeated_resume)
+RESUME_PAGE = Face(
+    read_resumed,
+    lambda *_: resume_pages.done(),
+    lambda *_: resume_pages.answered_before(),
+    says=resume_pages.as_page,
+)
+
 
 def path_of(webhook_id: str) -> str:
     """Where an endpoint is found."""
-    built_in = {RECEIVE_WEBHOOK_ID: "receive", RECEIVE_CONTENT_HASH_WEBHOOK_ID: "receive-content-hash"}
-    return _SHORT + built_in[webhook_id] if webhook_id in built_in else _API + webhook_id
+    return BUILT_IN_PATHS.get(webhook_id) or _API + webhook_id
 
 
 def find_route(path: str) -> Route | None:
@@ -79,6 +103,9 @@ def find_route(path: str) -> Route | None:
         return RECEIVE
     if slug == "receive-content-hash":
         return CONTENT_HASH
-    if slug == "subscriptions" or not SLUG.fullmatch(slug):
+    if not SLUG.fullmatch(slug):
+        token = path.removeprefix(RESUME_PATH)
+        return None if token == path else Route(RESUME, RESUME_WEBHOOK_ID, token)
+    if slug in RESERVED_SLUGS:
         return None
     return Route(ENDPOINT, "/" + slug)

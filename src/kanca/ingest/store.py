@@ -15,7 +15,8 @@ from kanca.domain.ids import time_of
 from kanca.domain.status import EventStatus
 from kanca.errors import EndpointNotFound
 from kanca.ingest.answers import Original
-from kanca.storage import dead_letters, endpoints, events, rejections, statistics, versions
+from kanca.ingest.waiting_room import Became
+from kanca.storage import answers, dead_letters, endpoints, events, rejections, runs, statistics, versions
 from kanca.storage.dead_letters import DeadLetterFilter
 from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
@@ -71,6 +72,15 @@ class DatabaseStore:
         # There was nothing to retry: another duplicate was first, or a person gave the work up.
         return (await self._database.read(_originals, {original.id}))[original.id]
 
+    async def runs_became(self, event_ids: Sequence[UUID]) -> Mapping[UUID, Became]:
+        """What the runs of these events answered, or how they ended without; those that go on are left out."""
+        return await self._database.read(_became, event_ids)
+
+    async def workflow_of(self, run_id: UUID) -> str | None:
+        """The id of the workflow that the run is one of; None when there is no such run, or not yet."""
+        run = await self._database.read(runs.get, run_id)
+        return None if run is None else run.workflow_id
+
     async def set_first_secret(self, webhook_id: str, secret: str) -> bool:
         """Give the endpoint a secret, if it has none; whether it got it."""
         return await self._database.write(_set_first_secret, self._box, webhook_id, secret, self._now())
@@ -106,6 +116,13 @@ def _set_first_secret(
         return endpoints.change(connection, box, webhook_id, paired).secrets == (Secret(secret),)
     except EndpointNotFound:
         return False
+
+
+def _became(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Became]:
+    ended = answers.ends(
+        connection, event_ids
+    )  # first: an answer that comes meanwhile is not overlooked then
+    return {**ended, **answers.read(connection, event_ids)}
 
 
 def _originals(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Original]:

@@ -24,5 +24,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """None: this process counts for itself."""
     get: Get = nowhere
     """Reaches providers for their certificates and keys."""
+    resume_keys: Sequence[bytes] = ()
+    """What resume addresses are signed with, the newest first; without any, there are none."""
     catalogue: Catalogue = field(default_factory=Catalogue)
     """The providers that endpoints may have."""

@@ -19,7 +19,6 @@ from kanca.ingest.custom_answer import CustomAnswer
 from kanca.ingest.reading import Reading
 from kanca.ingest.redaction import REDACTED
 from kanca.ingest.request import Said
-from kanca.ingest.responses import as_json
 from kanca.telemetry.metrics import ANSWER_FAILURES
 
 log = structlog.get_logger(__name__)
@@ -46,7 +45,7 @@ class Wording:
             said = self._say(custom, arrival, lambda: _scope(arrival, reading, event, None))
             if said is not None:
                 return said
-        return as_json(arrival.face.accepted(arrival.endpoint, event, reading))
+        return arrival.face.says(arrival.face.accepted(arrival.endpoint, event, reading))
 
     def repeated(self, arrival: Arrival, event: NewEvent, original: Original, reading: Reading) -> Said:
         """The answer to a duplicate of ``original``. Never raises."""
@@ -55,7 +54,7 @@ class Wording:
             said = self._say(custom, arrival, lambda: _scope(arrival, reading, event, original))
             if said is not None:
                 return said
-        return as_json(arrival.face.repeated(arrival.endpoint, original, reading))
+        return arrival.face.says(arrival.face.repeated(arrival.endpoint, original, reading))
 
     def _say(self, custom: CustomAnswer, arrival: Arrival, scope: Scope) -> Said | None:
         """The endpoint's answer; None when it fails, which must not make an error of an event that is on disk."""

@@ -154,7 +154,8 @@ def names(connection: Connection, numbers: Iterable[int]) -> dict[int, EndpointN
 
 def _has_own_answer(config: Mapping[str, Any]) -> bool:
     own = config.get("provider_spec") or {}
-    return config.get("answer") is not None or own.get("answer") is not None
+    is_held = bool(config.get("response_wait"))
+    return config.get("answer") is not None or own.get("answer") is not None or is_held
 
 
 def _live() -> Select[Any]:

@@ -30,7 +30,8 @@ class SecretBox:
 
     def __init__(self, keys: Sequence[str], source: str = SETTING) -> None:
         """``source`` is where the keys were found: what people are told to mend."""
-        self._fernets = [Fernet(_derive(key)) for key in keys]
+        self._fernets = [Fernet(urlsafe_b64encode(_derive(key, b"kanca stored secrets"))) for key in keys]
+        self._keys = tuple(keys)
         self._source = source
 
     def seal(self, value: bytes) -> bytes:
@@ -44,6 +45,10 @@ class SecretBox:
     def is_current(self, sealed: bytes) -> bool:
         """Whether it is sealed with the first key. Raises InvalidSetting when no key opens it."""
         return self._try_all(sealed)[0] == 0
+
+    def derived(self, label: str) -> tuple[bytes, ...]:
+        """A key of 32 bytes for another purpose, which ``label`` names, from each of the keys; the newest first."""
+        return tuple(_derive(key, b"kanca derived key: " + label.encode()) for key in self._keys)
 
     def _try_all(self, sealed: bytes) -> tuple[int, bytes]:
         for position, fernet in enumerate(self._fernets):
@@ -85,11 +90,8 @@ def _checked(keys: Sequence[str], source: str) -> list[str]:
     return found
 
 
-def _derive(key: str) -> bytes:
-    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"kanca stored secrets").derive(
-        key.encode()
-    )
-    return urlsafe_b64encode(derived)
+def _derive(key: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(key.encode())
 
 
 def _read_or_make(path: Path) -> str:

@@ -41,6 +41,12 @@ ANSWER_FAILURES = Counter(
     "Answers of endpoints' own whose expression failed, so that the standard one was given",
     registry=None,
 )
+WAITING = Gauge(
+    "webhook_waiting_requests",
+    "Requests that are held until the run of their event answers",
+    registry=None,
+    multiprocess_mode="livesum",
+)
 FILTERED = Counter(
     "webhook_filtered",
     "Events that their endpoint's filter did not let through",
@@ -56,6 +62,7 @@ ALL = (
     DLQ_SIZE,
     ENDPOINT_COMMITS,
     ANSWER_FAILURES,
+    WAITING,
     FILTERED,
 )
 

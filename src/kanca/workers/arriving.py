@@ -31,8 +31,6 @@ from kanca.workflows.values import write_json
 WAIT_AMBIGUOUS = "wait_ambiguous"
 EVENT_KEY_FAILED = "event_key_failed"
 RUN_GONE = "run_gone"
-RESUME_ENDPOINT = 3
-"""The number of the endpoint behind the addresses of waits."""
 DIRECT_PATIENCE = timedelta(days=30)
 """How long an event is kept that names a wait which is not there yet."""
 

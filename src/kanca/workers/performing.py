@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from kanca.domain.endpoint import RESUME_ENDPOINT
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import derived_id
 from kanca.domain.retry import RetryPolicy
@@ -15,7 +16,7 @@ from kanca.domain.task import Becomes, Completion, Done, HandBack, NewTask, Park
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.registry import Handler
-from kanca.workers.arriving import RESUME_ENDPOINT, Arrivals, ResumeDetail, read_resume_detail
+from kanca.workers.arriving import Arrivals, ResumeDetail, read_resume_detail
 from kanca.workers.calls import Calls
 from kanca.workers.capabilities import leave_run
 from kanca.workers.catalogue import Catalogue

@@ -36,6 +36,14 @@ _UNFINISHED = f"""
 _BY_ID = "DELETE FROM kanca.{0} WHERE id IN (SELECT id FROM kanca.{0} WHERE {1} LIMIT {2})"
 _OF_DAY = "id >= $1 AND id < $2"
 _LETTERS_OF_DAY = "(event_id >= $1 AND event_id < $2) OR (event_id IS NULL AND ref >= $1 AND ref < $2)"
+_BY_KEY = (
+    "DELETE FROM kanca.{0} WHERE {1} IN (SELECT {1} FROM kanca.{0} WHERE {1} >= $1 AND {1} < $2 LIMIT {2})"
+)
+_ANSWERS = f"""
+    DELETE FROM kanca.answers WHERE event_id IN (
+        SELECT event_id FROM kanca.answers WHERE event_id < $1 LIMIT {BATCH_ROWS}
+    )
+"""  # noqa: S608 - a number of our own
 _DEDUPE = f"""
     DELETE FROM kanca.dedupe WHERE key IN (
         SELECT key FROM kanca.dedupe WHERE expires_at <= (SELECT kanca.now())
@@ -71,6 +79,7 @@ class _Dropping:
     async def run(self) -> int:
         await self._delete(_DEDUPE)
         await self._delete(_BY_ID.format("rejections", "id < $1", BATCH_ROWS), id_at(self._before))
+        await self._delete(_ANSWERS, id_at(self._before))
         await self._drop_days()
         return self._dropped
 
@@ -100,6 +109,9 @@ class _Dropping:
         bounds = day_bounds(day)
         await self._delete(_BY_ID.format("dead_letters", _LETTERS_OF_DAY, BATCH_ROWS), *bounds)
         if day not in await self._held_days():
+            # What belongs to runs has their time in its ids.
+            await self._delete(_BY_KEY.format("waits", "id", BATCH_ROWS), *bounds)
+            await self._delete(_BY_KEY.format("run_slots", "run_id", BATCH_ROWS), *bounds)
             await self._delete(_BY_ID.format("runs", _OF_DAY, BATCH_ROWS), *bounds)
 
     async def _drop(self, partition: Partition) -> None:

@@ -31,6 +31,7 @@ async def drop_expired(engine: SqliteEngine, before: datetime) -> int:
     """Delete what is older than ``before`` and finished; gives how many rows. Raises DatabaseUnavailable."""
     deleted = await _delete_all(engine, "kanca_dedupe", "key", "expires_at <= ?", (engine.clock.now_us(),))
     deleted += await _delete_all(engine, "kanca_rejections", "id", "id < ?", (id_at(before).bytes,))
+    deleted += await _delete_all(engine, "kanca_answers", "event_id", "event_id < ?", (id_at(before).bytes,))
     stored = await engine.run_read(partial(_stored_days, before))
     held = await engine.run_read(partial(_held_days, before))
     cleared: set[date] = set()
@@ -53,6 +54,11 @@ async def _clear(engine: SqliteEngine, before: datetime, day: date) -> int:
     bounds = _bounds(day)
     deleted = await _delete_all(engine, "kanca_dead_letters", "id", _LETTERS_OF_DAY, (*bounds, *bounds))
     if day not in await engine.run_read(partial(_held_days, before)):
+        # What belongs to runs has their time in its ids.
+        deleted += await _delete_all(engine, "kanca_waits", "id", "id >= ? AND id < ?", bounds)
+        deleted += await _delete_all(
+            engine, "kanca_run_slots", "run_id", "run_id >= ? AND run_id < ?", bounds
+        )
         deleted += await _delete_all(engine, "kanca_runs", "rowid", "id >= ? AND id < ?", bounds)
     return deleted
 

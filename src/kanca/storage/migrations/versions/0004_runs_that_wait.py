@@ -1,10 +1,15 @@
 """Runs that wait, take turns, are scheduled and answer; credentials of nodes; workflows that are paused.
 
+And the built-in endpoint of the addresses at which runs are resumed.
+
 Revision ID: 0004
 Revises: 0003
 """
 
 from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
 
 from alembic import op
 from sqlalchemy import (
@@ -15,8 +20,12 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     SmallInteger,
     Text,
+    delete,
     false,
+    select,
+    table,
     text,
+    update,
 )
 
 from kanca.storage.types import Id, Instant, Number
@@ -36,6 +45,23 @@ _NEW_COLUMNS = (
     ("runs", "is_test"),
     ("runs", "cancel_requested_at"),
 )
+_RESUME_ENDPOINT = 3
+_NEW_CONFIG_KEYS = ("response_wait", "response_timeout_status")
+_endpoints = table(
+    "endpoints",
+    Column("number", Integer),
+    Column("webhook_id", Text),
+    Column("name", Text),
+    Column("provider", Text),
+    Column("tenant", Text),
+    Column("config", Text),
+    Column("secrets", LargeBinary),
+    Column("is_active", Boolean),
+    Column("is_paused", Boolean),
+    Column("created_at", Instant),
+    Column("updated_at", Instant),
+    schema=SCHEMA,
+)
 
 
 def upgrade() -> None:
@@ -43,16 +69,19 @@ def upgrade() -> None:
     _add_columns()
     _add_waits()
     _add_others()
+    _add_resume_endpoint()
 
 
 def downgrade() -> None:
     """Drop it all; runs that wait are left without what would resume them."""
+    op.execute(delete(_endpoints).where(_endpoints.c.number == _RESUME_ENDPOINT))
+    _forget_new_config_keys()
     op.drop_index("ix_runs_unfinished", table_name="runs", schema=SCHEMA)
     op.drop_index("ix_attempts_call_id", table_name="attempts", schema=SCHEMA)
-    for table in _NEW_TABLES:
-        op.drop_table(table, schema=SCHEMA)
-    for table, column in reversed(_NEW_COLUMNS):
-        op.drop_column(table, column, schema=SCHEMA)
+    for name in _NEW_TABLES:
+        op.drop_table(name, schema=SCHEMA)
+    for name, column in reversed(_NEW_COLUMNS):
+        op.drop_column(name, column, schema=SCHEMA)
 
 
 def _add_columns() -> None:
@@ -193,3 +222,41 @@ def _add_others() -> None:
         PrimaryKeyConstraint("name", name="pk_credentials"),
         schema=SCHEMA,
     )
+
+
+def _add_resume_endpoint() -> None:
+    """Insert the endpoint behind ``/webhooks/resume``.
+
+    The token in the address is its proof. Without a secret, nothing else is: what came without a token is refused.
+    """
+    now = datetime.now(UTC)
+    op.bulk_insert(
+        _endpoints,
+        [
+            {
+                "number": _RESUME_ENDPOINT,
+                "webhook_id": "wh_000000000000000000000003",
+                "name": "/webhooks/resume",
+                "provider": "kanca",
+                "tenant": "default",
+                "config": json.dumps({"rate_limit_per_minute": 60, "enable_cors": False}),
+                "secrets": b"",
+                "is_active": True,
+                "is_paused": False,
+                "created_at": now,
+                "updated_at": now,
+            }
+        ],
+    )
+
+
+def _forget_new_config_keys() -> None:
+    """Take out of configs what older versions do not know: they would not read them at all."""
+    connection = op.get_bind()
+    rows = connection.execute(select(_endpoints.c.number, _endpoints.c.config)).all()
+    for number, text_of_config in rows:
+        config = json.loads(text_of_config)
+        kept = {key: value for key, value in config.items() if key not in _NEW_CONFIG_KEYS}
+        if kept != config:
+            changed = update(_endpoints).where(_endpoints.c.number == number).values(config=json.dumps(kept))
+            connection.execute(changed)
