@@ -23,6 +23,8 @@ from kanca.api import (
     replay,
     runs,
     secrets,
+    workflow_documents,
+    workflow_versions,
     workflows,
 )
 from kanca.api.health import HealthCheck
@@ -39,6 +41,8 @@ ROUTERS = (
     events.router,
     replay.router,
     workflows.router,
+    workflow_versions.router,
+    workflow_documents.router,
     runs.router,
     node_types.router,
     dead_letters.router,
