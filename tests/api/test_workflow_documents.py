@@ -42,12 +42,12 @@ async def test_a_definition_is_checked_without_being_saved(client: httpx.AsyncCl
 
     right = (await client.post(f"{WORKFLOWS}/validate", json=definition())).json()
     renamed = (await client.post(f"{WORKFLOWS}/validate", json=old_name)).json()
-    wrong = (await client.post(f"{WORKFLOWS}/validate", json={"id": "w", "nodes": []})).json()
+    wrong = await client.post(f"{WORKFLOWS}/validate", json={"id": "w", "nodes": []})
 
-    assert right == {"definition": SAVED, "problems": []}
+    assert right == {"definition": SAVED}
     assert renamed["definition"]["nodes"][0]["type"] == "WebhookTrigger"
-    assert wrong["definition"] is None
-    assert [problem["code"] for problem in wrong["problems"]] == ["no_trigger"]
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_workflow")
+    assert [problem["code"] for problem in wrong.json()["problems"]] == ["no_trigger"]
     assert (await client.get(WORKFLOWS)).json()["items"] == []
 
 

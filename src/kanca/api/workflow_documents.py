@@ -39,12 +39,11 @@ class ExportFormat(StrEnum):
 
 
 class Checked(BaseModel):
-    """Whether a definition can be saved."""
+    """A definition that can be saved."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"definition": DEFINITION, "problems": []}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"definition": DEFINITION}]})
 
-    definition: Any = Field(description="As it would be saved; null when it cannot be.")
-    problems: list[dict[str, Any]] = Field(description="All that is wrong: `{node, code, message}`.")
+    definition: Any = Field(description="As it would be saved.")
 
 
 def drawing_response(example: str) -> dict[int | str, dict[str, Any]]:
@@ -62,14 +61,12 @@ def drawing(text: str) -> Response:
     summary="Check a definition",
     operation_id="validate_workflow",
     response_model=Checked,
+    responses=refused_with(InvalidWorkflow),
 )
 async def validate(services: Given, definition: DefinitionBody) -> Json:
-    """Say whether a definition can be saved, and how it would be; nothing is changed."""
-    try:
-        saved = read_workflow(definition, services.nodes).definition
-    except InvalidWorkflow as error:
-        return Json(Checked(definition=None, problems=error.facts["problems"]))
-    return Json(Checked(definition=msgspec.Raw(json.dumps(show_definition(saved)).encode()), problems=[]))
+    """Refuse what saving it would refuse, and show what saving it would store; nothing is changed."""
+    saved = read_workflow(definition, services.nodes).definition
+    return Json(Checked(definition=msgspec.Raw(json.dumps(show_definition(saved)).encode())))
 
 
 @router.get(

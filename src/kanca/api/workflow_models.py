@@ -29,7 +29,7 @@ DEFINITION_SCHEMA: dict[str, Any] = {
     "properties": {
         "id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
         "name": {"type": "string", "description": "Defaults to the id."},
-        "description": {"type": "string", "maxLength": MAX_DESCRIPTION_LENGTH},
+        "description": {"type": ["string", "null"], "maxLength": MAX_DESCRIPTION_LENGTH},
         "nodes": {
             "type": "array",
             "items": {
@@ -40,7 +40,7 @@ DEFINITION_SCHEMA: dict[str, Any] = {
                     "type": {"type": "string", "description": "See `GET /api/node-types`."},
                     "config": {"type": "object"},
                     "position": {
-                        "type": "object",
+                        "type": ["object", "null"],
                         "required": ["x", "y"],
                         "properties": {"x": {"type": "number"}, "y": {"type": "number"}},
                         "description": "For tools that draw: it is kept, and means nothing.",
@@ -71,12 +71,12 @@ DEFINITION_SCHEMA: dict[str, Any] = {
                     "description": "Seconds after which a run fails.",
                 },
                 "concurrency": {
-                    "type": "object",
+                    "type": ["object", "null"],
                     "description": "How many runs go on at the same time, for each value of the expression `key`.",
                     "required": ["limit"],
                     "properties": {
                         "limit": {"type": "integer", "minimum": 1, "maximum": MAX_CONCURRENCY},
-                        "key": {"type": "string"},
+                        "key": {"type": ["string", "null"]},
                         "when_full": {"enum": ["queue", "skip"], "default": "queue"},
                     },
                 },

@@ -9,7 +9,7 @@ from typing import Any
 from kanca.cli.manifest import Manifest, WorkflowWanted, refused
 from kanca.cli.plan import Present, PresentWorkflow
 from kanca.cli.server import Server
-from kanca.errors import NotFound
+from kanca.errors import InvalidInput, NotFound
 from kanca.storage.pages import MAX_LIMIT
 
 ENDPOINTS = ("api", "webhooks", "endpoints")
@@ -24,11 +24,12 @@ def checked(server: Server, wanted: Manifest) -> Manifest:
     problems: list[tuple[str, str]] = []
     workflows: list[WorkflowWanted] = []
     for workflow in wanted.workflows:
-        answer = server.post(*WORKFLOWS, "validate", body=workflow.definition).data
-        for problem in answer["problems"]:
-            node = f", node {problem['node']}" if problem["node"] else ""
-            problems.append((f"workflow {workflow.id}{node}", problem["message"]))
-        workflows.append(replace(workflow, definition=answer["definition"] or {"nodes": []}))
+        try:
+            saved = server.post(*WORKFLOWS, "validate", body=workflow.definition).data["definition"]
+        except InvalidInput as error:
+            problems += _problems(workflow.id, error)
+        else:
+            workflows.append(replace(workflow, definition=saved))
     for endpoint in wanted.endpoints:
         name = None if endpoint.config.get("provider_spec") else endpoint.provider
         if name and _found(server, "api", "providers", name) is None:
@@ -54,6 +55,15 @@ def read_present(server: Server, wanted: Manifest) -> Present:
         },
         {shown["slug"]: shown for shown in _endpoints(server) if shown["slug"] in slugs} if slugs else {},
     )
+
+
+def _problems(workflow_id: str, error: InvalidInput) -> Iterator[tuple[str, str]]:
+    """What the server found wrong with a definition."""
+    where = f"workflow {workflow_id}"
+    if "problems" not in error.facts:
+        yield where, error.detail
+    for problem in error.facts.get("problems", ()):
+        yield (f"{where}, node {problem['node']}" if problem["node"] else where), problem["message"]
 
 
 def _workflow(server: Server, workflow_id: str) -> PresentWorkflow | None:
