@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from kanca.errors import WorkflowExists, WorkflowInUse, WorkflowNotFound
-from kanca.storage import endpoints, workflows
+from kanca.storage import endpoints, workflow_history, workflows
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
+from kanca.storage.versions import read_versions
 from tests.factories import new_endpoint
 
 BOX = SecretBox(["a key of the tests"])
@@ -129,3 +130,72 @@ async def test_published_workflows_are_found_that_need_more_than_these_node_type
     await database.write(workflows.publish, "a", NOW)
     await database.write(workflows.save, "b", "b", "{}", NOW, ["Own"])
     assert [each.id for each in await database.read(workflows.beyond, ["Log"])] == ["c"]
+
+
+async def test_the_history_says_what_was_saved_and_published_when(database: Database) -> None:
+    await database.write(workflows.create, "flow", "default", "Flow", "1", NOW)
+    await database.write(workflows.publish, "flow", LATER)
+    await database.write(workflows.save, "flow", "Flow", "2", LATER)
+    await database.write(workflows.save, "flow", "Flow", "3", LATER)
+    await database.write(workflows.create, "other", "default", "Other", "1", NOW)
+
+    first = await database.read(workflow_history.history, "flow", limit=2)
+    second = await database.read(workflow_history.history, "flow", limit=2, cursor=first.next_cursor)
+    published = await database.read(workflows.definition_of, "flow", 1)
+
+    assert [tuple(entry) for entry in first.items] == [(3, LATER, None), (2, LATER, None)]
+    assert [tuple(entry) for entry in second.items] == [(1, NOW, LATER)]
+    assert second.next_cursor is None
+    assert published is not None
+    assert published.published_at == LATER
+
+
+async def test_the_way_back_is_to_what_was_published_before(database: Database) -> None:
+    flow = await database.write(workflows.create, "flow", "default", "Flow", "1", NOW)
+    await database.write(workflows.publish, "flow", NOW)
+    await database.write(workflows.save, "flow", "Flow", "2", NOW)
+    await database.write(workflows.save, "flow", "Flow", "3", NOW)
+    assert await database.read(workflow_history.published_before, flow) == 1
+
+    third = await database.write(workflows.publish, "flow", NOW + timedelta(minutes=1))
+    assert await database.read(workflow_history.published_before, third) == 1
+    first = await database.write(workflows.publish, "flow", NOW + timedelta(minutes=2), version=1)
+    assert await database.read(workflow_history.published_before, first) == 3
+    none = await database.write(workflows.unpublish, "flow", NOW + timedelta(minutes=3))
+    assert await database.read(workflow_history.published_before, none) == 1
+
+    await database.write(workflows.remove, "flow")
+    again = await database.write(workflows.create, "flow", "default", "Flow", "4", LATER)
+    assert await database.read(workflow_history.published_before, again) is None
+
+
+async def test_a_workflow_has_a_draft_while_its_newest_version_is_not_the_published_one(
+    database: Database,
+) -> None:
+    assert (await database.write(workflows.create, "flow", "default", "Flow", "1", NOW)).has_draft
+    assert not (await database.write(workflows.publish, "flow", NOW)).has_draft
+    assert (await database.write(workflows.save, "flow", "Flow", "2", NOW)).has_draft
+
+
+async def test_a_workflow_is_paused_and_every_process_learns_of_it(database: Database) -> None:
+    await database.write(workflows.create, "flow", "default", "Flow", "1", NOW)
+    before = (await database.read(read_versions))["workflows"]
+
+    paused = await database.write(workflows.set_paused, "flow", LATER, is_paused=True)
+    resumed = await database.write(workflows.set_paused, "flow", LATER, is_paused=False)
+
+    assert (paused.is_paused, resumed.is_paused, paused.updated_at) == (True, False, LATER)
+    assert (await database.read(read_versions))["workflows"] == before + 2
+    with pytest.raises(WorkflowNotFound):
+        await database.write(workflows.set_paused, "other", NOW, is_paused=True)
+
+
+async def test_a_workflow_is_read_with_a_version_of_its_own(database: Database) -> None:
+    await database.write(workflows.create, "flow", "default", "Flow", "1", NOW)
+    await database.write(workflows.save, "flow", "Flow", "2", NOW)
+
+    assert (await database.read(workflows.version_of, "flow"))[1].definition == "2"
+    assert (await database.read(workflows.version_of, "flow", 1))[1].definition == "1"
+    for missing in (("flow", 3), ("other", None), ("other", 1)):
+        with pytest.raises(WorkflowNotFound):
+            await database.read(workflows.version_of, *missing)

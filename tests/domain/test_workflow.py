@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from kanca.domain.workflow import (
     MAX_NODES,
+    Concurrency,
     Definition,
     Edge,
     InvalidDefinition,
     Node,
+    Position,
+    RunSettings,
     read_definition,
     show_definition,
 )
@@ -40,6 +43,34 @@ def test_a_definition_is_read_as_it_is_written() -> None:
         (Edge("start", "check", "out"), Edge("check", "log", "true")),
     )
     assert read_definition(show_definition(definition)) == definition
+
+
+def test_settings_description_and_positions_are_shown_as_they_were_given() -> None:
+    given = {
+        "id": "w",
+        "name": "W",
+        "description": "",
+        "nodes": [{"id": "a", "type": "Log", "config": {}, "position": {"x": -10, "y": 2.5}}],
+        "edges": [],
+        "settings": {
+            "timeout": 31_536_000,
+            "concurrency": {"limit": 1, "key": "event.id", "when_full": "skip"},
+        },
+    }
+    definition = read_definition(given)
+    assert definition.settings == RunSettings(31_536_000, Concurrency(1, "event.id", "skip"))
+    assert definition.nodes[0].position == Position(-10, 2.5)
+    assert show_definition(definition) == given
+
+
+def test_what_is_not_set_is_not_shown() -> None:
+    nothing = {"description": None, "settings": {"timeout": None, "concurrency": None}}
+    nodes: list[dict[str, Any]] = [{"id": "a", "type": "Log", "config": {}, "position": None}]
+    assert show_definition(read_definition(SMALL | nothing | {"nodes": nodes})) == SMALL
+    limited = read_definition(SMALL | {"settings": {"concurrency": {"limit": 2}}})
+    assert limited.settings.concurrency == Concurrency(2, None, "queue")
+    assert show_definition(limited)["settings"] == {"concurrency": {"limit": 2, "when_full": "queue"}}
+    assert read_definition(show_definition(limited)) == limited
 
 
 def test_a_name_may_be_left_out() -> None:
@@ -72,6 +103,43 @@ def test_a_name_may_be_left_out() -> None:
             '"port" of edges[0]',
         ),
         (SMALL | {"edges": [{"from": "a", "to": "b", "via": "c"}]}, None, "unknown_key", "'via'"),
+        (SMALL | {"description": "x" * 2001}, None, "bad_definition", "2000"),
+        (SMALL | {"settings": None}, None, "bad_definition", '"settings" must be an object'),
+        (SMALL | {"settings": {"retries": 1}}, None, "unknown_key", "'retries'"),
+        *(
+            (SMALL | {"settings": {"timeout": timeout}}, None, "bad_definition", '"timeout"')
+            for timeout in (0, -1, True, "60", 31_536_001, float("nan"), float("inf"), 10**400)
+        ),
+        *(
+            (SMALL | {"settings": {"concurrency": {"limit": limit}}}, None, "bad_definition", '"limit"')
+            for limit in (0, 10_001, 1.0, True, None)
+        ),
+        (SMALL | {"settings": {"concurrency": [1]}}, None, "bad_definition", '"concurrency"'),
+        (SMALL | {"settings": {"concurrency": {"limit": 1, "key": ""}}}, None, "bad_definition", '"key"'),
+        (SMALL | {"settings": {"concurrency": {"limit": 1, "key": 1}}}, None, "bad_definition", '"key"'),
+        (
+            SMALL | {"settings": {"concurrency": {"limit": 1, "when_full": []}}},
+            None,
+            "bad_definition",
+            '"when_full"',
+        ),
+        (SMALL | {"settings": {"concurrency": {"limit": 1, "by": "x"}}}, None, "unknown_key", "'by'"),
+        *(
+            (
+                SMALL | {"nodes": [{"id": "a", "type": "Log", "position": at}]},
+                "a",
+                "bad_definition",
+                '"position"',
+            )
+            for at in (
+                [1, 2],
+                {"x": 1},
+                {"x": 1, "y": "2"},
+                {"x": 1, "y": 1, "z": 1},
+                {"x": True, "y": 1},
+                {"x": 1e10, "y": 1},
+            )
+        ),
         (SMALL | {"nodes": [{"id": "a", "type": "Log"}] * (MAX_NODES + 1)}, None, "too_large", "nodes"),
     ],
 )
@@ -89,7 +157,10 @@ def test_all_problems_are_told_at_once() -> None:
     assert len(refused.value.problems) == 5
 
 
-KEYS = st.sampled_from(["id", "name", "nodes", "edges", "type", "config", "from", "to", "port"])
+_OF_DEFINITIONS = "id name description nodes edges settings timeout concurrency limit key when_full"
+KEYS = st.sampled_from(
+    [*_OF_DEFINITIONS.split(), "type", "config", "position", "x", "y", "from", "to", "port"]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),

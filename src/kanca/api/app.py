@@ -25,6 +25,8 @@ from kanca.api import (
     runs,
     schedules,
     secrets,
+    workflow_documents,
+    workflow_versions,
     workflows,
 )
 from kanca.api.health import HealthCheck
@@ -41,6 +43,8 @@ ROUTERS = (
     events.router,
     replay.router,
     workflows.router,
+    workflow_versions.router,
+    workflow_documents.router,
     runs.router,
     schedules.router,
     node_types.router,

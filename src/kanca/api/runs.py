@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
@@ -13,16 +14,25 @@ from kanca.api.fields import ChosenId, Moment, RunIdPath, Text
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given
+from kanca.api.workflow_documents import drawing, drawing_response
 from kanca.api.workflow_models import Run, RunPage, RunWithSteps, run_fields, show_step
 from kanca.domain.ids import RUN, show_id
 from kanca.domain.status import RunStatus
 from kanca.domain.task import RunChange, Step
+from kanca.domain.workflow import Definition, read_definition
 from kanca.errors import RunNotFound
-from kanca.storage import runs
+from kanca.storage import runs, workflows
 from kanca.storage.pages import MAX_LIMIT
 from kanca.storage.runs import RunFilter
+from kanca.workflows.drawing import draw_run
 
 router = resource("Workflows", "/api/runs")
+
+_MERMAID = """flowchart TD
+    n0(["in<br/>WebhookTrigger<br/>succeeded<br/>2026-03-01 12:00:00Z, 0.001 s"])
+    classDef succeeded fill:#d5efd8,stroke:#23803a,color:#031
+    class n0 succeeded
+"""
 
 
 class RunSearch(BaseModel):
@@ -60,6 +70,30 @@ async def get(services: Given, run_id: RunIdPath) -> Json:
         raise RunNotFound(f"There is no run {show_id(RUN, run_id)}, or not any more.")
     run, steps = found
     return Json(RunWithSteps(**run_fields(run), steps=[show_step(step) for step in steps]))
+
+
+@router.get(
+    "/{run_id}/mermaid",
+    summary="Draw a run",
+    operation_id="draw_run",
+    response_class=Response,
+    responses=refused_with(RunNotFound) | drawing_response(_MERMAID),
+)
+async def mermaid(services: Given, run_id: RunIdPath) -> Response:
+    """Give the graph that the run goes through as a Mermaid flowchart, with what became of every node."""
+    found = await services.database.read(_with_definition, run_id)
+    if found is None:
+        raise RunNotFound(f"There is no run {show_id(RUN, run_id)}, or not any more.")
+    definition, run, steps = found
+    return drawing(draw_run(definition, run, steps, waits=()))
+
+
+def _with_definition(
+    connection: Connection, run_id: RunIdPath
+) -> tuple[Definition, RunChange, tuple[Step, ...]] | None:
+    found = _with_steps(connection, run_id)
+    version = found and workflows.definition_of(connection, found[0].workflow_id, found[0].version)
+    return (read_definition(json.loads(version.definition)), *found) if found and version else None
 
 
 def _with_steps(connection: Connection, run_id: RunIdPath) -> tuple[RunChange, tuple[Step, ...]] | None:

@@ -11,6 +11,7 @@ from kanca.api.answers import stored_json
 from kanca.domain.ids import EVENT, RUN, STEP, show_id
 from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import RunChange, Step
+from kanca.domain.workflow import MAX_CONCURRENCY, MAX_DESCRIPTION_LENGTH, MAX_TIMEOUT_SECONDS
 from kanca.storage.workflows import Workflow
 
 DEFINITION: dict[str, JsonValue] = {
@@ -28,6 +29,7 @@ DEFINITION_SCHEMA: dict[str, Any] = {
     "properties": {
         "id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
         "name": {"type": "string", "description": "Defaults to the id."},
+        "description": {"type": ["string", "null"], "maxLength": MAX_DESCRIPTION_LENGTH},
         "nodes": {
             "type": "array",
             "items": {
@@ -37,6 +39,12 @@ DEFINITION_SCHEMA: dict[str, Any] = {
                     "id": {"type": "string"},
                     "type": {"type": "string", "description": "See `GET /api/node-types`."},
                     "config": {"type": "object"},
+                    "position": {
+                        "type": ["object", "null"],
+                        "required": ["x", "y"],
+                        "properties": {"x": {"type": "number"}, "y": {"type": "number"}},
+                        "description": "For tools that draw: it is kept, and means nothing.",
+                    },
                 },
             },
         },
@@ -52,6 +60,28 @@ DEFINITION_SCHEMA: dict[str, Any] = {
                 },
             },
         },
+        "settings": {
+            "type": "object",
+            "description": "What holds for every run.",
+            "properties": {
+                "timeout": {
+                    "type": ["number", "null"],
+                    "exclusiveMinimum": 0,
+                    "maximum": MAX_TIMEOUT_SECONDS,
+                    "description": "Seconds after which a run fails.",
+                },
+                "concurrency": {
+                    "type": ["object", "null"],
+                    "description": "How many runs go on at the same time, for each value of the expression `key`.",
+                    "required": ["limit"],
+                    "properties": {
+                        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_CONCURRENCY},
+                        "key": {"type": ["string", "null"]},
+                        "when_full": {"enum": ["queue", "skip"], "default": "queue"},
+                    },
+                },
+            },
+        },
     },
     "examples": [DEFINITION],
 }
@@ -62,6 +92,8 @@ _WORKFLOW: dict[str, JsonValue] = {
     "version": 2,
     "published_version": 1,
     "is_published": True,
+    "has_draft": True,
+    "is_paused": False,
     "created_at": "2026-03-01T12:00:00Z",
     "updated_at": "2026-03-01T13:00:00Z",
 }
@@ -103,6 +135,8 @@ class WorkflowView(BaseModel):
     version: int = Field(description="The newest.")
     published_version: int | None = Field(description="The one that new runs start with.")
     is_published: bool
+    has_draft: bool = Field(description="The newest version is not the published one.")
+    is_paused: bool = Field(description="Paused: events are accepted, and runs wait until it is resumed.")
     created_at: datetime
     updated_at: datetime
 
@@ -201,6 +235,8 @@ def workflow_fields(workflow: Workflow) -> dict[str, Any]:
         "version": workflow.version,
         "published_version": workflow.published_version,
         "is_published": workflow.published_version is not None,
+        "has_draft": workflow.has_draft,
+        "is_paused": workflow.is_paused,
         "created_at": workflow.created_at,
         "updated_at": workflow.updated_at,
     }

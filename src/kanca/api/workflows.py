@@ -27,7 +27,7 @@ from kanca.api.workflow_models import (
     workflow_fields,
 )
 from kanca.domain.ids import RUN, show_id
-from kanca.domain.task import RunChange
+from kanca.domain.task import RunChange, TaskKind
 from kanca.domain.workflow import Definition, show_definition
 from kanca.errors import (
     InvalidInput,
@@ -37,8 +37,8 @@ from kanca.errors import (
     WorkflowNotFound,
     WorkflowNotPublished,
 )
-from kanca.storage import runs, schedules, workflows
-from kanca.storage.workflows import Workflow, WorkflowVersion
+from kanca.storage import runs, schedules, workflow_history, workflows
+from kanca.storage.workflows import Workflow
 from kanca.workflows import runs as run_making
 from kanca.workflows.credentials import check_credentials
 from kanca.workflows.starting import schedules_in
@@ -95,7 +95,7 @@ async def list_all(
 )
 async def get(services: Given, workflow_id: WorkflowIdPath, version: VersionQuery = None) -> Json:
     """Read a workflow with its newest definition, or with that of another version."""
-    workflow, stored = await services.database.read(_read, workflow_id, version)
+    workflow, stored = await services.database.read(workflows.version_of, workflow_id, version)
     return Json(
         WorkflowWithDefinition(
             **workflow_fields(workflow),
@@ -149,6 +149,31 @@ async def unpublish(services: Given, workflow_id: WorkflowIdPath) -> WorkflowVie
     return WorkflowView(**workflow_fields(workflow))
 
 
+@router.post(
+    "/{workflow_id}/pause",
+    summary="Pause a workflow",
+    operation_id="pause_workflow",
+    responses=refused_with(WorkflowNotFound),
+)
+async def pause(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
+    """Hold the workflow's runs: none begins and none goes on until `resume`. Its events are accepted and stored."""
+    return WorkflowView(**workflow_fields(await _set_paused(services, workflow_id, is_paused=True)))
+
+
+@router.post(
+    "/{workflow_id}/resume",
+    summary="Resume a workflow",
+    operation_id="resume_workflow",
+    responses=refused_with(WorkflowNotFound),
+)
+async def resume(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
+    """Let the runs go on, beginning with those that have waited."""
+    workflow = await _set_paused(services, workflow_id, is_paused=False)
+    await services.database.queue.unpark(TaskKind.RUN, workflow.number)
+    services.wake()
+    return WorkflowView(**workflow_fields(workflow))
+
+
 @router.delete(
     "/{workflow_id}",
     summary="Delete a workflow",
@@ -179,6 +204,27 @@ async def start_run(
     return Json(Run(**run_fields(run)))
 
 
+def roll_back(
+    connection: Connection, services: Services, workflow_id: str, version: int | None
+) -> tuple[Workflow, int | None]:
+    """Publish that version, or the one that was published before the present one; gives it and what was before.
+
+    Raises WorkflowNotFound, InvalidWorkflow, and WorkflowNotPublished when there is none to go back to.
+    """
+    before, _ = workflows.version_of(connection, workflow_id)
+    chosen = workflow_history.published_before(connection, before) if version is None else version
+    if chosen is None:
+        raise WorkflowNotPublished(f"No other version of workflow {workflow_id} was ever published.")
+    return _publish(connection, services, workflow_id, chosen), before.published_version
+
+
+async def _set_paused(services: Services, workflow_id: str, *, is_paused: bool) -> Workflow:
+    now = services.now()
+    workflow = await services.database.write(workflows.set_paused, workflow_id, now, is_paused=is_paused)
+    audit("workflow.paused" if is_paused else "workflow.resumed", workflow_id)
+    return workflow
+
+
 def _as_json(definition: Definition) -> str:
     return json.dumps(show_definition(definition))
 
@@ -187,19 +233,9 @@ def _node_types(definition: Definition) -> set[str]:
     return {node.type for node in definition.nodes}
 
 
-def _read(connection: Connection, workflow_id: str, version: int | None) -> tuple[Workflow, WorkflowVersion]:
-    workflow = workflows.get(connection, workflow_id)
-    if workflow is None:
-        raise WorkflowNotFound(f"There is no workflow {workflow_id}")
-    stored = workflows.definition_of(connection, workflow_id, version or workflow.version)
-    if stored is None:
-        raise WorkflowNotFound(f"Workflow {workflow_id} has no version {version}")
-    return workflow, stored
-
-
 def _publish(connection: Connection, services: Services, workflow_id: str, version: int | None) -> Workflow:
     """Publish a version that can be run: a node type may have gone since it was saved, or a credential."""
-    _, stored = _read(connection, workflow_id, version)
+    _, stored = workflows.version_of(connection, workflow_id, version)
     ready = read_workflow(json.loads(stored.definition), services.nodes)
     check_credentials(connection, ready.definition)
     published = workflows.publish(connection, workflow_id, services.now(), stored.version)
@@ -209,10 +245,10 @@ def _publish(connection: Connection, services: Services, workflow_id: str, versi
 
 
 def _start(connection: Connection, services: Services, workflow_id: str, request: RunRequest) -> RunChange:
-    workflow, _ = _read(connection, workflow_id, None)
+    workflow, _ = workflows.version_of(connection, workflow_id)
     if workflow.published_version is None:
         raise WorkflowNotPublished(f"No version of workflow {workflow_id} is published.")
-    _, stored = _read(connection, workflow_id, workflow.published_version)
+    _, stored = workflows.version_of(connection, workflow_id, workflow.published_version)
     version = run_making.WorkflowVersion(
         id=workflow_id,
         number=workflow.number,

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 from kanca import __version__
 from kanca.cli import config, credential, dlq, endpoint, event, provider, schedule, secret, workflow
 from kanca.cli import run as run_noun
+from kanca.cli.apply import apply
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.migrate import migrate
@@ -107,6 +108,7 @@ app.command()(dev)
 app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
+app.command()(apply)
 for noun in (endpoint, event, workflow, run_noun, schedule, credential, dlq, provider, secret, config):
     app.add_typer(noun.app)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kanca.cli.options import Cursor, Limit
-from kanca.cli.output import Output, details, page, table
+from kanca.cli.output import Output, details, page, table, write_bytes
 from kanca.cli.server import Server, speaks_to_server
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ def show(
 ) -> None:
     """Show a run with its steps."""
     output.show(server.get(*RUNS, run_id), _run_with_steps)
+
+
+@app.command()
+@speaks_to_server
+def draw(
+    server: Server, _output: Output, run_id: Annotated[str, typer.Argument(metavar="RUN_ID", help="run_…")]
+) -> None:
+    """Write a Mermaid flowchart of a run to standard output: how far it came, and how."""
+    write_bytes(server.get(*RUNS, run_id, "mermaid").body)
 
 
 def _run_with_steps(run: dict[str, Any]) -> RenderableType:

@@ -6,14 +6,19 @@ from typing import Annotated
 
 import typer
 
+from kanca.cli.differences import compared
+from kanca.cli.documents import read_definition_file, read_definitions
 from kanca.cli.options import Cursor, Limit, given, read_file, read_json
-from kanca.cli.output import Output, details, page
+from kanca.cli.output import Output, details, page, write_bytes
 from kanca.cli.server import Server, speaks_to_server
+from kanca.errors import Conflict
 
 app = typer.Typer(name="workflow", help="Graphs of nodes that events run through.", no_args_is_help=True)
 
 WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help="The id that its definition says.")]
-File = Annotated[str, typer.Argument(metavar="FILE", help="The definition as JSON; - is standard input.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="The definition as JSON or YAML; - is standard input.")
+]
 Version = Annotated[int | None, typer.Option(help="Default: the newest.", show_default=False)]
 WORKFLOWS = ("api", "workflows")
 
@@ -37,14 +42,14 @@ def show(server: Server, output: Output, workflow_id: WorkflowId, *, version: Ve
 @speaks_to_server
 def create(server: Server, output: Output, file: File) -> None:
     """Save a new workflow. It runs once it is published."""
-    output.show(server.post(*WORKFLOWS, body=read_json(read_file(file), file)), details)
+    output.show(server.post(*WORKFLOWS, body=read_definition_file(file)), details)
 
 
 @app.command()
 @speaks_to_server
 def update(server: Server, output: Output, workflow_id: WorkflowId, file: File) -> None:
     """Save a new version of a workflow. Runs keep the version that they started with."""
-    output.show(server.put(*WORKFLOWS, workflow_id, body=read_json(read_file(file), file)), details)
+    output.show(server.put(*WORKFLOWS, workflow_id, body=read_definition_file(file)), details)
 
 
 @app.command()
@@ -65,6 +70,97 @@ def publish(
 def unpublish(server: Server, output: Output, workflow_id: WorkflowId) -> None:
     """Start no more runs: events are accepted, and skipped."""
     output.show(server.post(*WORKFLOWS, workflow_id, "unpublish"), details)
+
+
+@app.command()
+@speaks_to_server
+def versions(
+    server: Server, output: Output, workflow_id: WorkflowId, *, limit: Limit = 50, cursor: Cursor = None
+) -> None:
+    """List the versions of a workflow, the newest first."""
+    columns = ("version", "is_published", "is_draft", "node_count", "created_at", "published_at")
+    output.show(server.get(*WORKFLOWS, workflow_id, "versions", limit=limit, cursor=cursor), page(*columns))
+
+
+@app.command()
+@speaks_to_server
+def diff(
+    server: Server,
+    output: Output,
+    workflow_id: WorkflowId,
+    *,
+    old: Annotated[
+        int | None, typer.Option("--from", help="Default: the published one.", show_default=False)
+    ] = None,
+    new: Annotated[int | None, typer.Option("--to", help="Default: the newest.", show_default=False)] = None,
+) -> None:
+    """Show what makes one version another."""
+    output.show(server.get(*WORKFLOWS, workflow_id, "diff", **{"from": old, "to": new}), compared)
+
+
+@app.command()
+@speaks_to_server
+def rollback(
+    server: Server,
+    output: Output,
+    workflow_id: WorkflowId,
+    *,
+    version: Annotated[
+        int | None,
+        typer.Option(help="Default: the one that was published before.", show_default=False),
+    ] = None,
+) -> None:
+    """Publish an older version again."""
+    output.show(server.post(*WORKFLOWS, workflow_id, "rollback", body=given(version=version)), details)
+
+
+@app.command()
+@speaks_to_server
+def pause(server: Server, output: Output, workflow_id: WorkflowId) -> None:
+    """Let no run begin or go on. Events are accepted and stored."""
+    output.show(server.post(*WORKFLOWS, workflow_id, "pause"), details)
+
+
+@app.command()
+@speaks_to_server
+def resume(server: Server, output: Output, workflow_id: WorkflowId) -> None:
+    """Let its runs go on."""
+    output.show(server.post(*WORKFLOWS, workflow_id, "resume"), details)
+
+
+@app.command()
+@speaks_to_server
+def export(
+    server: Server,
+    _output: Output,
+    workflow_id: WorkflowId,
+    *,
+    format: Annotated[str, typer.Option(help="json or yaml.")] = "json",
+    version: Version = None,
+) -> None:
+    """Write a definition to standard output, as a file to keep."""
+    write_bytes(server.get(*WORKFLOWS, workflow_id, "export", format=format, version=version).body)
+
+
+@app.command("import")
+@speaks_to_server
+def import_file(server: Server, output: Output, file: File) -> None:
+    """Save every definition of a file: as a new workflow, or as a new version. Nothing is published."""
+    for definition in read_definitions(file):
+        try:
+            answer = server.post(*WORKFLOWS, body=definition)
+        except Conflict as error:
+            if error.facts.get("code") != "workflow_exists":
+                raise
+            answer = server.put(*WORKFLOWS, str(definition["id"]), body=definition)
+        output.show(answer, details)
+
+
+@app.command()
+@speaks_to_server
+def draw(server: Server, _output: Output, workflow_id: WorkflowId, *, version: Version = None) -> None:
+    """Write a Mermaid flowchart of a workflow to standard output."""
+    write_bytes(server.get(*WORKFLOWS, workflow_id, "mermaid", version=version).body)
 
 
 @app.command()

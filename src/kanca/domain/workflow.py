@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 from kanca.domain.ids import CHOSEN_ID
 
@@ -14,6 +14,22 @@ OUT = "out"
 MAX_NODES = 500
 MAX_EDGES = 2_000
 MAX_NAME_LENGTH = 200
+MAX_DESCRIPTION_LENGTH = 2_000
+MAX_TIMEOUT_SECONDS = 31_536_000
+MAX_CONCURRENCY = 10_000
+MAX_KEY_LENGTH = 10_000
+MAX_COORDINATE = 1e9
+
+WhenFull = Literal["queue", "skip"]
+"""What becomes of a run that has no room: it waits for its turn, or there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a drawing tool put a node. Nothing follows from it."""
+
+    x: float
+    y: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +39,7 @@ class Node:
     id: str
     type: str
     config: Mapping[str, Any] = field(default_factory=dict)
+    position: Position | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +53,20 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """How many runs may be unfinished at once."""
+    """How many runs may go on at the same time."""
 
     limit: int
     key: str | None = None
-    """An expression over the event: so many for each key. None: so many in all."""
-    when_full: str = "queue"
+    """An expression over the event: the limit is for each of its values. None: one limit for the workflow."""
+    when_full: WhenFull = "queue"
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What holds for every run of a workflow."""
+    """What holds for every run of the workflow."""
 
     timeout: float | None = None
+    """Seconds from its start after which a run fails; None: it may take as long as it takes."""
     concurrency: Concurrency | None = None
 
 
@@ -61,6 +79,7 @@ class Definition:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
     settings: RunSettings = RunSettings()
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +103,9 @@ class InvalidDefinition(ValueError):
 def read_definition(values: object) -> Definition:
     """The definition in ``values``, as JSON gives it.
 
-    ``{"id", "name"?, "nodes": [{"id", "type", "config"?}], "edges"?: [{"from", "to", "port"?}]}``; the name defaults to
-    the id, an edge's port to ``out``.
+    ``{"id", "name"?, "description"?, "nodes": [{"id", "type", "config"?, "position"?: {"x", "y"}}],
+    "edges"?: [{"from", "to", "port"?}], "settings"?: {"timeout"?, "concurrency"?: {"limit", "key"?, "when_full"?}}}``;
+    the name defaults to the id, an edge's port to ``out``.
 
     Raises InvalidDefinition with every missing or unknown key, wrong type and impossible value.
     """
@@ -97,15 +117,38 @@ def read_definition(values: object) -> Definition:
 
 
 def show_definition(definition: Definition) -> dict[str, Any]:
-    """The definition as JSON gives it back; reading it gives an equal one."""
-    return {
-        "id": definition.id,
-        "name": definition.name,
-        "nodes": [
-            {"id": node.id, "type": node.type, "config": dict(node.config)} for node in definition.nodes
-        ],
-        "edges": [{"from": edge.source, "to": edge.target, "port": edge.port} for edge in definition.edges],
-    }
+    """The definition as JSON gives it back; reading it gives an equal one. What is optional is left out when unset."""
+    shown: dict[str, Any] = {"id": definition.id, "name": definition.name}
+    if definition.description is not None:
+        shown["description"] = definition.description
+    shown["nodes"] = [show_node(node) for node in definition.nodes]
+    shown["edges"] = [show_edge(edge) for edge in definition.edges]
+    if definition.settings != RunSettings():
+        shown["settings"] = _show_settings(definition.settings)
+    return shown
+
+
+def show_node(node: Node) -> dict[str, Any]:
+    """The node as JSON gives it back."""
+    shown = {"id": node.id, "type": node.type, "config": dict(node.config)}
+    if node.position is not None:
+        shown["position"] = {"x": node.position.x, "y": node.position.y}
+    return shown
+
+
+def show_edge(edge: Edge) -> dict[str, Any]:
+    """The edge as JSON gives it back."""
+    return {"from": edge.source, "to": edge.target, "port": edge.port}
+
+
+def _show_settings(settings: RunSettings) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if settings.timeout is not None:
+        shown["timeout"] = settings.timeout
+    if settings.concurrency is not None:
+        given = asdict(settings.concurrency)
+        shown["concurrency"] = {key: value for key, value in given.items() if value is not None}
+    return shown
 
 
 class _Reader:
@@ -116,15 +159,51 @@ class _Reader:
         if not isinstance(values, Mapping):
             self._problem("the definition must be an object")
             return None
-        self._unknown_keys(values, {"id", "name", "nodes", "edges"}, "the definition")
+        known = {"id", "name", "description", "nodes", "edges", "settings"}
+        self._unknown_keys(values, known, "the definition")
         workflow_id = self._chosen_id(values, "id", "the definition")
         name = values.get("name", workflow_id)
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_LENGTH:
             self._problem(f'"name" of the definition must be a text of 1 to {MAX_NAME_LENGTH} characters')
             name = ""
+        description = values.get("description")
+        if description is not None and not _is_text(description, MAX_DESCRIPTION_LENGTH):
+            self._problem(f'"description" must be a text of at most {MAX_DESCRIPTION_LENGTH} characters')
+        settings = self._settings(values.get("settings", {}))
         nodes = [self._node(entry, f"nodes[{at}]") for at, entry in self._list(values, "nodes", MAX_NODES)]
         edges = [self._edge(entry, f"edges[{at}]") for at, entry in self._list(values, "edges", MAX_EDGES)]
-        return Definition(workflow_id, name, tuple(filter(None, nodes)), tuple(filter(None, edges)))
+        return Definition(
+            workflow_id, name, tuple(filter(None, nodes)), tuple(filter(None, edges)), settings, description
+        )
+
+    def _settings(self, values: object) -> RunSettings:
+        if not isinstance(values, Mapping):
+            self._problem('"settings" must be an object')
+            return RunSettings()
+        self._unknown_keys(values, {"timeout", "concurrency"}, '"settings"')
+        timeout = values.get("timeout")
+        if timeout is not None and not (_is_number(timeout) and 0 < timeout <= MAX_TIMEOUT_SECONDS):
+            self._problem(
+                f'"timeout" of "settings" must be seconds, more than 0 and at most {MAX_TIMEOUT_SECONDS}'
+            )
+        return RunSettings(timeout, self._concurrency(values.get("concurrency")))
+
+    def _concurrency(self, values: object) -> Concurrency | None:
+        if values is None:
+            return None
+        if not isinstance(values, Mapping):
+            self._problem('"concurrency" of "settings" must be an object')
+            return None
+        self._unknown_keys(values, {"limit", "key", "when_full"}, '"concurrency"')
+        limit, key, when_full = values.get("limit"), values.get("key"), values.get("when_full", "queue")
+        if type(limit) is not int or not 1 <= limit <= MAX_CONCURRENCY:
+            self._problem(f'"limit" of "concurrency" must be a whole number from 1 to {MAX_CONCURRENCY}')
+            limit = 1
+        if key is not None and (not key or not _is_text(key, MAX_KEY_LENGTH)):
+            self._problem('"key" of "concurrency" must be an expression, as a text')
+        if when_full not in ("queue", "skip"):
+            self._problem('"when_full" of "concurrency" must be "queue" or "skip"')
+        return Concurrency(limit, key, when_full)
 
     def _node(self, values: object, where: str) -> Node | None:
         if not isinstance(values, Mapping):
@@ -132,7 +211,7 @@ class _Reader:
             return None
         node_id = self._chosen_id(values, "id", where)
         node = node_id or None
-        self._unknown_keys(values, {"id", "type", "config"}, where, node)
+        self._unknown_keys(values, {"id", "type", "config", "position"}, where, node)
         type_name, config = values.get("type"), values.get("config", {})
         if not isinstance(type_name, str) or not type_name:
             self._problem(f'"type" of {where} must be the name of a node type', node)
@@ -140,7 +219,17 @@ class _Reader:
         if not isinstance(config, Mapping):
             self._problem(f'"config" of {where} must be an object', node)
             return None
-        return Node(node_id, type_name, config)
+        return Node(node_id, type_name, config, self._position(values.get("position"), where, node))
+
+    def _position(self, values: object, where: str, node: str | None) -> Position | None:
+        if values is None:
+            return None
+        if isinstance(values, Mapping) and values.keys() == {"x", "y"}:
+            x, y = values["x"], values["y"]
+            if all(_is_number(each) and abs(each) <= MAX_COORDINATE for each in (x, y)):
+                return Position(x, y)
+        self._problem(f'"position" of {where} must be {{"x": number, "y": number}}', node)
+        return None
 
     def _edge(self, values: object, where: str) -> Edge | None:
         if not isinstance(values, Mapping):
@@ -180,3 +269,11 @@ class _Reader:
 
     def _problem(self, message: str, node: str | None = None, code: str = "bad_definition") -> None:
         self.problems.append(Problem(node, code, message))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_text(value: object, longest: int) -> bool:
+    return isinstance(value, str) and len(value) <= longest

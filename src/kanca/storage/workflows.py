@@ -34,6 +34,11 @@ class Workflow:
     is_paused: bool = False
     """Its runs are held: none goes on, and none begins."""
 
+    @property
+    def has_draft(self) -> bool:
+        """Whether the newest version is not the published one."""
+        return self.version != self.published_version
+
 
 @dataclass(frozen=True, slots=True)
 class WorkflowVersion:
@@ -44,6 +49,8 @@ class WorkflowVersion:
     definition: str
     """JSON."""
     created_at: datetime
+    published_at: datetime | None = None
+    """For the last time."""
 
 
 class Needed(NamedTuple):
@@ -106,9 +113,15 @@ def publish(connection: Connection, workflow_id: str, now: datetime, version: in
     """Make a version, by default the newest, the one that new runs start with. Raises WorkflowNotFound."""
     bump_version(connection, "workflows")
     newest = _existing(connection, workflow_id).version
-    if version is not None and definition_of(connection, workflow_id, version) is None:
+    chosen = newest if version is None else version
+    published = connection.execute(
+        update(workflow_versions)
+        .where(workflow_versions.c.workflow_id == workflow_id, workflow_versions.c.version == chosen)
+        .values(published_at=now)
+    )
+    if not published.rowcount:
         raise WorkflowNotFound(f"Workflow {workflow_id} has no version {version}")
-    return _set(connection, workflow_id, published_version=version or newest, updated_at=now)
+    return _set(connection, workflow_id, published_version=chosen, updated_at=now)
 
 
 def unpublish(connection: Connection, workflow_id: str, now: datetime) -> Workflow:
@@ -116,6 +129,13 @@ def unpublish(connection: Connection, workflow_id: str, now: datetime) -> Workfl
     bump_version(connection, "workflows")
     schedules.remove(connection, _existing(connection, workflow_id).number)
     return _set(connection, workflow_id, published_version=None, updated_at=now)
+
+
+def set_paused(connection: Connection, workflow_id: str, now: datetime, *, is_paused: bool) -> Workflow:
+    """Hold the workflow's runs, or let them go on. Raises WorkflowNotFound."""
+    bump_version(connection, "workflows")
+    _existing(connection, workflow_id)
+    return _set(connection, workflow_id, is_paused=is_paused, updated_at=now)
 
 
 def remove(connection: Connection, workflow_id: str) -> None:
@@ -138,6 +158,12 @@ def remove(connection: Connection, workflow_id: str) -> None:
         )
     schedules.remove(connection, number)
     connection.execute(delete(workflows).where(workflows.c.id == workflow_id))
+    # Nobody goes back to them: a workflow that comes after it with the same id has a history of its own.
+    connection.execute(
+        update(workflow_versions)
+        .where(workflow_versions.c.workflow_id == workflow_id)
+        .values(published_at=None)
+    )
 
 
 def get(connection: Connection, workflow_id: str) -> Workflow | None:
@@ -154,6 +180,17 @@ def definition_of(connection: Connection, workflow_id: str, version: int) -> Wor
         )
     ).one_or_none()
     return None if row is None else WorkflowVersion(**row._asdict())
+
+
+def version_of(
+    connection: Connection, workflow_id: str, version: int | None = None
+) -> tuple[Workflow, WorkflowVersion]:
+    """Give a workflow with its newest version, or with that one. Raises WorkflowNotFound."""
+    workflow = _existing(connection, workflow_id)
+    stored = definition_of(connection, workflow_id, workflow.version if version is None else version)
+    if stored is None:
+        raise WorkflowNotFound(f"Workflow {workflow_id} has no version {version}")
+    return workflow, stored
 
 
 def beyond(connection: Connection, node_types: Collection[str]) -> list[Needed]:

@@ -45,6 +45,12 @@ _NEW_COLUMNS = (
     ("runs", "is_test"),
     ("runs", "cancel_requested_at"),
 )
+_PUBLISHED = """
+    UPDATE kanca.workflow_versions SET published_at = (
+        SELECT w.updated_at FROM kanca.workflows AS w
+        WHERE w.id = kanca.workflow_versions.workflow_id AND w.published_version = kanca.workflow_versions.version
+    )
+"""
 _RESUME_ENDPOINT = 3
 _NEW_CONFIG_KEYS = ("response_wait", "response_timeout_status")
 _endpoints = table(
@@ -100,6 +106,7 @@ def _add_columns() -> None:
         Column("cancel_requested_at", Instant),
     ):
         op.add_column("runs", column, schema=SCHEMA)
+    op.execute(_PUBLISHED)
     op.execute("UPDATE kanca.runs SET origin = 'hand' WHERE event_id IS NULL")
     unfinished = text("status IN ('pending', 'running', 'waiting') AND NOT is_test")
     op.create_index(
