@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from kanca.domain.status import WaitStatus
 from kanca.domain.task import NewTask, RunChange, Task, TaskState
@@ -21,9 +21,10 @@ from kanca.domain.wait import Wait
 from kanca.storage import waits
 from kanca.storage.dialects.locking import lock_names
 from kanca.storage.new_tasks import add_tasks
-from kanca.storage.signals import signal
+from kanca.storage.signals import signal_one
 from kanca.storage.tables import OPEN, UNFINISHED, early_events, runs, tasks
 from kanca.storage.tables import waits as table
+from kanca.storage.types import EPOCH
 
 DIRECT = "@"
 """The rule of events that name one wait."""
@@ -164,7 +165,7 @@ def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | Non
         connection.execute(update(table).where(table.c.id == wait.id).values(asdict(wait)))
     if early is not None:
         _forget_early(connection, early.event_id)
-        signal(connection, tasks.c.id == early.task_id, now)
+        signal_one(connection, early.task_id, now)
     if opening.child is not None:
         run, task = opening.child
         connection.execute(insert(runs).values(asdict(run)))
@@ -175,41 +176,65 @@ def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | Non
 def _may_wait(connection: Connection, opening: Opening) -> bool:
     """Whether the run is not over, nobody wants it to be, and it is still this worker's."""
     task = opening.task
-    run = connection.execute(
-        select(runs.c.status, runs.c.cancel_requested_at).where(runs.c.id == opening.run_id).with_for_update()
-    ).one_or_none()
+    run = connection.execute(_RUN, {"of_run": opening.run_id}).one_or_none()
     if run is None or run.status not in waits.UNFINISHED_RUNS or run.cancel_requested_at is not None:
         return False
-    is_held = select(tasks.c.id).where(
-        tasks.c.id == task.id, tasks.c.fence == task.fence, tasks.c.state == TaskState.RUNNING
-    )
-    return connection.scalar(is_held) is not None
+    return connection.scalar(_IS_HELD, {"task_id": task.id, "with_fence": task.fence}) is not None
+
+
+# Made once, here and below: to put a statement together each time took longer than to run it.
+_RUN = (
+    select(runs.c.status, runs.c.cancel_requested_at)
+    .where(runs.c.id == bindparam("of_run"))
+    .with_for_update()
+)
+_IS_HELD = select(tasks.c.id).where(
+    tasks.c.id == bindparam("task_id"),
+    tasks.c.fence == bindparam("with_fence"),
+    tasks.c.state == TaskState.RUNNING,
+)
 
 
 def _early_for(connection: Connection, opening: Opening, now: datetime) -> Any:
     """The oldest event that came before its wait."""
-    early = early_events.c
-    is_here = (early.workflow == opening.workflow) & (early.node_id == opening.node_id)
-    by_key = (early.rule == opening.rule) & (early.key == opening.key)
-    if opening.not_before is not None:
-        by_key &= early.received_at >= opening.not_before
-    directly = (early.rule == DIRECT) & (early.key == opening.wait_id.hex)
-    query = (
-        select(early.event_id, early.rule, early.task_id)
-        .where(is_here, or_(by_key, directly), early.expires_at > now)
-        .order_by(early.event_id)
-        .limit(1)
-    )
-    found: Any = connection.execute(query).one_or_none()
+    given = {
+        "workflow": opening.workflow,
+        "node_id": opening.node_id,
+        "rule": opening.rule,
+        "key": opening.key,
+        "not_before": opening.not_before or EPOCH,
+        "direct_key": opening.wait_id.hex,
+        "now": now,
+    }
+    found: Any = connection.execute(_EARLY, given).one_or_none()
     if found is None or found.rule != KEYLESS or not _several_runs(connection, opening.workflow_id):
         return found
     # Another run has begun since the event came: it has to look again, and will find that it is ambiguous.
-    signal(connection, tasks.c.id == found.task_id, now)
+    signal_one(connection, found.task_id, now)
     return None
 
 
+_BY_KEY = (
+    (early_events.c.rule == bindparam("rule"))
+    & (early_events.c.key == bindparam("key"))
+    & (early_events.c.received_at >= bindparam("not_before"))
+)
+_DIRECTLY = (early_events.c.rule == DIRECT) & (early_events.c.key == bindparam("direct_key"))
+_EARLY = (
+    select(early_events.c.event_id, early_events.c.rule, early_events.c.task_id)
+    .where(
+        early_events.c.workflow == bindparam("workflow"),
+        early_events.c.node_id == bindparam("node_id"),
+        or_(_BY_KEY, _DIRECTLY),
+        early_events.c.expires_at > bindparam("now"),
+    )
+    .order_by(early_events.c.event_id)
+    .limit(1)
+)
+
+
 def _arrive(connection: Connection, arrival: Arrival, now: datetime) -> Arrived:
-    taken = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
+    taken = connection.execute(_TAKEN, {"by_event": arrival.event_id}).first()
     if taken is not None:
         return Taken(waits.wait_in(taken))
     if arrival.wait_id is not None:
@@ -241,19 +266,26 @@ def _candidates(connection: Connection, arrival: Arrival) -> list[Wait] | Ambigu
     for rule, key in arrival.keys:
         if rule == KEYLESS and (several := _several_runs(connection, arrival.workflow_id)):
             return Ambiguous(tuple(several))
-        query = select(*waits.COLUMNS).where(
-            table.c.workflow == arrival.workflow,
-            table.c.node_id == arrival.node_id,
-            table.c.rule == rule,
-            table.c.key == key,
-            OPEN,
-        )
-        found += map(waits.wait_in, connection.execute(query.order_by(table.c.id).limit(_SHOWN)))
+        given = {"workflow": arrival.workflow, "node_id": arrival.node_id, "rule": rule, "key": key}
+        found += map(waits.wait_in, connection.execute(_OPEN, given))
     return found if len(found) < 2 else Ambiguous(tuple({wait.run_id: None for wait in found}))
 
 
 _SHOWN = 10
 """Runs that an ambiguous event names."""
+_TAKEN = select(*waits.COLUMNS).where(table.c.event_id == bindparam("by_event"))
+_OPEN = (
+    select(*waits.COLUMNS)
+    .where(
+        table.c.workflow == bindparam("workflow"),
+        table.c.node_id == bindparam("node_id"),
+        table.c.rule == bindparam("rule"),
+        table.c.key == bindparam("key"),
+        OPEN,
+    )
+    .order_by(table.c.id)
+    .limit(_SHOWN)
+)
 
 
 def _several_runs(connection: Connection, workflow_id: str) -> Sequence[UUID]:

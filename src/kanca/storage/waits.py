@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from kanca.domain.status import RunStatus, WaitStatus
 from kanca.domain.task import RunChange
 from kanca.domain.wait import Wait
-from kanca.storage.signals import signal
+from kanca.storage.signals import signal, signal_one
 from kanca.storage.tables import OPEN, UNFINISHED, runs, tasks, waits
 
 COLUMNS = [waits.c[field.name] for field in fields(Wait)]
@@ -104,16 +104,25 @@ def claim(
 
     Compare and set: of an arrival, a timeout and a cancellation, one wins.
     """
-    row = connection.execute(
-        update(waits)
-        .where(waits.c.id == wait_id, waits.c.status == WaitStatus.OPEN, *further)
-        .values(status=WaitStatus.CLAIMED, ended_at=now, event_id=event_id)
-        .returning(*COLUMNS)
-    ).one_or_none()
+    statement = _CLAIM.where(*further) if further else _CLAIM
+    given = {"of_wait": wait_id, "by_event": event_id, "at": now}
+    row = connection.execute(statement, given).one_or_none()
     if row is None:
         return None
-    signal(connection, tasks.c.id == row.task_id, now)
+    signal_one(connection, row.task_id, now)
     return wait_in(row)
+
+
+_CLAIM = (
+    update(waits)
+    .where(waits.c.id == bindparam("of_wait"), waits.c.status == WaitStatus.OPEN)
+    .values(
+        status=WaitStatus.CLAIMED,
+        ended_at=bindparam("at", type_=waits.c.ended_at.type),
+        event_id=bindparam("by_event", type_=waits.c.event_id.type),
+    )
+    .returning(*COLUMNS)
+)
 
 
 def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus, now: datetime) -> None:
@@ -126,8 +135,11 @@ def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus,
 
 def get(connection: Connection, wait_id: UUID) -> Wait | None:
     """Give the wait with that id."""
-    row = connection.execute(select(*COLUMNS).where(waits.c.id == wait_id)).one_or_none()
+    row = connection.execute(_GET, {"of_wait": wait_id}).one_or_none()
     return None if row is None else wait_in(row)
+
+
+_GET = select(*COLUMNS).where(waits.c.id == bindparam("of_wait"))
 
 
 def wait_in(row: Row[Any]) -> Wait:
