@@ -12,6 +12,8 @@ from kanca.storage.tables import tasks
 from kanca.storage.types import to_microseconds
 
 _WAITING = tasks.c.state.in_([TaskState.SCHEDULED, TaskState.PARKED])
+_MAY_WAIT = tasks.c.kind.in_([TaskKind.DISPATCH, TaskKind.RUN, TaskKind.RESUME])
+"""A dispatch may have brought its event somewhere, and not have said yet that it waits for a signal."""
 
 
 def signal(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
@@ -21,7 +23,7 @@ def signal(connection: Connection, which: ColumnElement[bool], now: datetime) ->
     """
     changed = connection.execute(
         update(tasks)
-        .where(which, tasks.c.kind.in_([TaskKind.RUN, TaskKind.RESUME]))
+        .where(which, _MAY_WAIT)
         .values(
             signals=tasks.c.signals + 1,
             state=case((_WAITING, TaskState.READY), else_=tasks.c.state),
