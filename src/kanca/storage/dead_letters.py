@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, sel
 
 from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import DeadLetter, NewTask, TaskKind
-from kanca.storage import statistics
+from kanca.storage import statistics, waits
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.statistics import Counted
@@ -105,7 +105,7 @@ def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) ->
     ]
     letters.sort(key=lambda letter: letter.id)
     _reopen_outcomes(connection, letters)
-    _reopen_runs(connection, letters)
+    _reopen_runs(connection, letters, now)
     _take_off(connection, letters, now)
     add_tasks(
         connection,
@@ -145,14 +145,17 @@ def _reopen_outcomes(connection: Connection, letters: Sequence[DeadLetter]) -> N
     )
 
 
-def _reopen_runs(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+def _reopen_runs(connection: Connection, letters: Sequence[DeadLetter], now: datetime) -> None:
     run_ids = [each.ref for each in letters if each.kind is TaskKind.RUN]
-    if run_ids:
-        connection.execute(
-            update(runs)
-            .where(runs.c.id.in_(run_ids), runs.c.status == RunStatus.FAILED)
-            .values(status=RunStatus.PENDING, finished_at=None, error=None)
-        )
+    if not run_ids:
+        return
+    connection.execute(
+        update(runs)
+        .where(runs.c.id.in_(run_ids), runs.c.status == RunStatus.FAILED)
+        .values(status=RunStatus.PENDING, finished_at=None, error=None)
+    )
+    # A run that its workers died of left its waits open: they would signal the task that it had then.
+    waits.cancel(connection, waits.open_of(connection, run_ids), now)
 
 
 def _select(wanted: DeadLetterFilter) -> Select[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -73,11 +73,15 @@ def request_cancel(connection: Connection, run_id: UUID, now: datetime) -> bool:
     )
     if not asked.rowcount:
         return False
-    opened = connection.scalars(select(waits.c.id).where(waits.c.run_id == run_id, OPEN)).all()
-    cancel(connection, opened, now)
+    cancel(connection, open_of(connection, [run_id]), now)
     # The task of a run that never waited is found without an index; this is rare.
     signal(connection, tasks.c.ref == run_id, now)
     return True
+
+
+def open_of(connection: Connection, run_ids: Collection[UUID]) -> Sequence[UUID]:
+    """Give the open waits of these runs."""
+    return connection.scalars(select(waits.c.id).where(waits.c.run_id.in_(run_ids), OPEN)).all()
 
 
 def versions_in_use(connection: Connection, workflow_id: str) -> list[int]:
