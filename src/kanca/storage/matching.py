@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, false, insert, or_, select, update
 
 from kanca.domain.status import WaitStatus
 from kanca.domain.task import NewTask, RunChange, Task, TaskState
@@ -108,10 +108,16 @@ ALREADY_RESUMED = "already_resumed"
 WAIT_TIMED_OUT = "wait_timed_out"
 WAIT_CANCELLED = "wait_cancelled"
 _MISSED = {
+    WaitStatus.OPEN: WAIT_CANCELLED,
     WaitStatus.CLAIMED: ALREADY_RESUMED,
     WaitStatus.TIMED_OUT: WAIT_TIMED_OUT,
     WaitStatus.CANCELLED: WAIT_CANCELLED,
 }
+_MAY_OPEN = {WaitStatus.OPEN, WaitStatus.CANCELLED}
+# Of a run that was given up from outside, because its workers died of it, waits stay open; they take nothing.
+_IS_OF_LIVING = (
+    select(runs.c.id).where(runs.c.id == table.c.run_id, runs.c.status.in_(waits.UNFINISHED_RUNS)).exists()
+)
 
 
 def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datetime) -> list[Any]:
@@ -133,6 +139,9 @@ def _mailboxes(each: Opening | Arrival) -> Iterable[str]:
         yield f"{each.workflow}\x00{each.node_id}\x00{rule}\x00{key}"
     if each.wait_id is not None:
         yield each.wait_id.hex
+    if isinstance(each, Arrival):
+        # Two who bring the same event may have other keys for it: a version was published between them.
+        yield each.event_id.hex
 
 
 def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | None:
@@ -141,7 +150,7 @@ def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | Non
         return before
     if not _may_wait(connection, opening):
         return None
-    early = _early_for(connection, opening, now)
+    early = _take_early(connection, opening, now)
     wait = Wait(
         id=opening.wait_id,
         run_id=opening.run_id,
@@ -163,7 +172,6 @@ def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | Non
     else:
         connection.execute(update(table).where(table.c.id == wait.id).values(asdict(wait)))
     if early is not None:
-        _forget_early(connection, early.event_id)
         signal(connection, tasks.c.id == early.task_id, now)
     if opening.child is not None:
         run, task = opening.child
@@ -186,52 +194,69 @@ def _may_wait(connection: Connection, opening: Opening) -> bool:
     return connection.scalar(is_held) is not None
 
 
-def _early_for(connection: Connection, opening: Opening, now: datetime) -> Any:
-    """The oldest event that came before its wait."""
+def _take_early(connection: Connection, opening: Opening, now: datetime) -> Any:
+    """The oldest event that came before its wait, and is kept no longer."""
     early = early_events.c
-    is_here = (early.workflow == opening.workflow) & (early.node_id == opening.node_id)
-    by_key = (early.rule == opening.rule) & (early.key == opening.key)
+    is_here = (
+        (early.workflow == opening.workflow) & (early.node_id == opening.node_id) & (early.expires_at > now)
+    )
+    by_key = is_here & (early.rule == opening.rule) & (early.key == opening.key)
+    directly = is_here & (early.rule == DIRECT) & (early.key == opening.wait_id.hex)
     if opening.not_before is not None:
         by_key &= early.received_at >= opening.not_before
-    directly = (early.rule == DIRECT) & (early.key == opening.wait_id.hex)
+    if opening.rule == KEYLESS and _several_runs(connection, opening.workflow_id):
+        # Another run has begun since they came: they have to look again, and will find that they are ambiguous.
+        signal(connection, tasks.c.id.in_(select(early.task_id).where(by_key)), now)
+        by_key &= false()
     query = (
-        select(early.event_id, early.rule, early.task_id)
-        .where(is_here, or_(by_key, directly), early.expires_at > now)
-        .order_by(early.event_id)
-        .limit(1)
+        select(early.event_id, early.task_id).where(or_(by_key, directly)).order_by(early.event_id).limit(1)
     )
-    found: Any = connection.execute(query).one_or_none()
-    if found is None or found.rule != KEYLESS or not _several_runs(connection, opening.workflow_id):
-        return found
-    # Another run has begun since the event came: it has to look again, and will find that it is ambiguous.
-    signal(connection, tasks.c.id == found.task_id, now)
+    while (found := connection.execute(query).one_or_none()) is not None:
+        if _forget_early(connection, found.event_id) is not None:
+            return found
+        # It looked again itself meanwhile, with the keys of another version.
     return None
 
 
 def _arrive(connection: Connection, arrival: Arrival, now: datetime) -> Arrived:
+    # First of all: a run that is just taking it from there has then committed, and is seen.
+    kept_until = _forget_early(connection, arrival.event_id)
     taken = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
     if taken is not None:
         return Taken(waits.wait_in(taken))
-    if arrival.wait_id is not None:
-        return _arrive_directly(connection, arrival, arrival.wait_id, now)
+    if arrival.wait_id is None:
+        keys, met = arrival.keys, _meet(connection, arrival, now)
+    else:
+        keys = ((DIRECT, arrival.wait_id.hex),)
+        met = _meet_directly(connection, arrival, arrival.wait_id, now)
+    return met or _keep_early(connection, arrival, keys, kept_until or now + arrival.patience, now)
+
+
+def _meet(connection: Connection, arrival: Arrival, now: datetime) -> Taken | Ambiguous | None:
+    """Resume the run whose wait has one of the event's keys, if there is one."""
     candidates = _candidates(connection, arrival)
     if isinstance(candidates, Ambiguous):
-        _forget_early(connection, arrival.event_id)
         return candidates
-    if candidates:
-        return _take(connection, candidates[0], arrival, now)
-    return _keep_early(connection, arrival, arrival.keys, now)
+    # Not claimed: it has timed out, or was cancelled, while this looked at it. That locks no mailbox.
+    claimed = (
+        waits.claim(connection, candidates[0].id, arrival.event_id, now, _IS_OF_LIVING)
+        if candidates
+        else None
+    )
+    return Taken(claimed) if claimed else None
 
 
-def _arrive_directly(connection: Connection, arrival: Arrival, wait_id: UUID, now: datetime) -> Arrived:
+def _meet_directly(
+    connection: Connection, arrival: Arrival, wait_id: UUID, now: datetime
+) -> Taken | Missed | None:
+    """Resume the run of that wait; None: it may yet come to wait."""
+    claimed = waits.claim(connection, wait_id, arrival.event_id, now, _IS_OF_LIVING)
+    if claimed is not None:
+        return Taken(claimed)
     wait = waits.get(connection, wait_id)
-    if wait is None:
-        return _keep_early(connection, arrival, ((DIRECT, wait_id.hex),), now)
-    if wait.status is WaitStatus.OPEN:
-        return _take(connection, wait, arrival, now)
-    if wait.status is WaitStatus.CANCELLED and arrival.may_be_early:
-        # The run has failed, and may be retried.
-        return _keep_early(connection, arrival, ((DIRECT, wait_id.hex),), now)
+    # Without its having ended: the run has failed, and may be retried.
+    if wait is None or (wait.status in _MAY_OPEN and arrival.may_be_early):
+        return None
     return Missed(_MISSED[wait.status])
 
 
@@ -247,6 +272,7 @@ def _candidates(connection: Connection, arrival: Arrival) -> list[Wait] | Ambigu
             table.c.rule == rule,
             table.c.key == key,
             OPEN,
+            _IS_OF_LIVING,
         )
         found += map(waits.wait_in, connection.execute(query.order_by(table.c.id).limit(_SHOWN)))
     return found if len(found) < 2 else Ambiguous(tuple({wait.run_id: None for wait in found}))
@@ -263,27 +289,15 @@ def _several_runs(connection: Connection, workflow_id: str) -> Sequence[UUID]:
     return found if len(found) > 1 else ()
 
 
-def _take(connection: Connection, wait: Wait, arrival: Arrival, now: datetime) -> Arrived:
-    claimed = waits.claim(connection, wait.id, arrival.event_id, now)
-    if claimed is None:
-        # It has timed out, or was cancelled, while this looked at it: that locks no mailbox.
-        keys = arrival.keys or ((DIRECT, wait.id.hex),)
-        return _keep_early(connection, arrival, keys, now)
-    _forget_early(connection, arrival.event_id)
-    return Taken(claimed)
-
-
 def _keep_early(
-    connection: Connection, arrival: Arrival, keys: Iterable[tuple[str, str]], now: datetime
-) -> Arrived:
-    expires_at = connection.scalar(
-        select(early_events.c.expires_at).where(early_events.c.event_id == arrival.event_id).limit(1)
-    )
-    if not arrival.may_be_early or (expires_at is not None and expires_at <= now):
-        _forget_early(connection, arrival.event_id)
+    connection: Connection,
+    arrival: Arrival,
+    keys: Iterable[tuple[str, str]],
+    expires_at: datetime,
+    now: datetime,
+) -> Early | Missed:
+    if not arrival.may_be_early or expires_at <= now:
         return Missed(NO_WAIT)
-    _forget_early(connection, arrival.event_id)
-    expires_at = expires_at or now + arrival.patience
     rows = [
         {
             "event_id": arrival.event_id,
@@ -301,5 +315,9 @@ def _keep_early(
     return Early(expires_at)
 
 
-def _forget_early(connection: Connection, event_id: UUID) -> None:
-    connection.execute(delete(early_events).where(early_events.c.event_id == event_id))
+def _forget_early(connection: Connection, event_id: UUID) -> datetime | None:
+    """Keep an event no longer; gives until when it was to be kept, None when it was not (any more)."""
+    forgotten = (
+        delete(early_events).where(early_events.c.event_id == event_id).returning(early_events.c.expires_at)
+    )
+    return min(connection.scalars(forgotten), default=None)
