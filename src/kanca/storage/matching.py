@@ -224,6 +224,7 @@ def _arrive(connection: Connection, arrival: Arrival, now: datetime) -> Arrived:
     taken = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
     if taken is not None:
         return Taken(waits.wait_in(taken))
+    met: Taken | Ambiguous | Missed | None
     if arrival.wait_id is None:
         keys, met = arrival.keys, _meet(connection, arrival, now)
     else:
