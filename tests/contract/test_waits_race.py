@@ -20,6 +20,7 @@ from tests.waiting import HOUR, arrival, dispatches_at_work, opening, runs_at_wo
 
 PAIRS = 1_000
 NEAR = 20
+AT_ONCE = 4
 TRANSACTION = 5
 """Pairs that share one: who locks several mailboxes must not lock out who locks them in another order."""
 
@@ -62,11 +63,13 @@ async def _all(database: Database, each: Sequence[Opening | Arrival]) -> dict[UU
     shuffled = sorted(each, key=lambda item: places[id(item)])
     answers: dict[UUID, Any] = {}
 
-    async def some(batch: Sequence[Opening | Arrival]) -> None:
-        found = await database.write(matching.match, batch, await database.now())
-        for item, answer in zip(batch, found, strict=True):
-            answers[item.run_id if isinstance(item, Opening) else item.event_id] = answer
+    parts = iter([shuffled[start : start + TRANSACTION] for start in range(0, len(shuffled), TRANSACTION)])
 
-    parts = [shuffled[start : start + TRANSACTION] for start in range(0, len(shuffled), TRANSACTION)]
-    await asyncio.gather(*map(some, parts))
+    async def bring() -> None:
+        for part in parts:
+            found = await database.write(matching.match, part, await database.now())
+            for item, answer in zip(part, found, strict=True):
+                answers[item.run_id if isinstance(item, Opening) else item.event_id] = answer
+
+    await asyncio.gather(*(bring() for _ in range(AT_ONCE)))
     return answers

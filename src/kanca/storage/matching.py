@@ -127,10 +127,17 @@ def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datet
     or no longer this worker's. For an arrival: what became of it. Doing either again gives the same answer.
     """
     lock_names(connection, (name for each in batch for name in _mailboxes(each)))
-    return [
-        _open(connection, each, now) if isinstance(each, Opening) else _arrive(connection, each, now)
+    news: set[int] = set()
+    answers = [
+        _open(connection, each, now, news)
+        if isinstance(each, Opening)
+        else _arrive(connection, each, now, news)
         for each in batch
     ]
+    # All tasks at once, and last: two who signalled some of the same one by one would wait for each other.
+    if news:
+        signal(connection, tasks.c.id.in_(news), now)
+    return answers
 
 
 def _mailboxes(each: Opening | Arrival) -> Iterable[str]:
@@ -144,13 +151,13 @@ def _mailboxes(each: Opening | Arrival) -> Iterable[str]:
         yield each.event_id.hex
 
 
-def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | None:
+def _open(connection: Connection, opening: Opening, now: datetime, news: set[int]) -> Wait | None:
     before = waits.get(connection, opening.wait_id)
     if before is not None and before.status is not WaitStatus.CANCELLED:
         return before
     if not _may_wait(connection, opening):
         return None
-    early = _take_early(connection, opening, now)
+    early = _take_early(connection, opening, now, news)
     wait = Wait(
         id=opening.wait_id,
         run_id=opening.run_id,
@@ -172,7 +179,7 @@ def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | Non
     else:
         connection.execute(update(table).where(table.c.id == wait.id).values(asdict(wait)))
     if early is not None:
-        signal(connection, tasks.c.id == early.task_id, now)
+        news.add(early.task_id)
     if opening.child is not None:
         run, task = opening.child
         connection.execute(insert(runs).values(asdict(run)))
@@ -194,7 +201,7 @@ def _may_wait(connection: Connection, opening: Opening) -> bool:
     return connection.scalar(is_held) is not None
 
 
-def _take_early(connection: Connection, opening: Opening, now: datetime) -> Any:
+def _take_early(connection: Connection, opening: Opening, now: datetime, news: set[int]) -> Any:
     """The oldest event that came before its wait, and is kept no longer."""
     early = early_events.c
     is_here = (
@@ -206,7 +213,7 @@ def _take_early(connection: Connection, opening: Opening, now: datetime) -> Any:
         by_key &= early.received_at >= opening.not_before
     if opening.rule == KEYLESS and _several_runs(connection, opening.workflow_id):
         # Another run has begun since they came: they have to look again, and will find that they are ambiguous.
-        signal(connection, tasks.c.id.in_(select(early.task_id).where(by_key)), now)
+        news.update(connection.scalars(select(early.task_id).where(by_key)))
         by_key &= false()
     query = (
         select(early.event_id, early.task_id).where(or_(by_key, directly)).order_by(early.event_id).limit(1)
@@ -218,7 +225,7 @@ def _take_early(connection: Connection, opening: Opening, now: datetime) -> Any:
     return None
 
 
-def _arrive(connection: Connection, arrival: Arrival, now: datetime) -> Arrived:
+def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[int]) -> Arrived:
     # First of all: a run that is just taking it from there has then committed, and is seen.
     kept_until = _forget_early(connection, arrival.event_id)
     taken = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
@@ -230,6 +237,8 @@ def _arrive(connection: Connection, arrival: Arrival, now: datetime) -> Arrived:
     else:
         keys = ((DIRECT, arrival.wait_id.hex),)
         met = _meet_directly(connection, arrival, arrival.wait_id, now)
+    if isinstance(met, Taken):
+        news.add(met.wait.task_id)
     return met or _keep_early(connection, arrival, keys, kept_until or now + arrival.patience, now)
 
 

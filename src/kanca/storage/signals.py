@@ -21,9 +21,11 @@ def signal(connection: Connection, which: ColumnElement[bool], now: datetime) ->
 
     Wake the workers once it has committed.
     """
+    # In an order that all keep: two who signal some of the same would else wait for each other.
+    meant = select(tasks.c.id).where(which, _MAY_WAIT).order_by(tasks.c.id).with_for_update()
     changed = connection.execute(
         update(tasks)
-        .where(which, _MAY_WAIT)
+        .where(tasks.c.id.in_(meant))
         .values(
             signals=tasks.c.signals + 1,
             state=case((_WAITING, TaskState.READY), else_=tasks.c.state),

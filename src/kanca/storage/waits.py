@@ -61,7 +61,10 @@ def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool
     if child.parent_wait is None:
         return False
     is_meant = waits.c.child_run_id == child.id
-    return claim(connection, child.parent_wait, None, now, is_meant) is not None
+    wait = claim(connection, child.parent_wait, None, now, is_meant)
+    if wait is not None:
+        signal(connection, tasks.c.id == wait.task_id, now)
+    return wait is not None
 
 
 def request_cancel(connection: Connection, run_id: UUID, now: datetime) -> bool:
@@ -106,7 +109,7 @@ def claim(
 ) -> Wait | None:
     """Let what was waited for end a wait; None when it is not open (any more), or not as ``further`` says.
 
-    Compare and set: of an arrival, a timeout and a cancellation, one wins.
+    Compare and set: of an arrival, a timeout and a cancellation, one wins. The run's task is still to be signalled.
     """
     row = connection.execute(
         update(waits)
@@ -114,10 +117,7 @@ def claim(
         .values(status=WaitStatus.CLAIMED, ended_at=now, event_id=event_id)
         .returning(*COLUMNS)
     ).one_or_none()
-    if row is None:
-        return None
-    signal(connection, tasks.c.id == row.task_id, now)
-    return wait_in(row)
+    return None if row is None else wait_in(row)
 
 
 def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus, now: datetime) -> None:

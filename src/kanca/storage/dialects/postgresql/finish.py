@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
@@ -104,12 +105,15 @@ def _partitioned_ids(batch: Sequence[Completion]) -> Iterator[Any]:
 def _assemble(batch: Sequence[Completion], positions: PositionClock) -> tuple[str, list[list[Any]]]:
     """The statement for a batch, and its arguments but for the worker."""
     ends: list[Row] = []
-    changes: list[Row] = []
+    changes: list[Change] = []
     for completion in batch:
         if is_end(completion):
             ends.append((completion.task.id, completion.task.fence))
         else:
             changes.append(change_of(completion))
+    # In the order in which signals lock tasks, too (see ``storage.signals``).
+    ends.sort()
+    changes.sort(key=attrgetter("id"))
     arguments = [*arrays_of(ends), *arrays_of(changes)]
 
     parts: list[Part] = []
