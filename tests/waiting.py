@@ -87,7 +87,7 @@ def arrival(task: Task, *keys: str, **values: Any) -> Arrival:
     """The event of that task arrives."""
     fields: dict[str, Any] = {
         "event_id": task.ref,
-        "task_id": task.id,
+        "task": task,
         "workflow": WORKFLOW,
         "workflow_id": WORKFLOW_ID,
         "node_id": "paid",

@@ -24,7 +24,7 @@ from kanca.storage.matching import KEYLESS, Ambiguous, Early, Missed, Taken
 from kanca.storage.ports import Database
 from kanca.storage.tables import early_events, runs
 from tests.databases import ClockOffset
-from tests.queueing import claim, dead, register, rows, said
+from tests.queueing import claim, dead, done, register, rows, said
 from tests.waiting import (
     HOUR,
     MOMENT,
@@ -231,6 +231,26 @@ async def test_whoever_lost_the_task_or_the_run_opens_no_wait(database: Database
     assert await early_ids(database) == [event.ref]
 
 
+async def test_whoever_lost_the_task_of_an_event_brings_it_to_nobody(database: Database) -> None:
+    worker = await register(database.queue)
+    waiting, other = await runs_at_work(database, worker, 2)
+    late, early, taken = await dispatches_at_work(database, worker, 3)
+    await match(
+        database, opening(waiting, "a"), opening(other, "b"), arrival(early, "c"), arrival(taken, "b")
+    )
+
+    answers = [
+        await match_one(database, arrival(replace(event, fence=event.fence - 1), key))
+        for event, key in ((late, "a"), (early, "c"), (taken, "b"))
+    ]
+
+    assert answers[:2] == [Missed(matching.NOT_HELD)] * 2
+    assert answers[2].wait.run_id == other.ref
+    assert await early_ids(database) == [early.ref]
+    assert await database.queue.finish(worker, [done(late)]) == [True]
+    assert await match_one(database, arrival(late, "a")) == Missed(matching.NOT_HELD)
+
+
 async def test_an_event_that_names_no_key_means_the_only_unfinished_run(database: Database) -> None:
     worker = await register(database.queue)
     (run,) = await runs_at_work(database, worker)
@@ -259,8 +279,11 @@ async def test_events_without_a_key_look_again_when_a_second_run_waits(database:
 
     # The one that names the wait is not ambiguous, though it came last.
     assert wait.event_id == held[2].ref
-    for event in held[:2]:
-        assert await state_of(database, event) is TaskState.READY
+    again = await claim(database.queue, worker)
+    assert {task.id for task in again} == {task.id for task in held}
+    for event in again:
+        if event.ref == wait.event_id:
+            continue
         assert isinstance(await match_one(database, arrival(event, keys=KEYLESS_KEYS)), Ambiguous)
     assert await early_ids(database) == []
 

@@ -57,8 +57,8 @@ class Arrival:
     """An event looks for the run that waits for it."""
 
     event_id: UUID
-    task_id: int
-    """Of the event's work."""
+    task: Task
+    """Of the event's work, as it was claimed."""
     workflow: int
     workflow_id: str
     node_id: str
@@ -104,6 +104,8 @@ class Missed:
 Arrived = Taken | Early | Ambiguous | Missed
 
 NO_WAIT = "no_wait"
+NOT_HELD = "not_held"
+"""The event's work is another worker's by now, which says what becomes of it."""
 ALREADY_RESUMED = "already_resumed"
 WAIT_TIMED_OUT = "wait_timed_out"
 WAIT_CANCELLED = "wait_cancelled"
@@ -127,13 +129,16 @@ def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datet
     or no longer this worker's. For an arrival: what became of it. Doing either again gives the same answer.
     """
     lock_names(connection, (name for each in batch for name in _mailboxes(each)))
-    news: set[int] = set()
-    answers = [
-        _open(connection, each, now, news)
-        if isinstance(each, Opening)
-        else _arrive(connection, each, now, news)
-        for each in batch
-    ]
+    held, news = _held(connection, batch), set[int]()
+    answers: list[Any] = []
+    for each in batch:
+        is_held = (each.task.id, each.task.fence) in held
+        if isinstance(each, Opening):
+            answers.append(_open(connection, each, now, news, is_held=is_held))
+        elif is_held:
+            answers.append(_arrive(connection, each, now, news))
+        else:
+            answers.append(_taken(connection, each) or Missed(NOT_HELD))
     # All tasks at once, and last: two who signalled some of the same one by one would wait for each other.
     if news:
         signal(connection, tasks.c.id.in_(news), now)
@@ -151,11 +156,21 @@ def _mailboxes(each: Opening | Arrival) -> Iterable[str]:
         yield each.event_id.hex
 
 
-def _open(connection: Connection, opening: Opening, now: datetime, news: set[int]) -> Wait | None:
+def _held(connection: Connection, batch: Sequence[Opening | Arrival]) -> set[tuple[int, int]]:
+    """``(id, fence)`` of the tasks that are still those of the workers that claimed them, or of others."""
+    query = select(tasks.c.id, tasks.c.fence).where(
+        tasks.c.id.in_({each.task.id for each in batch}), tasks.c.state == TaskState.RUNNING
+    )
+    return {(row.id, row.fence) for row in connection.execute(query)}
+
+
+def _open(
+    connection: Connection, opening: Opening, now: datetime, news: set[int], *, is_held: bool
+) -> Wait | None:
     before = waits.get(connection, opening.wait_id)
     if before is not None and before.status is not WaitStatus.CANCELLED:
         return before
-    if not _may_wait(connection, opening):
+    if not is_held or not _may_wait(connection, opening.run_id):
         return None
     early = _take_early(connection, opening, now, news)
     wait = Wait(
@@ -187,18 +202,12 @@ def _open(connection: Connection, opening: Opening, now: datetime, news: set[int
     return wait
 
 
-def _may_wait(connection: Connection, opening: Opening) -> bool:
-    """Whether the run is not over, nobody wants it to be, and it is still this worker's."""
-    task = opening.task
+def _may_wait(connection: Connection, run_id: UUID) -> bool:
+    """Whether the run is not over, and nobody wants it to be."""
     run = connection.execute(
-        select(runs.c.status, runs.c.cancel_requested_at).where(runs.c.id == opening.run_id).with_for_update()
+        select(runs.c.status, runs.c.cancel_requested_at).where(runs.c.id == run_id).with_for_update()
     ).one_or_none()
-    if run is None or run.status not in waits.UNFINISHED_RUNS or run.cancel_requested_at is not None:
-        return False
-    is_held = select(tasks.c.id).where(
-        tasks.c.id == task.id, tasks.c.fence == task.fence, tasks.c.state == TaskState.RUNNING
-    )
-    return connection.scalar(is_held) is not None
+    return run is not None and run.status in waits.UNFINISHED_RUNS and run.cancel_requested_at is None
 
 
 def _take_early(connection: Connection, opening: Opening, now: datetime, news: set[int]) -> Any:
@@ -228,9 +237,8 @@ def _take_early(connection: Connection, opening: Opening, now: datetime, news: s
 def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[int]) -> Arrived:
     # First of all: a run that is just taking it from there has then committed, and is seen.
     kept_until = _forget_early(connection, arrival.event_id)
-    taken = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
-    if taken is not None:
-        return Taken(waits.wait_in(taken))
+    if (taken := _taken(connection, arrival)) is not None:
+        return taken
     met: Taken | Ambiguous | Missed | None
     if arrival.wait_id is None:
         keys, met = arrival.keys, _meet(connection, arrival, now)
@@ -240,6 +248,12 @@ def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[i
     if isinstance(met, Taken):
         news.add(met.wait.task_id)
     return met or _keep_early(connection, arrival, keys, kept_until or now + arrival.patience, now)
+
+
+def _taken(connection: Connection, arrival: Arrival) -> Taken | None:
+    """What the event has resumed already."""
+    row = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
+    return None if row is None else Taken(waits.wait_in(row))
 
 
 def _meet(connection: Connection, arrival: Arrival, now: datetime) -> Taken | Ambiguous | None:
@@ -315,7 +329,7 @@ def _keep_early(
             "key": key,
             "workflow": arrival.workflow,
             "node_id": arrival.node_id,
-            "task_id": arrival.task_id,
+            "task_id": arrival.task.id,
             "received_at": arrival.received_at,
             "expires_at": expires_at,
         }

@@ -108,7 +108,7 @@ class Arrivals:
     async def _arrival(self, task: Task, event: StoredEvent, number: int, detail: ResumeDetail) -> Arrival:
         arrival = Arrival(
             event_id=event.id,
-            task_id=task.id,
+            task=task,
             workflow=number,
             workflow_id=detail.workflow_id,
             node_id=detail.node_id,
