@@ -111,6 +111,7 @@ class _Dropping:
         if day not in await self._held_days():
             # What belongs to runs has their time in its ids.
             await self._delete(_BY_KEY.format("waits", "id", BATCH_ROWS), *bounds)
+            await self._delete(_BY_KEY.format("early_events", "event_id", BATCH_ROWS), *bounds)
             await self._delete(_BY_KEY.format("run_slots", "run_id", BATCH_ROWS), *bounds)
             await self._delete(_BY_ID.format("runs", _OF_DAY, BATCH_ROWS), *bounds)
 

@@ -57,6 +57,9 @@ async def _clear(engine: SqliteEngine, before: datetime, day: date) -> int:
         # What belongs to runs has their time in its ids.
         deleted += await _delete_all(engine, "kanca_waits", "id", "id >= ? AND id < ?", bounds)
         deleted += await _delete_all(
+            engine, "kanca_early_events", "event_id", "event_id >= ? AND event_id < ?", bounds
+        )
+        deleted += await _delete_all(
             engine, "kanca_run_slots", "run_id", "run_id >= ? AND run_id < ?", bounds
         )
         deleted += await _delete_all(engine, "kanca_runs", "rowid", "id >= ? AND id < ?", bounds)
