@@ -59,8 +59,8 @@ def _finish_all(connection: Connection) -> None:
 
 
 def _counts(connection: Connection) -> dict[str, int]:
-    tables = (events, outcomes, attempts, steps, runs, dead_letters, dedupe)
-    tables += (waits, early_events, run_slots, answers)
+    of_events = (events, outcomes, attempts, steps, runs, dead_letters, dedupe)
+    tables = (*of_events, waits, early_events, run_slots, answers)
     return {
         table.name: count
         for table in tables

@@ -427,11 +427,11 @@ HAPPENINGS: list[str] = [
     *["match_one"] * 6,
     *["match_batch"] * 2,
     *["match_at_once"] * 3,
-    *["late_match"] * 1,
+    *["late_match"] * 2,
     *["go_on"] * 8,
     *["cancel"] * 1,
     *["retry"] * 2,
-    *["worker_dies"] * 1,
+    *["worker_dies"] * 2,
     *["time_passes"] * 2,
 ]
 """What may happen, and how often."""
