@@ -341,3 +341,58 @@ async def test_a_delay_holds_nobody_up(site: Site) -> None:
     assert read_json(ended.output or b"") == {"a": 1}
     assert ended.finished_at is not None
     assert ended.finished_at - ended.started_at >= timedelta(milliseconds=30)
+
+
+async def republish(site: Site, **config: Any) -> None:
+    """Save and publish another version, in which the trigger that waits has another config."""
+    await save(
+        site,
+        [
+            node("start", "WebhookTrigger"),
+            node("paid", "WebhookTrigger", **config),
+            node("end", "Transform", value={"paid": "=input"}),
+        ],
+        [edge("start", "paid"), edge("paid", "end")],
+    )
+
+
+OTHER_KEYS = {"event_key": "event.data.invoice", "wait_key": "event.data.invoice"}
+
+
+async def test_a_run_of_an_old_version_is_resumed_by_the_key_that_it_waits_for(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (old,) = await site.accept(endpoint=START, data={"order": "A", "invoice": "1"})
+    await until(site, run_of(old), RunStatus.WAITING)
+    await republish(site, **OTHER_KEYS)
+    (young,) = await site.accept(endpoint=START, data={"order": "B", "invoice": "2"})
+    await until(site, run_of(young), RunStatus.WAITING)
+
+    await site.accept(endpoint=WAIT, data={"order": "A"})
+    await site.accept(endpoint=WAIT, data={"invoice": "2"})
+
+    assert read_json((await until(site, run_of(old), RunStatus.SUCCEEDED)).output or b"") == {
+        "paid": {"order": "A"}
+    }
+    assert read_json((await until(site, run_of(young), RunStatus.SUCCEEDED)).output or b"") == {
+        "paid": {"invoice": "2"}
+    }
+
+
+async def test_an_event_that_came_early_is_looked_at_anew_when_a_version_is_published(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (paid,) = await site.accept(endpoint=WAIT, data={"order": "A", "invoice": "1"})
+
+    async def is_kept() -> bool:
+        return await early(site) == 1 and [task.state for task in await site.tasks()] == [2]
+
+    await site.until(is_kept)
+    await republish(site, **OTHER_KEYS)
+    site.waker.wake()
+
+    (start,) = await site.accept(endpoint=START, data={"order": "other", "invoice": "1"})
+
+    await until(site, run_of(start), RunStatus.SUCCEEDED)
+    (outcome,) = await site.ended(paid)
+    assert outcome.ref == run_of(start)
