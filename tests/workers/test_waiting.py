@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, select
 
-from kanca.domain.ids import derived_id
+from kanca.domain.endpoint import RESUME_ENDPOINT
+from kanca.domain.ids import RUN, derived_id, show_id
 from kanca.domain.status import EventStatus, RunStatus
 from kanca.storage import runs, waits, workflows
 from kanca.storage.tables import early_events
@@ -396,3 +397,22 @@ async def test_an_event_that_came_early_is_looked_at_anew_when_a_version_is_publ
     await until(site, run_of(start), RunStatus.SUCCEEDED)
     (outcome,) = await site.ended(paid)
     assert outcome.ref == run_of(start)
+
+
+async def test_an_event_for_a_wait_of_a_run_that_is_to_end_is_not_kept_for_it(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (start,) = await site.accept(endpoint=START, data={"order": "A"})
+    waiting = await until(site, run_of(start), RunStatus.WAITING)
+    await site.stop()
+    assert await site.database.write(waits.request_cancel, waiting.id, await site.database.now())
+    wait = (await site.database.read(waits.of_runs, [waiting.id]))[waiting.id][0]
+    resume = {"run": show_id(RUN, waiting.id), "node": "paid", "wait": wait.id.hex}
+    (late,) = await site.accept(
+        endpoint=RESUME_ENDPOINT, request=json.dumps({"method": "POST", "resume": resume}).encode()
+    )
+
+    await site.start()
+
+    (outcome,) = await site.ended(late)
+    assert (outcome.status, outcome.reason) == ("skipped", "wait_cancelled")
