@@ -306,7 +306,7 @@ class Execution:
             http=self._around.http,
             is_waiting_trigger=at.node_id in self._workflow.waits,
             credentials=self._around.credentials,
-            resume_urls=self._waiting.urls(at) if node.type.resume else {},
+            resume_urls=self._waiting.urls(at) if self._waiting.takes_events(node) else {},
         )
 
     async def _resumed(self, region: Progress, at: At, came: Any) -> _Ended:
@@ -314,10 +314,10 @@ class Execution:
         result = resume(self._workflow.nodes[at.node_id], step, came)
         if isinstance(result, Failed):
             # Another attempt waits anew.
-            await self._ask(
-                self._around.desk.give_up([self._held.waits.pop(at).id] if at in self._held.waits else [])
-            )
-        started_at = self._held.begun_at.pop(at, step.now)
+            wait = self._held.waits.pop(at, None)
+            if wait is not None:
+                await self._ask(self._around.desk.give_up([wait.id]))
+        started_at = self._held.begun_at.pop(at, None) or self._held.opened_at(at) or step.now
         return _Ended(at, step.input, step.attempt_number, Times(started_at, self._around.now()), result)
 
     async def _open(self) -> bool:
@@ -403,9 +403,10 @@ class Execution:
             await self._ask(self._around.desk.expire(expired))
             await self._look()
         deadline = self._recorder.detail.deadline
-        if deadline is not None and deadline <= now and not self._is_decided():
-            told = cause(None, "run_timeout", "the run took longer than its time")
-            self._end = (Failed("run_timeout", told, is_final=True), 1)
+        if deadline is not None and deadline <= now:
+            if not self._is_decided():
+                told = cause(None, "run_timeout", "the run took longer than its time")
+                self._end = (Failed("run_timeout", told, is_final=True), 1)
             await self._stop_nodes()
 
     # Settling -----------------------------------------------------------------------------------
