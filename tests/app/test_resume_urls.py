@@ -19,7 +19,7 @@ UNTIL = datetime.now(UTC) + timedelta(days=1)
 
 
 def settings(**values: Any) -> Settings:
-    return Settings(secret_key=SecretStr("a key of the tests, long enough"), **values)
+    return Settings(secret_key=SecretStr("a key of the tests that is long"), **values)
 
 
 def test_an_address_names_its_wait_behind_the_public_url() -> None:
