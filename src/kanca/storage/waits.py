@@ -36,24 +36,20 @@ def expire(connection: Connection, wait_ids: Collection[UUID], now: datetime) ->
 def cancel(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
     """Close these waits, those that are still open; runs that they wait for are asked to end."""
     _end(connection, wait_ids, WaitStatus.CANCELLED, now)
-    children = connection.scalars(
-        select(waits.c.child_run_id).where(
-            waits.c.id.in_(wait_ids),
-            waits.c.status == WaitStatus.CANCELLED,
-            waits.c.child_run_id.is_not(None),
-        )
-    ).all()
-    for child in children:
+    for child in _children(connection, wait_ids, waits.c.status == WaitStatus.CANCELLED):
         request_cancel(connection, child, now)
 
 
 def give_up(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
-    """Close these waits, also claimed ones: what came was no good, and another attempt waits anew."""
+    """Close these waits, also those that have ended: another attempt waits anew, for another run."""
+    children = _children(connection, wait_ids)
     connection.execute(
         update(waits)
         .where(waits.c.id.in_(wait_ids))
         .values(status=WaitStatus.CANCELLED, ended_at=now, event_id=None, child_run_id=None)
     )
+    for child in children:
+        request_cancel(connection, child, now)
 
 
 def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool:
@@ -68,18 +64,25 @@ def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool
 
 
 def request_cancel(connection: Connection, run_id: UUID, now: datetime) -> bool:
-    """Ask for the end of a run that is not over, and close its waits; False when it is over."""
+    """Ask for the end of a run that is not over, and close its waits; False when it is over, or was asked already.
+
+    Rows are locked in the order in which those lock them who claim waits and finish tasks: waits, tasks, runs.
+    """
+    opened = open_of(connection, [run_id])
+    _end(connection, opened, WaitStatus.CANCELLED, now)
+    # The task of a run is found without an index; this is rare.
+    signal(connection, tasks.c.ref == run_id, now)
     asked = connection.execute(
         update(runs)
         .where(runs.c.id == run_id, runs.c.status.in_(UNFINISHED_RUNS), runs.c.cancel_requested_at.is_(None))
         .values(cancel_requested_at=now)
     )
-    if not asked.rowcount:
-        return False
-    cancel(connection, open_of(connection, [run_id]), now)
-    # The task of a run that never waited is found without an index; this is rare.
-    signal(connection, tasks.c.ref == run_id, now)
-    return True
+    # What was opened until the run was locked; nothing is opened from now on.
+    late = open_of(connection, [run_id])
+    _end(connection, late, WaitStatus.CANCELLED, now)
+    for child in _children(connection, [*opened, *late]):
+        request_cancel(connection, child, now)
+    return bool(asked.rowcount)
 
 
 def open_of(connection: Connection, run_ids: Collection[UUID]) -> Sequence[UUID]:
@@ -118,6 +121,14 @@ def claim(
         .returning(*COLUMNS)
     ).one_or_none()
     return None if row is None else wait_in(row)
+
+
+def _children(connection: Connection, wait_ids: Collection[UUID], *further: Any) -> Sequence[UUID]:
+    """The runs that these waits wait for."""
+    query = select(waits.c.child_run_id).where(
+        waits.c.id.in_(wait_ids), waits.c.child_run_id.is_not(None), *further
+    )
+    return [child for child in connection.scalars(query) if child is not None]
 
 
 def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus, now: datetime) -> None:
