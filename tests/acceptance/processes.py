@@ -18,6 +18,8 @@ from typing import Any, Self
 import aiohttp
 
 ROOT = Path(__file__).parents[2]
+SOURCES = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
+"""Where the server's process finds this code, and not what may be installed besides, and the tests' apps."""
 LOOKS_S = 0.2
 LIMIT_S = 60
 """The longest that anything here may take."""
@@ -56,7 +58,7 @@ class KancaProcess:
             "KANCA_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "KANCA_LOG_LEVEL": "warning",
             "KANCA_WORKER_LEASE_SECONDS": "2",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": SOURCES,
             "PYTHONUNBUFFERED": "1",
             "CALLS_FILE": str(directory / "calls.txt"),
             **(environ or {}),
