@@ -11,6 +11,8 @@ from kanca.domain.task import TaskKind, TaskState
 from kanca.storage.tables import tasks
 from kanca.storage.types import to_microseconds
 
+_SIGNALLED = (TaskKind.RUN, TaskKind.RESUME, TaskKind.DISPATCH)
+"""What can have news. The dispatch of an event becomes one of the others, and may be in the midst of that."""
 _WAITING = tasks.c.state.in_([TaskState.SCHEDULED, TaskState.PARKED])
 
 
@@ -21,7 +23,7 @@ def signal(connection: Connection, which: ColumnElement[bool], now: datetime) ->
     """
     changed = connection.execute(
         update(tasks)
-        .where(which, tasks.c.kind.in_([TaskKind.RUN, TaskKind.RESUME]))
+        .where(which, tasks.c.kind.in_(_SIGNALLED))
         .values(
             signals=tasks.c.signals + 1,
             state=case((_WAITING, TaskState.READY), else_=tasks.c.state),
