@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 ITEMS = 3
@@ -16,7 +17,7 @@ def _edges(*ways: str) -> list[dict[str, str]]:
     edges = []
     for way in ways:
         names = way.split(" > ")
-        for source, target in zip(names, names[1:], strict=False):
+        for source, target in pairwise(names):
             node, _, port = source.partition(".")
             edges.append({"from": node, "to": target.partition(".")[0], "port": port or "out"})
     return edges

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,7 @@ from aiohttp import web
 FAILS = 0.04
 """How many of the requests are answered with 503."""
 
-Listener = Callable[[str, dict[str, Any]], Awaitable[None]]
+Listener = Callable[[str, dict[str, Any]], Coroutine[Any, Any, None]]
 
 
 class Recorder:
@@ -39,7 +39,7 @@ class Recorder:
         self.keys[name].append(request.headers["Idempotency-Key"])
         self.count += 1
         if self.listener is not None:
-            task = asyncio.create_task(self.listener(what, body))  # type: ignore[arg-type]
+            task = asyncio.create_task(self.listener(what, body))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if self._chance.random() < FAILS:

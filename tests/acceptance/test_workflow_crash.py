@@ -88,7 +88,9 @@ class Shop:
         """Send until it is answered 2xx, as senders do."""
         while True:
             try:
-                async with self._session.post(self._server.url + path, json=body, headers=headers) as response:
+                async with self._session.post(
+                    self._server.url + path, json=body, headers=headers
+                ) as response:
                     await response.read()
                     if response.status == 200:
                         return
@@ -111,7 +113,9 @@ async def _prepare(server: KancaProcess, receiver: str, seed: int) -> Shop:
     return Shop(server, made[0], made[1], seed)
 
 
-async def _kill_again_and_again(recorder: Recorder, ways: list[Kill], kills: int, gap: int, seed: int) -> None:
+async def _kill_again_and_again(
+    recorder: Recorder, ways: list[Kill], kills: int, gap: int, seed: int
+) -> None:
     """After every so many requests, more or less, kill something."""
     chance = random.Random(seed)
     for number in range(kills):
@@ -147,8 +151,12 @@ async def _say_what_is_left(url: str, error: AssertionError) -> None:
 
     def look(connection: Connection) -> list[Any]:
         unfinished = select(runs).where(runs.c.status.in_(("pending", "running", "waiting")))
-        queries = (select(tasks), unfinished, select(waits).where(waits.c.status == "open"))
-        queries += (select(early_events),)
+        queries = [
+            select(tasks),
+            unfinished,
+            select(waits).where(waits.c.status == "open"),
+            select(early_events),
+        ]
         return [row._asdict() for query in queries for row in connection.execute(query)]
 
     try:

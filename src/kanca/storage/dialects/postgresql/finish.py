@@ -97,7 +97,7 @@ async def _write(
 ) -> set[int]:
     statement, arguments = _assemble(batch, engine.positions)
 
-    async def run(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+    async def run(connection: asyncpg.Connection) -> Any:
         if not is_locked:
             return await connection.fetch(statement, worker, *arguments)
         async with connection.transaction():
