@@ -311,13 +311,16 @@ class Execution:
 
     async def _resumed(self, region: Progress, at: At, came: Any) -> _Ended:
         step = self._context(region, at)
+        wait = self._held.waits.get(at)
         result = resume(self._workflow.nodes[at.node_id], step, came)
         if isinstance(result, Failed):
             # Another attempt waits anew.
             await self._ask(
                 self._around.desk.give_up([self._held.waits.pop(at).id] if at in self._held.waits else [])
             )
-        started_at = self._held.begun_at.pop(at, step.now)
+        # Another process may have begun it, by a clock of its own.
+        opened_at = min(wait.opened_at, step.now) if wait else step.now
+        started_at = self._held.begun_at.pop(at, opened_at)
         return _Ended(at, step.input, step.attempt_number, Times(started_at, self._around.now()), result)
 
     async def _open(self) -> bool:
