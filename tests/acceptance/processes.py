@@ -215,9 +215,9 @@ class Client:
         return found
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
+async def eventually(condition: Callable[[], Awaitable[Any]], what: str, limit_s: float = LIMIT_S) -> Any:
     """What ``condition`` gives, once it is true. Other processes cannot signal a test, so this looks repeatedly."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
     while not (found := await condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"it did not come about that {what}")

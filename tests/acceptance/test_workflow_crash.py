@@ -20,7 +20,7 @@ from kanca.domain.ids import CALL, show_id
 from kanca.storage.dialects import open_database
 from kanca.storage.tables import early_events, events, run_slots, runs, steps, tasks, waits
 from tests.acceptance.crash_workflows import ITEMS, child, expected, parent, requests
-from tests.acceptance.processes import Client, KancaProcess, eventually
+from tests.acceptance.processes import LIMIT_S, Client, KancaProcess, eventually
 from tests.acceptance.recorder import Recorder, recording
 from tests.servers.postgres import PostgresServer
 
@@ -128,7 +128,7 @@ async def _kill_again_and_again(
         await asyncio.to_thread(ways[number % len(ways)])
 
 
-async def _all_end(server: KancaProcess) -> None:
+async def _all_end(server: KancaProcess, limit_s: float) -> None:
     """Wait for the end of all work. What lost its workers three times by chance is given back, as people would."""
     async with Client(server) as client:
 
@@ -142,7 +142,7 @@ async def _all_end(server: KancaProcess) -> None:
             except aiohttp.ClientError:
                 return False  # the gateway was killed last
 
-        await eventually(is_over, "all work has ended")
+        await eventually(is_over, "all work has ended", limit_s)
 
 
 async def _say_what_is_left(url: str, error: AssertionError) -> None:
@@ -219,6 +219,7 @@ async def _what_is_stored_is_whole(url: str, recorder: Recorder, orders: set[str
 
 
 async def _runs_survive(server: KancaProcess, count: int, kills: int, seed: int, more: list[Kill]) -> None:
+    limit_s = LIMIT_S + count
     orders = {f"o{number}" for number in range(count)}
     waiting = sorted(orders)
 
@@ -238,7 +239,7 @@ async def _runs_survive(server: KancaProcess, count: int, kills: int, seed: int,
         killing = _kill_again_and_again(recorder, ways, kills, gap * 2 // 3, seed)
         await asyncio.gather(killing, *(sender() for _ in range(SENDERS)))
         try:
-            await _all_end(server)
+            await _all_end(server, limit_s)
         except AssertionError as error:
             await _say_what_is_left(server.database_url, error)
             raise
@@ -250,7 +251,7 @@ async def _runs_survive(server: KancaProcess, count: int, kills: int, seed: int,
         all_of_it()
         orders.add(f"o{count}")
         await shop.order(f"o{count}")
-        await _all_end(server)
+        await _all_end(server, limit_s)
         await recorder.end()
         await _results_are_right(server, orders)
         asked_since = sum(len(keys) for name, keys in recorder.keys.items() if name[1] == f"o{count}")
