@@ -121,6 +121,20 @@ async def test_an_event_resumes_the_run_that_waits_for_its_key(site: Site) -> No
     assert await site.status(two) is EventStatus.SUCCEEDED
 
 
+async def test_the_step_of_a_wait_says_since_when_it_was_waited(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (start,) = await site.accept(endpoint=START, data={"order": 1})
+    await until(site, run_of(start), RunStatus.WAITING)
+    (wait,) = (await site.database.read(waits.of_runs, [run_of(start)]))[run_of(start)]
+
+    await site.accept(endpoint=WAIT, data={"order": 1})
+
+    await until(site, run_of(start), RunStatus.SUCCEEDED)
+    steps = {step.node_id: step for step in await site.database.read(runs.steps_of, run_of(start))}
+    assert steps["paid"].started_at == wait.opened_at
+
+
 async def test_an_event_that_comes_early_is_kept_for_its_run(site: Site) -> None:
     await waiting_workflow(site, **KEYS)
     await site.start()
