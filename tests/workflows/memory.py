@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -119,6 +120,9 @@ class World:
 
     def __init__(self, registry: NodeRegistry, http: Any = None, at: datetime = NOW) -> None:
         self.registry = registry
+        self.is_paused = False
+        self.notices: dict[int, Callable[[], None]] = {}
+        """Call one to say that there is news for the run of a task that is being worked on."""
         self.clock = Clock(at)
         self.ids = IdFactory(at.timestamp)
         self.threads = PoolThreads()
@@ -131,9 +135,24 @@ class World:
                 now=self.clock,
                 new_id=self.ids.new,
                 chance=float,
+                watch=self._watch,
+                is_paused=lambda _workflow: self.is_paused,
             )
         )
         self._task_ids = itertools.count(1)
+
+    def notice(self) -> None:
+        """There is news for whatever is being worked on."""
+        for notice in self.notices.values():
+            notice()
+
+    @contextmanager
+    def _watch(self, task: Task, notice: Callable[[], None]) -> Iterator[None]:
+        self.notices[task.id] = notice
+        try:
+            yield
+        finally:
+            del self.notices[task.id]
 
     def version(self, values: Any) -> WorkflowVersion:
         workflow = read_workflow(values, self.registry)

@@ -12,6 +12,7 @@ from kanca.domain.ids import CALL, show_id
 from kanca.domain.retry import GiveUp, after_failure
 from kanca.domain.status import RunStatus, StepStatus, WaitStatus
 from kanca.domain.task import Completion, HandBack, Keep, Park, Retry, Step, Task, Wait
+from kanca.domain.wait import Wait as StoredWait
 from kanca.errors import CommitQueueFull, InvalidInput, InvalidWorkflow, Unavailable
 from kanca.workflows.calling import CallResult, Failed, Succeeded, Suspended, call, cause, resume
 from kanca.workflows.loops import Loop
@@ -19,7 +20,7 @@ from kanca.workflows.node_type import ERROR
 from kanca.workflows.progress import At, Fate, Progress
 from kanca.workflows.publishing import published
 from kanca.workflows.recording import Recorder, Times, shown
-from kanca.workflows.runs import NodeFailures, RunDetail, RunState, start_of
+from kanca.workflows.runs import NodeFailures, RunDetail, RunFailure, RunState, start_of
 from kanca.workflows.scope import event_scope, run_scope
 from kanca.workflows.step import Came, Left, Sleep, StepContext, Suspension
 from kanca.workflows.surroundings import Record, Surroundings
@@ -115,7 +116,9 @@ class Execution:
             ready = [] if self._is_paused() else await self._compute()
             if await self._begin(ready):
                 continue
-            if not self._at_work:
+            if self._stopped is not None or not self._at_work:
+                if await self._heard():
+                    continue
                 return await self._conclude()
             await self._something()
 
@@ -132,6 +135,10 @@ class Execution:
         self._main.restore(self._stored.get(("", 0), ()))
         self._touch(self._main)
         self._decide_again(self._main)
+        self._close_left_over()
+        failure = self._recorder.detail.failed
+        if failure is not None:
+            self._end = Failed(failure.code, failure.cause), failure.attempts
         limit = self._workflow.definition.settings.timeout
         if limit is not None and self._recorder.detail.deadline is None:
             deadline = self._around.now() + timedelta(seconds=limit)
@@ -142,9 +149,21 @@ class Execution:
         for node_id in region.order:
             node = self._workflow.nodes[node_id]
             if node.joins_first and node_id in region.outputs:
-                self._drop(region, region.unfinished(self._workflow.graph.only_towards(node_id)))
+                self._drop(region, region.unfinished(self._workflow.losers(node_id)))
             if node.type.ends_run and node_id in region.outputs:
                 self._stopped = (region.outputs[node_id],)
+        if region.error is not None:
+            self._drop(region, region.unfinished())
+
+    def _close_left_over(self) -> None:
+        """Waits of items whose loop has ended without them are closed, as they would have been but for the crash."""
+        for at, wait in self._held.waits.items():
+            loop = self._loop_of.get(at.node_id)
+            if loop is None or wait.status is WaitStatus.CANCELLED or not self._main.has_ended(loop):
+                continue
+            body = Progress(self._workflow, self._workflow.loops[loop], at.iteration)
+            body.enter(loop, None, self._main).restore(self._stored.get((loop, at.iteration), ()))
+            self._drop(body, body.unfinished([at.node_id]))
 
     # Deciding -----------------------------------------------------------------------------------
 
@@ -161,7 +180,12 @@ class Execution:
                 if is_open and await self._advance(region, at):
                     ready[at] = None
             self._end_item(region)
-        return [] if self._is_decided() else list(ready)
+        return [] if self._is_decided() else [at for at in ready if self._is_open(at)]
+
+    def _is_open(self, at: At) -> bool:
+        """Whether a node has not ended: another one may have made it needless."""
+        region = self._region(at)
+        return region is not None and not region.has_ended(at.node_id)
 
     def _is_decided(self) -> bool:
         """Whether nothing more is to be begun: the run has failed, or a node ended it."""
@@ -178,7 +202,9 @@ class Execution:
         node = self._workflow.nodes[at.node_id]
         wait = self._held.ended_wait(at)
         if wait is not None:
-            self._settle(await self._resumed(region, at, await self._waiting.came(wait)))
+            self._settle(await self._resumed(region, at, await self._came(wait)))
+        elif at in self._held.slept:
+            self._settle(await self._resumed(region, at, Came()))
         elif node.type.is_loop:
             await self._enter(region, at)
         elif node.type.has_effects and not self._is_played(at):
@@ -211,7 +237,7 @@ class Execution:
     async def _enter(self, region: Progress, at: At) -> None:
         """Begin with the items of a loop."""
         ended = await self._call(region, at)
-        if not isinstance(ended.result, Succeeded):
+        if not isinstance(ended.result, Succeeded) or self._is_played(at):
             self._settle(ended)
             return
         items = ended.result.output
@@ -322,7 +348,7 @@ class Execution:
 
     async def _open(self) -> bool:
         """Wait where nodes wait; whether something has come already."""
-        if not self._held.to_open:
+        if not self._held.to_open or self._is_decided():
             return False
         asked = list(self._held.to_open.items())
         waits = await asyncio.gather(*(self._ask(self._waiting.open(at, for_what)) for at, for_what in asked))
@@ -356,9 +382,16 @@ class Execution:
             wait = self._held.ended_wait(at)
             if wait is None:
                 self._skip(region, at, StepStatus.CANCELLED)
+                continue
+            ended = await self._resumed(region, at, await self._came(wait))
+            if isinstance(ended.result, Succeeded):
+                self._leave(region, ended, ended.result)
             else:
-                self._settle(await self._resumed(region, at, await self._waiting.came(wait)))
+                self._skip(region, at, StepStatus.CANCELLED)  # nobody needs it, so it fails nothing
         return True
+
+    async def _came(self, wait: StoredWait) -> Came:
+        return await self._ask(self._waiting.came(wait))
 
     async def _something(self) -> None:
         """Wait until something ends, is due, or comes."""
@@ -373,11 +406,20 @@ class Execution:
         for task in ended - {notice}:
             if self._at_work.pop(task, None) is not None:
                 self._settle(task.result())
-        if self._noticed.is_set():
-            self._noticed.clear()
-            await self._look()
+        await self._heard()
         if self._at_work:
             await self._wake_due()  # else the task itself is scheduled for it
+
+    async def _heard(self) -> bool:
+        """See what there is news of, if there is; whether there was.
+
+        The task counts as told of it from then on: it would not be told again.
+        """
+        if not self._noticed.is_set():
+            return False
+        self._noticed.clear()
+        await self._look()
+        return True
 
     async def _look(self) -> None:
         """See what others have done to the run."""
@@ -393,11 +435,11 @@ class Execution:
         for at in [at for at in held.retrying if held.failures[at].due_at <= now]:
             held.retrying.discard(at)
             self._touch_at(at)
-        for at in [at for at, until in held.sleeps.items() if until <= now]:
-            del held.sleeps[at]
-            region = self._region(at)
-            if region is not None:
-                self._settle(await self._resumed(region, at, Came()))
+        for at in [at for at, until in held.sleeps.items() if until <= now and at not in held.slept]:
+            held.slept.add(
+                at
+            )  # it goes on when the run has come to it, which may be in a loop not entered yet
+            self._touch_at(at)
         expired = [wait.id for wait in held.open_waits() if wait.due_at <= now]
         if expired:
             await self._ask(self._around.desk.expire(expired))
@@ -405,7 +447,7 @@ class Execution:
         deadline = self._recorder.detail.deadline
         if deadline is not None and deadline <= now and not self._is_decided():
             told = cause(None, "run_timeout", "the run took longer than its time")
-            self._end = (Failed("run_timeout", told, is_final=True), 1)
+            self._fail(Failed("run_timeout", told, is_final=True), 1)
             await self._stop_nodes()
 
     # Settling -----------------------------------------------------------------------------------
@@ -442,7 +484,7 @@ class Execution:
         if left is not None:
             self._say(left)
         if node.joins_first:
-            self._drop(region, region.unfinished(self._workflow.graph.only_towards(at.node_id)))
+            self._drop(region, region.unfinished(self._workflow.losers(at.node_id)))
         if node.type.ends_run:
             self._stopped = (result.output,)
 
@@ -459,6 +501,10 @@ class Execution:
         self._held.begun_at.setdefault(ended.at, ended.times.started_at)
         if isinstance(for_what, Sleep):
             self._held.sleeps[ended.at] = for_what.until
+            self._must_store |= bool(self._at_work)  # else it is stored when the task goes to sleep
+            if for_what.until <= self._around.now() + EARLY:
+                self._held.slept.add(ended.at)
+                self._touch_at(ended.at)
         else:
             self._held.to_open[ended.at] = for_what
 
@@ -492,7 +538,7 @@ class Execution:
             self._drop(region, region.unfinished())
             self._touch(region)
         else:
-            self._end = self._end or (failed, ended.attempt_number)
+            self._fail(failed, ended.attempt_number)
             status = StepStatus.DEAD
         self._recorder.step(
             at,
@@ -500,10 +546,17 @@ class Execution:
             ended.times,
             port=port,
             input=shown(ended.input),
-            output=shown(region.outputs[at.node_id]) if port is not None else None,
+            output=write_json(region.outputs[at.node_id]) if port is not None else None,
             error=failed.cause,
             attempt_number=ended.attempt_number,
         )
+
+    def _fail(self, failed: Failed, attempts: int) -> None:
+        """The run has failed; a crash before it is over does not change that."""
+        if self._end is None:
+            self._end = failed, attempts
+            failure = RunFailure(failed.code, failed.cause, attempts)
+            self._recorder.detail = replace(self._recorder.detail, failed=failure)
 
     def _skip(self, region: Progress, at: At, status: StepStatus) -> None:
         if region.has_ended(at.node_id):
@@ -518,7 +571,7 @@ class Execution:
         for node_id in node_ids:
             at = At(node_id, region.iteration)
             wait = self._held.waits.get(at)
-            if wait is not None and wait.status is WaitStatus.OPEN:
+            if wait is not None and wait.status is not WaitStatus.CANCELLED:
                 self._held.to_close[at] = region
                 continue
             had_begun = self._held.drop(at)
@@ -541,8 +594,8 @@ class Execution:
 
     async def _store(self) -> None:
         """Store what is new, or raise CannotRecord."""
-        self._must_store = False
-        if not self._recorder.has_news:
+        must_store, self._must_store = self._must_store, False
+        if not (must_store or self._recorder.has_news):
             return
         self._recorder.waits(self._held.failures, self._held.sleeps)
         storing = asyncio.ensure_future(self._record(self._recorder.checkpoint(Keep())))
@@ -579,6 +632,7 @@ class Execution:
                 self._skip(self._main, At(node_id), StepStatus.CANCELLED)
             return self._recorder.succeeded(output, self._around.now())
         if self._main.is_complete():
+            await self._close_all()
             return self._recorder.succeeded(self._main.result(), self._around.now())
         self._recorder.waits(self._held.failures, self._held.sleeps)
         if self._is_paused():

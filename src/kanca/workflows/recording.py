@@ -258,7 +258,7 @@ class Recorder:
             kind=TaskKind.RUN,
             ref=self._run.id,
             target=version.number,
-            detail=replace(self.detail, failures={}, sleeps={}, deadline=None).encode(),
+            detail=replace(self.detail, failures={}, sleeps={}, deadline=None, failed=None).encode(),
             order_key=self._task.order_key,
             event_id=self._run.event_id,
             work=self._work,
