@@ -79,6 +79,8 @@ class Execution:
         self._dirty: dict[int, Progress] = {}
         """Parts of the run in which something has ended since they were looked at."""
         self._at_work: dict[asyncio.Task[_Ended], At] = {}
+        self._dropped: set[asyncio.Task[_Ended]] = set()
+        """Nodes that nobody needs any more and that have not noticed it yet."""
         self._noticed = asyncio.Event()
         self._is_stopping = False
         self._must_store = False
@@ -578,6 +580,7 @@ class Execution:
             for task in [task for task, busy in self._at_work.items() if busy == at]:
                 del self._at_work[task]
                 task.cancel()
+                self._dropped.add(task)
                 had_begun = True
             loop = self._loops.pop(node_id, None)
             for body in list(loop.at_work.values()) if loop else ():
@@ -668,16 +671,18 @@ class Execution:
 
     async def _stop_nodes(self) -> None:
         """Cancel what is at work; what ended all the same is taken in."""
-        if not self._at_work:
+        if not (self._at_work or self._dropped):
             return
         self._is_stopping = True
         for task in self._at_work:
             task.cancel()
-        ended, _ = await asyncio.wait(self._at_work, timeout=CANCEL_PATIENCE.total_seconds())
-        for task in ended:
+        leaving = {*self._at_work, *self._dropped}
+        ended, _ = await asyncio.wait(leaving, timeout=CANCEL_PATIENCE.total_seconds())
+        for task in ended - self._dropped:
             if not task.cancelled():
                 self._settle(task.result())
         self._at_work.clear()
+        self._dropped.clear()
         self._is_stopping = False
 
     def _next_due(self) -> datetime | None:
