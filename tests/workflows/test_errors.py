@@ -328,9 +328,7 @@ async def test_runs_that_start_runs_of_themselves_come_to_an_end() -> None:
         play.world.desk.workflows["w"] = published(3)
         if store is not None:
             play.store = store
-        completion = await play.world.go_on(
-            play.store, play.version, play.event if store is None else None
-        )
+        completion = await play.world.go_on(play.store, play.version, play.event if store is None else None)
         if play.store.is_over:
             break
         child, task = child_of(play)

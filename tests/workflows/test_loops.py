@@ -76,9 +76,7 @@ async def test_ten_thousand_items_that_are_computed_take_no_long_time() -> None:
     assert await seconds(10_000) < 30 * small  # ten times as many take about ten times as long
 
 
-@pytest.mark.parametrize(
-    ("items", "results"), [("[]", []), ("[1]", [1])], ids=["no items", "one item"]
-)
+@pytest.mark.parametrize(("items", "results"), [("[]", []), ("[1]", [1])], ids=["no items", "one item"])
 async def test_few_items_are_no_special_case(items: str, results: list[Any]) -> None:
     play = loop(node("work", "Transform", value="=input"), edges="each.item>work", items=items)
     await play.finish()
@@ -154,7 +152,9 @@ async def test_items_are_tried_again_each_by_itself() -> None:
 
 
 async def test_delays_in_loops_pass_once() -> None:
-    play = loop(node("pause", "Delay", seconds=60), node("work", "Effect"), edges="each.item>pause pause>work")
+    play = loop(
+        node("pause", "Delay", seconds=60), node("work", "Effect"), edges="each.item>pause pause>work"
+    )
     completion = await play.go_on()
     assert isinstance(completion.disposition, Wait)
     play.world.clock.at += completion.disposition.delay
