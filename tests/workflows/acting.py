@@ -8,9 +8,12 @@ from typing import Any
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.task import Completion
+from kanca.testing import FakeHttp
+from kanca.workflows.node_type import ConfigRefused
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.runs import WorkflowVersion
 from kanca.workflows.step import StepContext
+from kanca.workflows.surroundings import ResumeUrl
 from kanca.workflows.values import read_json
 from tests.workflows.memory import Store, World
 
@@ -32,6 +35,17 @@ def graph(*nodes: dict[str, Any], edges: str, **settings: Any) -> dict[str, Any]
         drawn.append({"from": source, "to": target, "port": port or "out"})
     values = {"id": "w", "nodes": [node("start", "WebhookTrigger"), *nodes], "edges": drawn}
     return values | ({"settings": settings} if settings else {})
+
+
+def problems(type_name: str, **config: Any) -> set[str]:
+    """The codes of what is wrong with a config when it is saved."""
+    node_type = built_in_registry().get(type_name)
+    assert node_type is not None
+    try:
+        node_type.read_config(config)
+    except ConfigRefused as refused:
+        return {code for code, _ in refused.problems}
+    return set()
 
 
 class Actors:
@@ -74,11 +88,17 @@ class Actors:
 class Play:
     """One run of one graph."""
 
-    def __init__(self, values: dict[str, Any], body: bytes = b'{"total":150}') -> None:
+    def __init__(
+        self,
+        values: dict[str, Any],
+        body: bytes = b'{"total":150}',
+        http: FakeHttp | None = None,
+        resume_url: ResumeUrl | None = None,
+    ) -> None:
         self.actors = Actors()
         registry = built_in_registry()
         registry.node("Effect")(self.actors.act)
-        self.world = World(registry)
+        self.world = World(registry, http, resume_url=resume_url)
         self.version: WorkflowVersion = self.world.version(values)
         self.event: StoredEvent = self.world.event(body)
         self.store: Store = self.world.dispatched(self.event)

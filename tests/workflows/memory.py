@@ -34,6 +34,7 @@ from kanca.testing.desk import MemoryDesk
 from kanca.workflows.engine import Record, Surroundings, WorkflowEngine
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.runs import RunState, WorkflowVersion
+from kanca.workflows.surroundings import ResumeUrl
 from kanca.workflows.validation import read_workflow
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -118,7 +119,13 @@ class Store:
 class World:
     """An engine with a registry, and events for it."""
 
-    def __init__(self, registry: NodeRegistry, http: Any = None, at: datetime = NOW) -> None:
+    def __init__(
+        self,
+        registry: NodeRegistry,
+        http: Any = None,
+        at: datetime = NOW,
+        resume_url: ResumeUrl | None = None,
+    ) -> None:
         self.registry = registry
         self.is_paused = False
         self.notices: dict[int, Callable[[], None]] = {}
@@ -135,6 +142,7 @@ class World:
                 now=self.clock,
                 new_id=self.ids.new,
                 chance=float,
+                resume_url=resume_url,
                 watch=self._watch,
                 is_paused=lambda _workflow: self.is_paused,
             )

@@ -321,19 +321,15 @@ async def test_a_workflow_that_is_not_published_fails_the_node_until_it_is() -> 
 
 async def test_runs_that_start_runs_of_themselves_come_to_an_end() -> None:
     values = graph(node("child", "SubWorkflow", workflow_id="w"), edges="start>child")
-    depth = 0
-    store: Store | None = None
-    for depth in range(100):
-        play = Play(values)
+    depth, play = 0, Play(values)
+    while True:
         play.world.desk.workflows["w"] = published(3)
-        if store is not None:
-            play.store = store
-        completion = await play.world.go_on(play.store, play.version, play.event if store is None else None)
+        completion = await play.world.go_on(play.store, play.version, play.event if not depth else None)
         if play.store.is_over:
             break
         child, task = child_of(play)
-        store = Store(completion.task)
-        store.task.kind, store.task.ref, store.task.detail = task.kind, child.id, task.detail
-        store.run = child
+        depth, play = depth + 1, Play(values)
+        play.store = Store(completion.task, child)
+        play.store.task.kind, play.store.task.ref, play.store.task.detail = task.kind, child.id, task.detail
     assert depth == 16
     assert play.error["code"] == "too_deep"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -132,8 +131,8 @@ async def test_a_desk_that_does_not_answer_hands_the_run_back() -> None:
     going = play.begin()
     await play.until(lambda: play.waits() == {"paid": "open"})
 
-    async def away(_of: UUID | Collection[UUID]) -> News:
-        raise DatabaseUnavailable
+    async def away(run_id: UUID) -> News:
+        raise DatabaseUnavailable(str(run_id))
 
     play.world.desk.news = away  # type: ignore[method-assign]  # the database has gone
     play.come("paid")
