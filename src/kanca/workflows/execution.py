@@ -45,7 +45,7 @@ class CannotRecord(Exception):
     """Nothing can be stored under this claim any more, or it is not known whether it was."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ended:
     """An attempt of a node that ended."""
 
@@ -111,7 +111,8 @@ class Execution:
             failed = Failed(code, cause(self._recorder.detail.start, code, error.detail))
             return self._recorder.dead(self._around.new_id(), failed, 1, self._around.now())
         self._restore(start)
-        await self._wake_due()
+        if self._state.run.status is not RunStatus.PENDING:
+            await self._wake_due()
         while True:
             if self._is_cancelled:
                 return await self._cancelled()
@@ -134,10 +135,11 @@ class Execution:
         for step in self._state.steps:
             self._stored.setdefault((self._loop_of.get(step.node_id, ""), step.iteration), []).append(step)
         self._main = Progress(self._workflow, self._workflow.part(start)).start_at(start, self._event["data"])
-        self._main.restore(self._stored.get(("", 0), ()))
         self._touch(self._main)
-        self._decide_again(self._main)
-        self._close_left_over()
+        if self._state.steps:
+            self._main.restore(self._stored.get(("", 0), ()))
+            self._decide_again(self._main)
+            self._close_left_over()
         failure = self._recorder.detail.failed
         if failure is not None:
             self._end = Failed(failure.code, failure.cause), failure.attempts
@@ -483,7 +485,7 @@ class Execution:
         )
         node = self._workflow.nodes[at.node_id]
         self._must_store |= node.type.is_stored_at_once
-        if left is not None:
+        if left is not None and (left.publishes or left.answer):
             self._say(left)
         if node.joins_first:
             self._drop(region, region.unfinished(self._workflow.losers(at.node_id)))

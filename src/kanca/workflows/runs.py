@@ -134,9 +134,14 @@ def run_of_event(
     For an event with several pieces of work; both belong into the transaction that ends the dispatch. The same event
     always gives the same run.
     """
-    run_id = derived_id(event.id, work_of(version.id))
-    run = RunChange(run_id, version.id, version.version, event.id, RunStatus.PENDING, now)
+    run = new_run(event, version, now)
     return run, _task(run, version, node_id)
+
+
+def new_run(event: StoredEvent, version: WorkflowVersion, now: datetime) -> RunChange:
+    """The run that an event starts, always the same one."""
+    run_id = derived_id(event.id, work_of(version.id))
+    return RunChange(run_id, version.id, version.version, event.id, RunStatus.PENDING, now)
 
 
 def run_by_hand(

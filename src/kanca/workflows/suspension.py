@@ -86,6 +86,8 @@ class Suspensions:
 
     def drop(self, at: At) -> bool:
         """Forget that a node waits for a moment; whether it did."""
+        if not (self.failures or self.sleeps or self.to_open):
+            return False
         self.retrying.discard(at)
         self.slept.discard(at)
         had = [self.failures.pop(at, None), self.sleeps.pop(at, None), self.to_open.pop(at, None)]

@@ -43,11 +43,12 @@ class Waiting:
 
     def scope(self, run: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
         """``run``, as expressions see it: with the addresses that resume it, by node, where there are any."""
-        make = self._around.resume_url
+        if self._around.resume_url is None:
+            return run
         nodes = [
             each for each in self._workflow.nodes.values() if each.type.resume and each.type.takes_events
         ]
-        if make is None or not nodes:
+        if not nodes:
             return run
         urls = {
             node.id: self.urls(At(node.id, iteration if self._is_in_loop(node.id) else 0))["resume"]
