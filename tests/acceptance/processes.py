@@ -56,7 +56,7 @@ class KancaProcess:
             "KANCA_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "KANCA_LOG_LEVEL": "warning",
             "KANCA_WORKER_LEASE_SECONDS": "2",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
             "PYTHONUNBUFFERED": "1",
             "CALLS_FILE": str(directory / "calls.txt"),
             **(environ or {}),
