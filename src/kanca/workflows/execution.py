@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from kanca.domain.ids import CALL, show_id
 from kanca.domain.retry import GiveUp, after_failure
 from kanca.domain.status import RunStatus, StepStatus, WaitStatus
 from kanca.domain.task import Completion, HandBack, Keep, Park, Retry, Step, Task, Wait
 from kanca.domain.wait import Wait as StoredWait
-from kanca.errors import CommitQueueFull, InvalidInput, InvalidWorkflow, Unavailable
+from kanca.errors import InvalidInput, InvalidWorkflow
 from kanca.workflows.calling import CallResult, Failed, Succeeded, Suspended, call, cause, resume
+from kanca.workflows.crew import Crew
+from kanca.workflows.keeping import CannotRecord, ask, store
 from kanca.workflows.loops import Loop
 from kanca.workflows.node_type import ERROR
+from kanca.workflows.playing import is_played, played
 from kanca.workflows.progress import At, Fate, Progress
 from kanca.workflows.publishing import published
 from kanca.workflows.recording import Recorder, Times, shown
@@ -25,24 +28,17 @@ from kanca.workflows.scope import event_scope, run_scope
 from kanca.workflows.step import Came, Left, Sleep, StepContext, Suspension
 from kanca.workflows.surroundings import Record, Surroundings
 from kanca.workflows.suspension import Suspensions
+from kanca.workflows.validation import PreparedNode
 from kanca.workflows.values import read_json, write_json
 from kanca.workflows.waiting import Waiting
-
-T = TypeVar("T")
 
 MAX_ASKED_DELAY = timedelta(days=30)
 """The longest that a node may ask for before its next attempt."""
 LONG_COMPUTATION = timedelta(milliseconds=5)
 """After a node that took so long, the other runs of the process have their turn."""
-CANCEL_PATIENCE = timedelta(seconds=1)
-"""How long a run that is stopped waits for its nodes to notice."""
 LONGEST_WAIT = timedelta(days=365)
 EARLY = timedelta(milliseconds=20)
 """What is due so soon is done now: clocks differ, and a task that came too early would come again at once."""
-
-
-class CannotRecord(Exception):
-    """Nothing can be stored under this claim any more, or it is not known whether it was."""
 
 
 @dataclass(slots=True)
@@ -78,11 +74,8 @@ class Execution:
         self._loops: dict[str, Loop] = {}
         self._dirty: dict[int, Progress] = {}
         """Parts of the run in which something has ended since they were looked at."""
-        self._at_work: dict[asyncio.Task[_Ended], At] = {}
-        self._dropped: set[asyncio.Task[_Ended]] = set()
-        """Nodes that nobody needs any more and that have not noticed it yet."""
+        self._at_work: Crew[_Ended] = Crew()
         self._noticed = asyncio.Event()
-        self._is_stopping = False
         self._must_store = False
         self._is_cancelled = state.run.cancel_requested_at is not None
         self._end: tuple[Failed, int] | None = None
@@ -211,7 +204,7 @@ class Execution:
             self._settle(await self._resumed(region, at, Came()))
         elif node.type.is_loop:
             await self._enter(region, at)
-        elif node.type.has_effects and not self._is_played(at):
+        elif node.type.has_effects and not self._is_played(node):
             return True
         else:
             ended = await self._call(region, at)
@@ -220,11 +213,15 @@ class Execution:
                 await asyncio.sleep(0)  # others want to be served too
         return False
 
+    def _is_played(self, node: PreparedNode) -> bool:
+        return is_played(self._recorder.detail.test, node)
+
     def _is_busy(self, at: At) -> bool:
-        return self._held.holds(at) or at in self._at_work.values() or at.node_id in self._loops
+        return self._held.holds(at) or at in self._at_work or at.node_id in self._loops
 
     def _is_paused(self) -> bool:
-        return self._around.is_paused(self._task.target) and self._recorder.has_begun
+        is_held = self._around.is_paused(self._task.target) and not self._state.run.is_test
+        return is_held and self._recorder.has_begun
 
     def _touch(self, region: Progress) -> None:
         self._dirty[id(region)] = region
@@ -240,12 +237,12 @@ class Execution:
 
     async def _enter(self, region: Progress, at: At) -> None:
         """Begin with the items of a loop."""
+        node = self._workflow.nodes[at.node_id]
         ended = await self._call(region, at)
-        if not isinstance(ended.result, Succeeded) or self._is_played(at):
+        if not isinstance(ended.result, Succeeded) or self._is_played(node):
             self._settle(ended)
             return
         items = ended.result.output
-        node = self._workflow.nodes[at.node_id]
         body = self._workflow.loops[at.node_id]
 
         def begin(number: int, item: Any) -> Progress:
@@ -298,20 +295,21 @@ class Execution:
         for at in ready:
             region = self._region(at)
             assert region is not None  # noqa: S101 - it was found in there
-            self._at_work[asyncio.create_task(self._call(region, at))] = at
+            self._at_work.begin(at, self._call(region, at))
         return bool(await self._open() | await self._close())
 
     async def _call(self, region: Progress, at: At) -> _Ended:
         node = self._workflow.nodes[at.node_id]
         step = self._context(region, at)
         started_at = step.now
-        if self._is_played(at):
-            result = self._played(at, step)
+        plan = self._recorder.detail.test
+        if plan is not None and is_played(plan, node):
+            result: CallResult = played(plan, node, step.input, is_waiting_trigger=step.is_waiting_trigger)
         else:
             try:
                 result = await call(node, step, self._around.threads)
             except asyncio.CancelledError:
-                if self._is_stopping or not node.type.has_effects:
+                if self._at_work.is_stopping or not node.type.has_effects:
                     raise
                 # Nobody stops the run: the node has cancelled itself.
                 told = cause(at.node_id, "node_cancelled", "the node was cancelled from inside")
@@ -344,7 +342,7 @@ class Execution:
         result = resume(self._workflow.nodes[at.node_id], step, came)
         if isinstance(result, Failed):
             # Another attempt waits anew.
-            await self._ask(
+            await ask(
                 self._around.desk.give_up([self._held.waits.pop(at).id] if at in self._held.waits else [])
             )
         started_at = self._held.begun_at.pop(at, step.now)
@@ -355,7 +353,7 @@ class Execution:
         if not self._held.to_open or self._is_decided():
             return False
         asked = list(self._held.to_open.items())
-        waits = await asyncio.gather(*(self._ask(self._waiting.open(at, for_what)) for at, for_what in asked))
+        waits = await asyncio.gather(*(ask(self._waiting.open(at, for_what)) for at, for_what in asked))
         self._held.to_open.clear()
         is_new = False
         for (at, _), opened in zip(asked, waits, strict=True):
@@ -380,7 +378,7 @@ class Execution:
         if not self._held.to_close:
             return False
         closing, self._held.to_close = self._held.to_close, {}
-        await self._ask(self._around.desk.cancel([self._held.waits[at].id for at in closing]))
+        await ask(self._around.desk.cancel([self._held.waits[at].id for at in closing]))
         await self._look()
         for at, region in closing.items():
             wait = self._held.ended_wait(at)
@@ -395,21 +393,14 @@ class Execution:
         return True
 
     async def _came(self, wait: StoredWait) -> Came:
-        return await self._ask(self._waiting.came(wait))
+        return await ask(self._waiting.came(wait))
 
     async def _something(self) -> None:
         """Wait until something ends, is due, or comes."""
-        notice: asyncio.Task[Any] = asyncio.create_task(self._noticed.wait())
-        try:
-            due = self._next_due()
-            left = max((due - self._around.now()).total_seconds(), 0) if due else None
-            pending: set[asyncio.Task[Any]] = {*self._at_work, notice}
-            ended, _ = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            notice.cancel()
-        for task in ended - {notice}:
-            if self._at_work.pop(task, None) is not None:
-                self._settle(task.result())
+        due = self._next_due()
+        left = max((due - self._around.now()).total_seconds(), 0) if due else None
+        await self._at_work.wait(self._noticed, left)
+        self._settle_ended()
         await self._heard()
         if self._at_work:
             await self._wake_due()  # else the task itself is scheduled for it
@@ -427,7 +418,7 @@ class Execution:
 
     async def _look(self) -> None:
         """See what others have done to the run."""
-        news = await self._ask(self._around.desk.news(self._state.run.id))
+        news = await ask(self._around.desk.news(self._state.run.id))
         self._is_cancelled |= news.is_cancelled
         for at in self._held.update(news.waits, self._recorder.detail.generation):
             self._touch_at(at)
@@ -446,7 +437,7 @@ class Execution:
             self._touch_at(at)
         expired = [wait.id for wait in held.open_waits() if wait.due_at <= now]
         if expired:
-            await self._ask(self._around.desk.expire(expired))
+            await ask(self._around.desk.expire(expired))
             await self._look()
         deadline = self._recorder.detail.deadline
         if deadline is not None and deadline <= now and not self._is_decided():
@@ -455,6 +446,10 @@ class Execution:
             await self._stop_nodes()
 
     # Settling -----------------------------------------------------------------------------------
+
+    def _settle_ended(self) -> None:
+        for ended in self._at_work.ended():
+            self._settle(ended)
 
     def _settle(self, ended: _Ended) -> None:
         """Take over how an attempt ended."""
@@ -579,11 +574,7 @@ class Execution:
                 self._held.to_close[at] = region
                 continue
             had_begun = self._held.drop(at)
-            for task in [task for task, busy in self._at_work.items() if busy == at]:
-                del self._at_work[task]
-                task.cancel()
-                self._dropped.add(task)
-                had_begun = True
+            had_begun |= self._at_work.drop(at)
             loop = self._loops.pop(node_id, None)
             for body in list(loop.at_work.values()) if loop else ():
                 self._drop(body, body.unfinished())
@@ -603,26 +594,7 @@ class Execution:
         if not (must_store or self._recorder.has_news):
             return
         self._recorder.waits(self._held.failures, self._held.sleeps)
-        storing = asyncio.ensure_future(self._record(self._recorder.checkpoint(Keep())))
-        try:
-            is_stored = await asyncio.shield(storing)
-        except asyncio.CancelledError:
-            # What is handed back goes on from this checkpoint, so it has to be known whether it was written.
-            await asyncio.wait({storing})
-            if storing.cancelled() or storing.exception() is not None or not storing.result():
-                raise CannotRecord from None
-            raise
-        except Unavailable:
-            raise CannotRecord from None
-        if not is_stored:
-            raise CannotRecord
-
-    async def _ask(self, asked: Awaitable[T]) -> T:
-        """What the desk says, or raise CannotRecord: what is not known now is asked again by whoever goes on."""
-        try:
-            return await asked
-        except (Unavailable, CommitQueueFull):
-            raise CannotRecord from None
+        await store(self._record, self._recorder.checkpoint(Keep()))
 
     async def _conclude(self) -> Completion:
         if self._end is not None:
@@ -662,7 +634,7 @@ class Execution:
         """Let nothing come for the run any more."""
         open_waits = [wait.id for wait in self._held.open_waits()]
         if open_waits:
-            await self._ask(self._around.desk.cancel(open_waits))
+            await ask(self._around.desk.cancel(open_waits))
 
     async def _hand_back(self) -> Completion:
         await self._stop_nodes()
@@ -673,39 +645,9 @@ class Execution:
 
     async def _stop_nodes(self) -> None:
         """Cancel what is at work; what ended all the same is taken in."""
-        if not (self._at_work or self._dropped):
-            return
-        self._is_stopping = True
-        for task in self._at_work:
-            task.cancel()
-        leaving = {*self._at_work, *self._dropped}
-        ended, _ = await asyncio.wait(leaving, timeout=CANCEL_PATIENCE.total_seconds())
-        for task in ended - self._dropped:
-            if not task.cancelled():
-                self._settle(task.result())
-        self._at_work.clear()
-        self._dropped.clear()
-        self._is_stopping = False
+        await self._at_work.stop()
+        self._settle_ended()
 
     def _next_due(self) -> datetime | None:
         moments = (self._held.next_due(), self._recorder.detail.deadline)
         return min((moment for moment in moments if moment is not None), default=None)
-
-    # Test runs ----------------------------------------------------------------------------------
-
-    def _is_played(self, at: At) -> bool:
-        """Whether a node is not run, for this is a test."""
-        plan = self._recorder.detail.test
-        node = self._workflow.nodes[at.node_id]
-        if plan is None or at.node_id in plan.live:
-            return False
-        return at.node_id in plan.outputs or node.type.has_effects or node.type.resume is not None
-
-    def _played(self, at: At, step: StepContext) -> CallResult:
-        """What stands for a node in a test: what was given, else the sample of its type."""
-        node, plan = self._workflow.nodes[at.node_id], self._recorder.detail.test
-        assert plan is not None  # noqa: S101 - asked for by ``_is_played``
-        is_start = node.type.is_trigger and at.node_id not in self._workflow.waits
-        given = step.input if is_start else node.type.sample
-        output = plan.outputs.get(at.node_id, given)
-        return Succeeded(node.ports[0], output, write_json(output), None)
