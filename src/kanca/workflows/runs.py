@@ -71,6 +71,15 @@ class NodeFailures:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFailure:
+    """What a run has failed of that is not over yet: other nodes were still at work."""
+
+    code: str
+    cause: bytes
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class TestPlan:
     """How a test run goes without effects."""
 
@@ -94,6 +103,8 @@ class RunDetail:
     """When nodes go on that sleep; by node, as above."""
     deadline: datetime | None = None
     """When the run has had its time."""
+    failed: RunFailure | None = None
+    """It only has to be said that the run has failed."""
     generation: int = 0
     """How often a person had the run go back: what is done from then on is new to those who deduplicate."""
     depth: int = 0
@@ -123,9 +134,14 @@ def run_of_event(
     For an event with several pieces of work; both belong into the transaction that ends the dispatch. The same event
     always gives the same run.
     """
-    run_id = derived_id(event.id, work_of(version.id))
-    run = RunChange(run_id, version.id, version.version, event.id, RunStatus.PENDING, now)
+    run = new_run(event, version, now)
     return run, _task(run, version, node_id)
+
+
+def new_run(event: StoredEvent, version: WorkflowVersion, now: datetime) -> RunChange:
+    """The run that an event starts, always the same one."""
+    run_id = derived_id(event.id, work_of(version.id))
+    return RunChange(run_id, version.id, version.version, event.id, RunStatus.PENDING, now)
 
 
 def run_by_hand(

@@ -112,9 +112,9 @@ class StepFailed(Exception):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepContext:
-    """One attempt of one node in one run."""
+    """One attempt of one node in one run. Not declared frozen, for making a frozen one takes much longer."""
 
     input: Any
     """The output of the node before; of several nodes, an object with each one's output under its id."""

@@ -15,6 +15,7 @@ Pure. The codes are stable:
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 
 from pydantic_core import PydanticCustomError
@@ -71,6 +72,10 @@ class Workflow:
     def part(self, start: str) -> Part:
         """What a run that starts there consists of, but for the bodies of loops."""
         return self.graph.part(start, self._in_loops())
+
+    def losers(self, node: str) -> AbstractSet[str]:
+        """The nodes that nobody needs once ``node`` has run: every way from them leads to it."""
+        return self.graph.only_towards(node, {(loop, ITEM) for loop in self.loops})
 
     def _in_loops(self) -> frozenset[str]:
         return frozenset(node for body in self.loops.values() for node in body.order)

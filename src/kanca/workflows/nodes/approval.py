@@ -73,7 +73,7 @@ def resume(step: StepContext, _config: ApprovalConfig, came: Came) -> Left:
         return Left("timeout", {"input": step.input})
     said = came.event["data"] if isinstance(came.event["data"], dict) else {}
     decision = came.decision or said.get("decision")
-    if decision not in DECISIONS:
+    if not isinstance(decision, str) or decision not in DECISIONS:
         raise StepFailed("no_decision", "the answer is neither approve nor reject", is_final=True)
     decided = {key: said[key] for key in ("comment", "by") if isinstance(said.get(key), str)}
     decided["at"] = came.event.get("received_at")

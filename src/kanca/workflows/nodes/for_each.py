@@ -13,6 +13,7 @@ from kanca.workflows.node_type import ITEM, NodeType
 from kanca.workflows.step import Left, StepContext
 
 MAX_ITEMS = 10_000
+"""The longest list that may be asked for."""
 
 
 class ForEachConfig(NodeConfig):
