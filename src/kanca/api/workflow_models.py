@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kanca.api.answers import stored_json
 from kanca.domain.ids import EVENT, RUN, STEP, show_id
-from kanca.domain.status import RunStatus, StepStatus
+from kanca.domain.status import RunOrigin, RunStatus, StepStatus
 from kanca.domain.task import RunChange, Step
 from kanca.domain.workflow import MAX_CONCURRENCY, MAX_DESCRIPTION_LENGTH, MAX_TIMEOUT_SECONDS
 from kanca.storage.workflows import Workflow
@@ -108,6 +108,10 @@ _RUN: dict[str, JsonValue] = {
     "error": None,
     "started_at": "2026-03-01T12:00:00.127612Z",
     "finished_at": "2026-03-01T12:00:00.140012Z",
+    "origin": "event",
+    "parent_run_id": None,
+    "is_test": False,
+    "cancel_requested_at": None,
 }
 _STEP: dict[str, JsonValue] = {
     "id": "stp_019503f0a1c27d3e8f00b4a6c8d2e1f0",
@@ -191,6 +195,10 @@ class Run(BaseModel):
     error: Any
     started_at: datetime
     finished_at: datetime | None
+    origin: RunOrigin = Field(description="What started it.")
+    parent_run_id: str | None = Field(description="The run that started it, and waits for it.")
+    is_test: bool = Field(description="A test: it has no effects.")
+    cancel_requested_at: datetime | None = Field(description="Somebody wants it to end.")
 
 
 class RunStep(BaseModel):
@@ -255,6 +263,10 @@ def run_fields(run: RunChange) -> dict[str, Any]:
         "error": stored_json(run.error),
         "started_at": run.started_at,
         "finished_at": run.finished_at,
+        "origin": run.origin,
+        "parent_run_id": show_id(RUN, run.parent_run_id) if run.parent_run_id else None,
+        "is_test": run.is_test,
+        "cancel_requested_at": run.cancel_requested_at,
     }
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from kanca.domain.event import NewEvent, StoredEvent
 from kanca.domain.ids import id_at, time_of
@@ -44,6 +44,13 @@ def get(connection: Connection, event_id: UUID) -> StoredEvent | None:
     """Give the event with that id."""
     row = connection.execute(select(*_EVENT).where(events.c.id == event_id)).one_or_none()
     return None if row is None else _event(row)
+
+
+def add(connection: Connection, event: NewEvent) -> None:
+    """Store an event whose work is added beside it: nobody looks for its targets."""
+    connection.execute(
+        insert(events).values({column.name: getattr(event, column.name) for column in events.columns})
+    )
 
 
 def read_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, StoredEvent]:

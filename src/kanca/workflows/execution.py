@@ -100,6 +100,8 @@ class Execution:
             await self._stop_nodes()
 
     async def _go_on(self) -> Completion:
+        if self._is_cancelled:
+            return await self._cancelled()
         try:
             self._workflow = self._state.version.ready()
             start = start_of(self._workflow, self._recorder.detail.start)
