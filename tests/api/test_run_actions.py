@@ -63,7 +63,8 @@ async def test_a_run_that_waits_is_cancelled_with_the_run_that_it_waits_for(livi
     await living.until(run_id, RunStatus.CANCELLED)
 
     async def is_over() -> bool:
-        return (await living.ask("GET", "runs?workflow_id=child"))["items"][0]["status"] == "cancelled"
+        [found] = (await living.ask("GET", "runs?workflow_id=child"))["items"]
+        return bool(found["status"] == "cancelled")
 
     await living.site.until(is_over)
     assert await living.refused("POST", f"runs/{run_id}/cancel") == (409, "run_over")
@@ -94,7 +95,7 @@ async def test_a_run_that_nobody_works_at_is_answered_as_it_stands(
         answer = (await client.post(f"/api/runs/{show_id(RUN, run.id)}/cancel")).json()
         assert (answer["status"], answer["cancel_requested_at"] is not None) == ("pending", True)
 
-    def state(connection: Connection) -> int:
+    def state(connection: Connection) -> Any:
         return connection.execute(select(tasks.c.state)).scalar_one()
 
     assert await database.read(state) == TaskState.READY

@@ -15,6 +15,7 @@ from kanca.api.audit import audit
 from kanca.api.fields import RunIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
+from kanca.api.runs import find
 from kanca.api.services import Given, Services
 from kanca.api.workflow_models import Run, run_fields
 from kanca.domain.ids import RUN, show_id
@@ -52,7 +53,8 @@ class RunRetry(BaseModel):
         None,
         alias="from",
         max_length=64,
-        description="The node; what can be reached from it is done again, too. By default, what has failed is tried again.",
+        description="The node; what can be reached from it is done again, too."
+        " By default, what has failed is tried again.",
     )
 
 
@@ -117,19 +119,11 @@ async def replay(services: Given, run_id: RunIdPath) -> Json:
 async def ended(services: Services, run_id: UUID, looks: int) -> RunChange:
     """The run once it has ended, or after so many looks as it is then. Raises RunNotFound."""
     while True:
-        run = await services.database.read(found, run_id)
+        run = await services.database.read(find, run_id)
         looks -= 1
         if not looks or run.status not in waits.UNFINISHED_RUNS:
             return run
         await services.pause(LOOK_EVERY_S)
-
-
-def found(connection: Connection, run_id: UUID) -> RunChange:
-    """The run with that id. Raises RunNotFound."""
-    run = runs.get(connection, run_id)
-    if run is None:
-        raise RunNotFound(f"There is no run {show_id(RUN, run_id)}, or not any more.")
-    return run
 
 
 def prepared(connection: Connection, services: Services, run: RunChange) -> Workflow:
@@ -141,14 +135,14 @@ def prepared(connection: Connection, services: Services, run: RunChange) -> Work
 
 
 def _request_cancel(connection: Connection, services: Services, run_id: UUID) -> None:
-    run = found(connection, run_id)
+    run = find(connection, run_id)
     if run.status not in waits.UNFINISHED_RUNS:
         raise RunOver(f"The run {show_id(RUN, run_id)} has {run.status}.")
     waits.request_cancel(connection, run_id, services.now())
 
 
 def _retry(connection: Connection, services: Services, run_id: UUID, node_id: str | None) -> RunChange:
-    run = found(connection, run_id)
+    run = find(connection, run_id)
     if run.status in waits.UNFINISHED_RUNS:
         raise RunUnfinished(f"The run {show_id(RUN, run_id)} is {run.status}: cancel it first.")
     if run.is_test:
@@ -157,7 +151,7 @@ def _retry(connection: Connection, services: Services, run_id: UUID, node_id: st
     if node_id is None and letter is not None:
         if not dead_letters.retry(connection, letter.id, services.now()):
             raise RunUnfinished(f"The run {show_id(RUN, run_id)} is being tried again.")
-        return found(connection, run_id)
+        return find(connection, run_id)
     workflow = prepared(connection, services, run)
     stored = runs.steps_of(connection, run_id)
     if node_id is None:
@@ -175,7 +169,7 @@ def _retry(connection: Connection, services: Services, run_id: UUID, node_id: st
     work = work_of(run.workflow_id)
     if not going_back.go_back(connection, run, work, back.replaced, task, services.now()):
         raise RunUnfinished(f"The run {show_id(RUN, run_id)} is being done again.")
-    return found(connection, run_id)
+    return find(connection, run_id)
 
 
 def _number_of(connection: Connection, workflow_id: str) -> int:
@@ -186,7 +180,7 @@ def _number_of(connection: Connection, workflow_id: str) -> int:
 
 
 def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChange:
-    run, now = found(connection, run_id), services.now()
+    run, now = find(connection, run_id), services.now()
     if run.is_test:
         raise InvalidInput("A test is not replayed: start a run.")
     version = published(connection, services, run.workflow_id)

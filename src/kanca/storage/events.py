@@ -24,7 +24,7 @@ _EVENT = [events.c[field.name] for field in fields(StoredEvent)]
 _OUTCOME = [outcomes.c[field.name] for field in fields(Outcome)]
 _ATTEMPT = [attempts.c[field.name] for field in fields(Attempt)]
 
-_CLOCKS_DIFFER_BY = timedelta(hours=1)
+CLOCKS_DIFFER_BY = timedelta(hours=1)
 """The most that the clock of a worker may be behind that of a gateway: an attempt's id is newer than its event's."""
 
 
@@ -74,7 +74,7 @@ def attempts_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUI
     """Give the failed attempts of each event, the oldest first."""
     query = select(*_ATTEMPT).order_by(attempts.c.id)
     if event_ids:
-        query = query.where(attempts.c.id >= id_at(time_of(min(event_ids)) - _CLOCKS_DIFFER_BY))
+        query = query.where(attempts.c.id >= id_at(time_of(min(event_ids)) - CLOCKS_DIFFER_BY))
     rows = _rows_of(connection, _ATTEMPT, query, event_ids)
     return {
         event_id: tuple(Attempt(**row._asdict()) for row in rows.get(event_id, ())) for event_id in event_ids

@@ -91,7 +91,8 @@ class Execution:
         """Go as far as possible, and say how it stands. Being cancelled is answered with ``HandBack``."""
         try:
             with self._around.watch(self._task, self._noticed.set):
-                return await self._go_on()
+                # What is not wanted ends, whether it could go on or not.
+                return await (self._cancelled() if self._is_cancelled else self._go_on())
         except CannotRecord:
             return Completion(self._task, HandBack())
         except asyncio.CancelledError:
@@ -100,8 +101,6 @@ class Execution:
             await self._stop_nodes()
 
     async def _go_on(self) -> Completion:
-        if self._is_cancelled:
-            return await self._cancelled()
         try:
             self._workflow = self._state.version.ready()
             start = start_of(self._workflow, self._recorder.detail.start)
