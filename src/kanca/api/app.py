@@ -29,6 +29,7 @@ from kanca.api import (
     schedules,
     secrets,
     workflow_documents,
+    workflow_testing,
     workflow_versions,
     workflows,
 )
@@ -49,6 +50,7 @@ ROUTERS = (
     workflows.router,
     workflow_versions.router,
     workflow_documents.router,
+    workflow_testing.router,
     runs.router,
     run_actions.router,
     run_waits.router,

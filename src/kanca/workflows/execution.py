@@ -19,7 +19,7 @@ from kanca.workflows.node_type import ERROR
 from kanca.workflows.progress import At, Fate, Progress
 from kanca.workflows.publishing import published
 from kanca.workflows.recording import Recorder, Times, shown
-from kanca.workflows.runs import NodeFailures, RunDetail, RunState, start_of
+from kanca.workflows.runs import NodeFailures, RunDetail, RunState, pinned, start_of
 from kanca.workflows.scope import event_scope, run_scope
 from kanca.workflows.step import Came, Left, Sleep, StepContext, Suspension
 from kanca.workflows.surroundings import Record, Surroundings
@@ -180,7 +180,7 @@ class Execution:
         wait = self._held.ended_wait(at)
         if wait is not None:
             self._settle(await self._resumed(region, at, await self._waiting.came(wait)))
-        elif node.type.is_loop:
+        elif node.type.is_loop and not self._is_played(at):
             await self._enter(region, at)
         elif node.type.has_effects and not self._is_played(at):
             return True
@@ -195,7 +195,8 @@ class Execution:
         return self._held.holds(at) or at in self._at_work.values() or at.node_id in self._loops
 
     def _is_paused(self) -> bool:
-        return self._around.is_paused(self._task.target) and self._recorder.has_begun
+        is_paused = self._around.is_paused(self._task.target) and not self._state.run.is_test
+        return is_paused and self._recorder.has_begun
 
     def _touch(self, region: Progress) -> None:
         self._dirty[id(region)] = region
@@ -646,6 +647,6 @@ class Execution:
         node, plan = self._workflow.nodes[at.node_id], self._recorder.detail.test
         assert plan is not None  # noqa: S101 - asked for by ``_is_played``
         is_start = node.type.is_trigger and at.node_id not in self._workflow.waits
-        given = step.input if is_start else node.type.sample
-        output = plan.outputs.get(at.node_id, given)
-        return Succeeded(node.ports[0], output, write_json(output), None)
+        given = step.input if is_start or node.passes_input else node.type.sample
+        port, output = pinned(plan, at.node_id, node.ports[0], given)
+        return Succeeded(port, output, write_json(output), None)
