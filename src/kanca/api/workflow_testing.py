@@ -69,7 +69,7 @@ class TestRequest(BaseModel):
     response_model=RunWithSteps,
     responses=refused_with(EventNotFound, InvalidInput, InvalidWorkflow, WorkflowNotFound),
 )
-async def test(
+async def try_out(
     services: Given, workflow_id: WorkflowIdPath, asked: Annotated[TestRequest | None, Body()] = None
 ) -> Json:
     """Run any version without effects, and show what became of it.

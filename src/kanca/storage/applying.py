@@ -1,4 +1,4 @@
-"""Events that a person brings to a wait: those that came late, are kept for another run, or could have meant several."""
+"""Events that a person brings to a wait: they came late, are kept for another run, or could have meant several."""
 
 from __future__ import annotations
 

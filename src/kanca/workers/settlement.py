@@ -122,7 +122,7 @@ class Settling:
 def _told(
     work: Work, run: RunChange, failed: Failed, attempts: tuple[Attempt, ...], failed_at: datetime
 ) -> Completion:
-    """The failure of a run that nobody is to retry: a run that waits for it has the failure, or who tests it sees it."""
+    """The failure of a run that nobody is to retry: whoever waits for it, or tests it, has the failure."""
     failed_run = replace(run, status=RunStatus.FAILED, finished_at=failed_at, error=failed.cause)
     records = Records(attempts=attempts, runs=(failed_run,))
     if run.parent_wait is not None:
