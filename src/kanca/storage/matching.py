@@ -232,12 +232,15 @@ def _arrive_directly(connection: Connection, arrival: Arrival, wait_id: UUID, no
     wait = waits.get(connection, wait_id)
     if wait is None:
         return _keep_early(connection, arrival, ((DIRECT, wait_id.hex),), now)
-    if wait.status is WaitStatus.OPEN:
+    run_goes_on = connection.scalar(
+        select(runs.c.id).where(runs.c.id == wait.run_id, runs.c.status.in_(waits.UNFINISHED_RUNS))
+    )
+    if wait.status is WaitStatus.OPEN and run_goes_on is not None:
         return _take(connection, wait, arrival, now)
-    if wait.status is WaitStatus.CANCELLED and arrival.may_be_early:
+    if wait.status in {WaitStatus.OPEN, WaitStatus.CANCELLED} and arrival.may_be_early:
         # The run has failed, and may be retried.
         return _keep_early(connection, arrival, ((DIRECT, wait_id.hex),), now)
-    return Missed(_MISSED[wait.status])
+    return Missed(_MISSED.get(wait.status, WAIT_CANCELLED))
 
 
 def _candidates(connection: Connection, arrival: Arrival) -> list[Wait] | Ambiguous:
@@ -252,11 +255,16 @@ def _candidates(connection: Connection, arrival: Arrival) -> list[Wait] | Ambigu
             table.c.rule == rule,
             table.c.key == key,
             OPEN,
+            # Of a run that died with its worker, waits stay open: what comes is kept for its retry.
+            _RUN_GOES_ON,
         )
         found += map(waits.wait_in, connection.execute(query.order_by(table.c.id).limit(_SHOWN)))
     return found if len(found) < 2 else Ambiguous(tuple({wait.run_id: None for wait in found}))
 
 
+_RUN_GOES_ON = (
+    select(runs.c.id).where(runs.c.id == table.c.run_id, runs.c.status.in_(waits.UNFINISHED_RUNS)).exists()
+)
 _SHOWN = 10
 """Runs that an ambiguous event names."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -36,24 +36,20 @@ def expire(connection: Connection, wait_ids: Collection[UUID], now: datetime) ->
 def cancel(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
     """Close these waits, those that are still open; runs that they wait for are asked to end."""
     _end(connection, wait_ids, WaitStatus.CANCELLED, now)
-    children = connection.scalars(
-        select(waits.c.child_run_id).where(
-            waits.c.id.in_(wait_ids),
-            waits.c.status == WaitStatus.CANCELLED,
-            waits.c.child_run_id.is_not(None),
-        )
-    ).all()
-    for child in children:
+    for child in _children(connection, wait_ids, waits.c.status == WaitStatus.CANCELLED):
         request_cancel(connection, child, now)
 
 
 def give_up(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
-    """Close these waits, also claimed ones: what came was no good, and another attempt waits anew."""
+    """Close these waits, also those that have ended: another attempt waits anew, for another run."""
+    children = _children(connection, wait_ids)
     connection.execute(
         update(waits)
         .where(waits.c.id.in_(wait_ids))
         .values(status=WaitStatus.CANCELLED, ended_at=now, event_id=None, child_run_id=None)
     )
+    for child in children:
+        request_cancel(connection, child, now)
 
 
 def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool:
@@ -65,19 +61,22 @@ def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool
 
 
 def request_cancel(connection: Connection, run_id: UUID, now: datetime) -> bool:
-    """Ask for the end of a run that is not over, and close its waits; False when it is over."""
+    """Ask for the end of a run that is not over, and close its waits; False when it is over, or was asked already.
+
+    Rows are locked in the order in which those lock them who claim waits and finish tasks: waits, tasks, runs.
+    """
+    opened = connection.scalars(select(waits.c.id).where(waits.c.run_id == run_id, OPEN)).all()
+    _end(connection, opened, WaitStatus.CANCELLED, now)
+    # The task of a run is found without an index; this is rare.
+    signal(connection, tasks.c.ref == run_id, now)
     asked = connection.execute(
         update(runs)
         .where(runs.c.id == run_id, runs.c.status.in_(UNFINISHED_RUNS), runs.c.cancel_requested_at.is_(None))
         .values(cancel_requested_at=now)
     )
-    if not asked.rowcount:
-        return False
-    opened = connection.scalars(select(waits.c.id).where(waits.c.run_id == run_id, OPEN)).all()
-    cancel(connection, opened, now)
-    # The task of a run that never waited is found without an index; this is rare.
-    signal(connection, tasks.c.ref == run_id, now)
-    return True
+    for child in _children(connection, opened):
+        request_cancel(connection, child, now)
+    return bool(asked.rowcount)
 
 
 def versions_in_use(connection: Connection, workflow_id: str) -> list[int]:
@@ -114,6 +113,14 @@ def claim(
         return None
     signal(connection, tasks.c.id == row.task_id, now)
     return wait_in(row)
+
+
+def _children(connection: Connection, wait_ids: Collection[UUID], *further: Any) -> Sequence[UUID]:
+    """The runs that these waits wait for."""
+    query = select(waits.c.child_run_id).where(
+        waits.c.id.in_(wait_ids), waits.c.child_run_id.is_not(None), *further
+    )
+    return [child for child in connection.scalars(query) if child is not None]
 
 
 def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus, now: datetime) -> None:

@@ -113,9 +113,14 @@ class Settling:
         letter = _dead_letter(work, failed, self.new_id(), failed_at)
         outcomes = _outcome(work, OutcomeStatus.DEAD, failed_at, reason=failed.code, ref=letter.id)
         runs: tuple[RunChange, ...] = ()
+        tasks: tuple[NewTask, ...] = ()
         if work.run is not None:
             runs = (replace(work.run, status=RunStatus.FAILED, finished_at=failed_at, error=failed.cause),)
-        records = Records(outcomes=outcomes, attempts=attempts, dead_letters=(letter,), runs=runs)
+            if work.run.parent_wait is not None:
+                tasks = (NewTask(TaskKind.RETURN, work.run.id, work.about.target),)
+        records = Records(
+            outcomes=outcomes, attempts=attempts, dead_letters=(letter,), runs=runs, tasks=tasks
+        )
         return Completion(work.task, Dead(), records)
 
 

@@ -21,7 +21,7 @@ from kanca.workflows.publishing import published
 from kanca.workflows.recording import Recorder, Times, shown
 from kanca.workflows.runs import NodeFailures, RunDetail, RunState, pinned, start_of
 from kanca.workflows.scope import event_scope, run_scope
-from kanca.workflows.step import Came, Left, Sleep, StepContext, Suspension
+from kanca.workflows.step import AwaitEvent, Came, Left, Publication, Sleep, StepContext, Suspension
 from kanca.workflows.surroundings import Record, Surroundings
 from kanca.workflows.suspension import Suspensions
 from kanca.workflows.values import read_json, write_json
@@ -300,6 +300,7 @@ class Execution:
             outputs=region.outputs_before(at.node_id),
             node_id=at.node_id,
             iteration=at.iteration,
+            generation=self._recorder.detail.generation,
             call_id=show_id(CALL, self._recorder.call_id(at)),
             attempt_number=before.count + 1 if before else 1,
             timeout=node.settings.timeout or self._timeout,
@@ -308,7 +309,7 @@ class Execution:
             http=self._around.http,
             is_waiting_trigger=at.node_id in self._workflow.waits,
             credentials=self._around.credentials,
-            resume_urls=self._waiting.urls(at) if node.type.resume else {},
+            resume_urls=self._waiting.urls(at) if self._waiting.takes_events(node) else {},
         )
 
     async def _resumed(self, region: Progress, at: At, came: Any) -> _Ended:
@@ -316,10 +317,10 @@ class Execution:
         result = resume(self._workflow.nodes[at.node_id], step, came)
         if isinstance(result, Failed):
             # Another attempt waits anew.
-            await self._ask(
-                self._around.desk.give_up([self._held.waits.pop(at).id] if at in self._held.waits else [])
-            )
-        started_at = self._held.begun_at.pop(at, step.now)
+            wait = self._held.waits.pop(at, None)
+            if wait is not None:
+                await self._ask(self._around.desk.give_up([wait.id]))
+        started_at = self._held.begun_at.pop(at, None) or self._held.opened_at(at) or step.now
         return _Ended(at, step.input, step.attempt_number, Times(started_at, self._around.now()), result)
 
     async def _open(self) -> bool:
@@ -405,9 +406,10 @@ class Execution:
             await self._ask(self._around.desk.expire(expired))
             await self._look()
         deadline = self._recorder.detail.deadline
-        if deadline is not None and deadline <= now and not self._is_decided():
-            told = cause(None, "run_timeout", "the run took longer than its time")
-            self._end = (Failed("run_timeout", told, is_final=True), 1)
+        if deadline is not None and deadline <= now:
+            if not self._is_decided():
+                told = cause(None, "run_timeout", "the run took longer than its time")
+                self._end = (Failed("run_timeout", told, is_final=True), 1)
             await self._stop_nodes()
 
     # Settling -----------------------------------------------------------------------------------
@@ -452,10 +454,13 @@ class Execution:
         """What a node says besides its output goes with its step, but not out of a test."""
         if self._state.run.is_test:
             return
-        for publication in left.publishes:
-            self._recorder.publish(published(publication, self._state, self._around.now()))
+        self._publish(left.publishes)
         if left.answer is not None:
             self._recorder.answer(left.answer, self._around.now())
+
+    def _publish(self, publications: Iterable[Publication]) -> None:
+        for publication in publications:
+            self._recorder.publish(published(publication, self._state, self._around.now()))
 
     def _suspend(self, ended: _Ended, for_what: Suspension) -> None:
         self._held.begun_at.setdefault(ended.at, ended.times.started_at)
@@ -463,6 +468,8 @@ class Execution:
             self._held.sleeps[ended.at] = for_what.until
         else:
             self._held.to_open[ended.at] = for_what
+            if isinstance(for_what, AwaitEvent):
+                self._publish(for_what.publishes)
 
     def _settle_failure(self, region: Progress, ended: _Ended, failed: Failed) -> None:
         at, number = ended.at, ended.attempt_number

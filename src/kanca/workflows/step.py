@@ -59,6 +59,8 @@ class AwaitEvent:
     """How keys are made (``workflows.correlation``)."""
     key: str
     timeout: timedelta
+    publishes: tuple[Publication, ...] = ()
+    """Published before it waits; once more, if a worker dies just then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class StepContext:
     node_id: str
     iteration: int = 0
     """In the body of a loop, the number of the item, from 1."""
+    generation: int = 0
+    """How often a person had the run go back."""
     call_id: str
     """The same in every attempt, also after a crash: what others deduplicate by."""
     attempt_number: int

@@ -71,6 +71,11 @@ class Suspensions:
         wait = self.waits.get(at)
         return wait if wait and wait.status in {WaitStatus.CLAIMED, WaitStatus.TIMED_OUT} else None
 
+    def opened_at(self, at: At) -> datetime | None:
+        """When a node began to wait, as it is stored."""
+        wait = self.waits.get(at)
+        return wait.opened_at if wait else None
+
     def open_waits(self) -> list[Wait]:
         """Those that are open, as far as is known."""
         return [wait for wait in self.waits.values() if wait.status is WaitStatus.OPEN]

@@ -23,6 +23,8 @@ _OPEN_RUNS = ", ".join(f"'{status}'" for status in (RunStatus.PENDING, RunStatus
 _UNFINISHED = f"""
     SELECT DISTINCT substr(ref, 1, 6) FROM kanca_tasks WHERE ref < ?1
     UNION SELECT DISTINCT substr(id, 1, 6) FROM kanca_runs WHERE id < ?1 AND status IN ({_OPEN_RUNS})
+    UNION SELECT DISTINCT substr(w.event_id, 1, 6) FROM kanca_waits AS w JOIN kanca_runs AS r ON r.id = w.run_id
+        WHERE w.event_id < ?1 AND r.status IN ({_OPEN_RUNS})
 """  # noqa: S608 - made of this module's constants
 _LETTERS_OF_DAY = "(event_id >= ? AND event_id < ?) OR (event_id IS NULL AND ref >= ? AND ref < ?)"
 
