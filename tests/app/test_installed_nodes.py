@@ -66,8 +66,10 @@ def test_a_broken_entry_point_is_named(
     assert why in caught.value.detail
 
 
-def test_two_packages_cannot_have_the_same_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(tmp_path, monkeypatch, "one = shop_nodes:ONE", "other = shop_nodes:ONE ")
+def test_a_type_that_is_there_already_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, "one = shop_nodes:ONE")
     registry = built_in_registry()
     registry.node("ShopOne")(lambda _step, _config: None)
 

@@ -108,7 +108,7 @@ class Settling:
     def _bury(
         self, work: Work, failed: Failed, attempts: tuple[Attempt, ...], failed_at: datetime
     ) -> Completion:
-        if work.run is not None and (work.run.parent_run_id is not None or work.run.is_test):
+        if work.run is not None and work.run.is_test:
             return _told(work, work.run, failed, attempts, failed_at)
         letter = _dead_letter(work, failed, self.new_id(), failed_at)
         outcomes = _outcome(work, OutcomeStatus.DEAD, failed_at, reason=failed.code, ref=letter.id)
@@ -127,7 +127,7 @@ class Settling:
 def _told(
     work: Work, run: RunChange, failed: Failed, attempts: tuple[Attempt, ...], failed_at: datetime
 ) -> Completion:
-    """The failure of a run that nobody is to retry: whoever waits for it, or tests it, has the failure."""
+    """The failure of a test, which nobody is to retry."""
     failed_run = replace(run, status=RunStatus.FAILED, finished_at=failed_at, error=failed.cause)
     records = Records(attempts=attempts, runs=(failed_run,))
     if run.parent_wait is not None:

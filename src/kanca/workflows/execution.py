@@ -452,13 +452,13 @@ class Execution:
 
     def _say(self, left: Left) -> None:
         """What a node says besides its output goes with its step, but not out of a test."""
-        if self._state.run.is_test:
-            return
         self._publish(left.publishes)
-        if left.answer is not None:
+        if left.answer is not None and not self._state.run.is_test:
             self._recorder.answer(left.answer, self._around.now())
 
     def _publish(self, publications: Iterable[Publication]) -> None:
+        if self._state.run.is_test:
+            return
         for publication in publications:
             self._recorder.publish(published(publication, self._state, self._around.now()))
 
