@@ -145,10 +145,15 @@ def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datet
     return answers
 
 
+def mailbox(workflow: int, node_id: str, rule: str, key: str) -> str:
+    """The name of where waits and events meet."""
+    return f"{workflow}\x00{node_id}\x00{rule}\x00{key}"
+
+
 def _mailboxes(each: Opening | Arrival) -> Iterable[str]:
     keys = ((each.rule, each.key),) if isinstance(each, Opening) else each.keys
     for rule, key in keys:
-        yield f"{each.workflow}\x00{each.node_id}\x00{rule}\x00{key}"
+        yield mailbox(each.workflow, each.node_id, rule, key)
     if each.wait_id is not None:
         yield each.wait_id.hex
     if isinstance(each, Arrival):

@@ -116,7 +116,7 @@ class WorkflowEngine:
         return Completion(task, Wait(UNTIL_ITS_TURN))
 
     def _cancelled(self, task: Task, state: RunState) -> Completion:
-        if state.event is None:
+        if state.event is None or state.run.is_test:
             return Completion(task, Done())
         outcome = Outcome(
             state.event.id,

@@ -87,7 +87,8 @@ class Execution:
         """Go as far as possible, and say how it stands. Being cancelled is answered with ``HandBack``."""
         try:
             with self._around.watch(self._task, self._noticed.set):
-                return await self._go_on()
+                # What is not wanted ends, whether it could go on or not.
+                return await (self._cancelled() if self._is_cancelled else self._go_on())
         except CannotRecord:
             return Completion(self._task, HandBack())
         except asyncio.CancelledError:
@@ -202,7 +203,7 @@ class Execution:
             self._settle(await self._resumed(region, at, await self._came(wait)))
         elif at in self._held.slept:
             self._settle(await self._resumed(region, at, Came()))
-        elif node.type.is_loop:
+        elif node.type.is_loop and not self._is_played(node):
             await self._enter(region, at)
         elif node.type.has_effects and not self._is_played(node):
             return True
@@ -490,14 +491,14 @@ class Execution:
 
     def _say(self, left: Left) -> None:
         """What a node says besides its output goes with its step, but not out of a test."""
-        if self._state.run.is_test:
-            return
         self._publish(left.publishes)
-        if left.answer is not None:
+        if left.answer is not None and not self._state.run.is_test:
             self._recorder.answer(left.answer, self._around.now())
 
     def _publish(self, publications: Iterable[Publication]) -> None:
-        for publication in () if self._state.run.is_test else publications:
+        if self._state.run.is_test:
+            return
+        for publication in publications:
             self._recorder.publish(published(publication, self._state, self._around.now()))
 
     def _suspend(self, ended: _Ended, for_what: Suspension) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kanca.workflows.calling import Succeeded
-from kanca.workflows.runs import TestPlan
+from kanca.workflows.runs import TestPlan, pinned
 from kanca.workflows.validation import PreparedNode
 from kanca.workflows.values import write_json
 
@@ -18,7 +18,11 @@ def is_played(plan: TestPlan | None, node: PreparedNode) -> bool:
 
 
 def played(plan: TestPlan, node: PreparedNode, value: Any, *, is_waiting_trigger: bool) -> Succeeded:
-    """What stands for a node: what was given, else the sample of its type (``value``, its input, where runs start)."""
+    """What stands for a node: what was given, else the sample of its type.
+
+    ``value``: its input, which stands for it where runs start and where the output is the input.
+    """
     is_start = node.type.is_trigger and not is_waiting_trigger
-    output = plan.outputs.get(node.id, value if is_start else node.type.sample)
-    return Succeeded(node.ports[0], output, write_json(output), None)
+    otherwise = value if is_start or node.passes_input else node.type.sample
+    port, output = pinned(plan, node.id, node.ports[0], otherwise)
+    return Succeeded(port, output, write_json(output), None)

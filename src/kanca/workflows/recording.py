@@ -157,7 +157,8 @@ class Recorder:
         self._attempts.append(
             Attempt(
                 id=attempt_id,
-                event_id=self._run.event_id,
+                # A test's are no failures of the event.
+                event_id=None if self._run.is_test else self._run.event_id,
                 work=self._work,
                 call_id=self.call_id(at),
                 attempt_number=number,
@@ -202,7 +203,7 @@ class Recorder:
         output = _stored(result)
         run = self._now(RunStatus.SUCCEEDED, at, output)
         records = self._take((run,), is_over=True)
-        if self._run.event_id is not None:
+        if self._is_for_event:
             outcome = self._outcome(OutcomeStatus.SUCCEEDED, at, run.id)
             outcome.result = output if len(output) <= MAX_RESULT_BYTES else None
             records.outcomes = (outcome,)
@@ -224,10 +225,15 @@ class Recorder:
         """The run does not go on, for a reason that is nobody's failure."""
         run = self._now(RunStatus.CANCELLED, at, error=error)
         records = self._take((run,), is_over=True)
-        if self._run.event_id is not None:
+        if self._is_for_event:
             outcome = self._outcome(OutcomeStatus.SKIPPED, at, run.id)
             records.outcomes = (replace(outcome, reason=reason),)
         return Completion(self._task, Done(), records)
+
+    @property
+    def _is_for_event(self) -> bool:
+        """Whether it is a piece of an event's work: tests only look at one."""
+        return self._run.event_id is not None and not self._run.is_test
 
     def _now(
         self,

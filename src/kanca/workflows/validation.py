@@ -10,6 +10,7 @@ Pure. The codes are stable:
     cycle, unreachable_node, not_before                  the graph; ``steps.x`` where x does not come before
     nested_loop, loop_entered                            the bodies of loops
     unknown_credential                                   names of credentials, when it is published
+    endpoint_contradicts                                 ``node_behavior`` of its endpoints, when it is published
 """
 
 from __future__ import annotations
