@@ -92,10 +92,9 @@ def _kind(entry: dict[str, Any]) -> str:
             kind = _FORMATS[known]
         case {"type": "array", "items": items}:
             kind = f"list: {_kind(items)}"
-        case {"type": "object", "additionalProperties": values}:
+        case {"type": "object"}:
+            [values] = [entry.get("additionalProperties"), *entry.get("patternProperties", {}).values()][-1:]
             kind = f"object: {_kind(values)}"
-        case {"type": "object", "patternProperties": patterns}:
-            kind = f"object: {_kind(next(iter(patterns.values())))}"
         case {"type": "integer"}:
             kind = f"whole number{_bounds(entry)}"
         case {"type": "number"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 from kanca.domain.task import (
@@ -18,6 +19,7 @@ from kanca.domain.task import (
     Task,
     TaskKind,
     TaskState,
+    Wait,
 )
 
 MAX_CRASHES = 3
@@ -38,6 +40,7 @@ class Row:
     fence: int = 0
     worker: int | None = None
     due_at: int | None = None
+    signals: int = 0
 
     @property
     def is_suspect(self) -> bool:
@@ -95,18 +98,35 @@ class Model:
             self.outcomes[outcome.event_id, outcome.work] = outcome.result
         if completion.becomes is not None:
             row.kind, row.target = completion.becomes.kind, completion.becomes.target
+        has_news = row.signals > completion.task.signals
         match completion.disposition:
             case Done() | Dead():
                 del self.tasks[completion.task.id]
             case Retry(delay, attempt):
-                row.let_go(TaskState.SCHEDULED)
-                row.attempt, row.due_at = attempt, self.now + int(delay.total_seconds())
+                row.attempt = attempt
+                self._let_wait(row, delay, has_news=has_news)
+            case Wait(delay):
+                self._let_wait(row, delay, has_news=has_news)
             case HandBack():
                 row.let_go(TaskState.READY)
             case Park():
-                row.let_go(TaskState.PARKED)
+                row.let_go(TaskState.READY if has_news else TaskState.PARKED)
             case Keep():
                 pass
+
+    def _let_wait(self, row: Row, delay: timedelta, *, has_news: bool) -> None:
+        """It waits, if there was no news since it was claimed."""
+        row.let_go(TaskState.READY if has_news else TaskState.SCHEDULED)
+        row.due_at = None if has_news else self.now + int(delay.total_seconds())
+
+    def signal(self, number: int) -> None:
+        """There is news for a task; for calls of handlers there never is."""
+        row = self.tasks[number]
+        if row.kind is TaskKind.CALL:
+            return
+        row.signals += 1
+        if row.state in {TaskState.SCHEDULED, TaskState.PARKED}:
+            row.state, row.due_at = TaskState.READY, None
 
     def leave(self, worker: int) -> int:
         held = [row for row in self.tasks.values() if row.worker == worker]

@@ -24,6 +24,7 @@
     │   ├── WorkflowNotFound
     │   ├── ProviderNotFound
     │   ├── RunNotFound
+    │   ├── WaitNotFound             the run has not waited at that node
     │   ├── CredentialNotFound
     │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
@@ -33,6 +34,12 @@
     │   ├── WorkflowExists           another workflow has the id
     │   ├── WorkflowInUse            endpoints use the workflow
     │   ├── CredentialInUse          workflows use the credential
+    │   ├── RunOver                  the run has ended
+    │   ├── RunUnfinished            the run has not ended
+    │   ├── RunNotFailed             only what has failed can be tried again
+    │   ├── WaitOver                 the run does not wait there any more
+    │   ├── EventInUse               the event is for something else
+    │   ├── NoPublicUrl              it is not known what senders know the server as
     │   └── WorkflowNotPublished     no version of the workflow is published
     ├── TooManyRequests         429
     │   └── CommitQueueFull          more requests wait for a commit than may
@@ -244,6 +251,12 @@ class RunNotFound(NotFound):
     code = "run_not_found"
 
 
+class WaitNotFound(NotFound):
+    """The run has not waited at such a node."""
+
+    code = "wait_not_found"
+
+
 class CredentialNotFound(NotFound):
     """There is no such credential."""
 
@@ -299,6 +312,42 @@ class CredentialInUse(Conflict):
     """Workflows use the credential."""
 
     code = "credential_in_use"
+
+
+class RunOver(Conflict):
+    """The run has ended."""
+
+    code = "run_over"
+
+
+class RunUnfinished(Conflict):
+    """The run has not ended."""
+
+    code = "run_unfinished"
+
+
+class RunNotFailed(Conflict):
+    """Only a run that has failed can be tried again without saying from where."""
+
+    code = "run_not_failed"
+
+
+class WaitOver(Conflict):
+    """The run does not wait at that node any more."""
+
+    code = "wait_over"
+
+
+class EventInUse(Conflict):
+    """The event has resumed a run already, or its work is not one that is without a run."""
+
+    code = "event_in_use"
+
+
+class NoPublicUrl(Conflict):
+    """`KANCA_PUBLIC_URL` is not set, so nobody could use an address of this server."""
+
+    code = "no_public_url"
 
 
 class WorkflowNotPublished(Conflict):

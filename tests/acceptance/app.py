@@ -11,7 +11,7 @@ from kanca import Event, Kanca
 hooks = Kanca()
 
 
-def _leave_trace(*words: object) -> None:
+def leave_trace(*words: object) -> None:
     """Append one line in one write: call id, event type, the sender's id."""
     with Path(os.environ["CALLS_FILE"]).open("ab", buffering=0) as file:
         file.write(" ".join(map(str, words)).encode() + b"\n")
@@ -20,12 +20,12 @@ def _leave_trace(*words: object) -> None:
 @hooks.on("*")
 async def take(event: Event[Any]) -> dict[str, Any]:
     """Take anything, and leave a trace."""
-    _leave_trace(event.call_id, event.type, event.source_event_id)
+    leave_trace(event.call_id, event.type, event.source_event_id)
     return {"took": event.type}
 
 
 @hooks.node("Trace")
 async def trace(step: Any, _config: Any) -> dict[str, Any]:
     """A node that leaves a trace."""
-    _leave_trace(step.call_id, "node", step.node_id)
+    leave_trace(step.call_id, "node", step.node_id)
     return {"traced": step.node_id}

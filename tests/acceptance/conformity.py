@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.acceptance.processes import ADMIN_KEY, ROOT, WEBHOOK_SECRET, Client, KancaProcess
+from tests.acceptance.processes import ADMIN_KEY, SOURCES, WEBHOOK_SECRET, Client, KancaProcess
 
 SECRET_VARIABLE = "CONFORMITY_SECRET"
 SIGNER = "tests.acceptance.signed_requests"
@@ -68,7 +68,7 @@ async def run_schemathesis(
         **os.environ,
         "SCHEMATHESIS_HOOKS": SIGNER,
         SECRET_VARIABLE: WEBHOOK_SECRET,
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": SOURCES,
     }
     return await asyncio.to_thread(
         subprocess.run,

@@ -18,6 +18,8 @@ from typing import Any, Self
 import aiohttp
 
 ROOT = Path(__file__).parents[2]
+SOURCES = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
+"""Where the server's process finds this code, and not what may be installed besides, and the tests' apps."""
 LOOKS_S = 0.2
 LIMIT_S = 60
 """The longest that anything here may take."""
@@ -56,7 +58,7 @@ class KancaProcess:
             "KANCA_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "KANCA_LOG_LEVEL": "warning",
             "KANCA_WORKER_LEASE_SECONDS": "2",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": SOURCES,
             "PYTHONUNBUFFERED": "1",
             "CALLS_FILE": str(directory / "calls.txt"),
             **(environ or {}),
@@ -213,9 +215,9 @@ class Client:
         return found
 
 
-async def eventually(condition: Callable[[], Awaitable[Any]], what: str) -> Any:
+async def eventually(condition: Callable[[], Awaitable[Any]], what: str, limit_s: float = LIMIT_S) -> Any:
     """What ``condition`` gives, once it is true. Other processes cannot signal a test, so this looks repeatedly."""
-    deadline = time.monotonic() + LIMIT_S
+    deadline = time.monotonic() + limit_s
     while not (found := await condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"it did not come about that {what}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -15,6 +16,8 @@ from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.workflows.nodes import built_in_registry
 from tests.api.conformity import check
+from tests.api.living import START, WAIT, Living
+from tests.workers.site import Site
 
 
 class Clock:
@@ -81,3 +84,16 @@ def speaking_to(app: FastAPI) -> httpx.AsyncClient:
 async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     async with speaking_to(create_api(services)) as client:
         yield client
+
+
+@pytest.fixture
+async def living(database: Database, database_url: str, services: Services) -> AsyncIterator[Living]:
+    """The API and a worker that the test starts, on one database."""
+    site = Site(database_url, database, database.waker())
+    for number in (START, WAIT):
+        await site.add_endpoint(number)
+    app = create_api(replace(services, wake=site.waker.wake, now=lambda: datetime.now(UTC)))
+    async with speaking_to(app) as client:
+        yield Living(site, client)
+    await site.stop(hurried=True)
+    await site.waker.close()

@@ -106,14 +106,43 @@ async def test_an_endpoint_at_an_impossible_node_is_refused(client: httpx.AsyncC
         assert (problem["code"], problem["problems"][0]["key"]) == ("invalid_endpoint", "node_id")
 
 
-async def test_an_endpoint_whose_events_would_have_to_be_waited_for_is_refused(
-    client: httpx.AsyncClient,
-) -> None:
-    await client.post("/api/workflows", json=definition())
+def with_a_wait(*, has_edge: bool = True) -> dict[str, Any]:
+    nodes = [{"id": name, "type": "WebhookTrigger"} for name in ("order", "paid")]
+    edges = [{"from": "order", "to": "paid"}] if has_edge else []
+    return {"id": "orders", "nodes": nodes, "edges": edges}
 
-    problem = await refused(client, 422, workflow_id="test-123", config={"node_behavior": "trigger_only"})
+
+@pytest.mark.parametrize(("node_id", "behavior"), [("order", "trigger_only"), ("paid", "start_only")])
+async def test_an_endpoint_that_says_what_its_node_cannot_do_is_refused(
+    client: httpx.AsyncClient, node_id: str, behavior: str
+) -> None:
+    await client.post("/api/workflows", json=with_a_wait())
+    entry = {"workflow_id": "orders", "node_id": node_id}
+
+    problem = await refused(client, 422, **entry, config={"node_behavior": behavior})
 
     assert problem["problems"][0]["key"] == "config.node_behavior"
+    made = (await client.post("/api/webhooks/endpoints", json=entry)).json()
+    path = f"/api/webhooks/endpoints/{made['webhook_id']}"
+    answer = await client.put(path, json={"config": {"node_behavior": behavior}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_endpoint")
+
+
+async def test_a_version_that_an_endpoint_contradicts_is_not_published(client: httpx.AsyncClient) -> None:
+    await client.post("/api/workflows", json=with_a_wait())
+    entry = {"workflow_id": "orders", "node_id": "paid", "config": {"node_behavior": "trigger_only"}}
+    made = (await client.post("/api/webhooks/endpoints", json=entry)).json()
+    assert (await client.post("/api/workflows/orders/publish")).status_code == 200
+    await client.put("/api/workflows/orders", json=with_a_wait(has_edge=False))
+
+    answer = await client.post("/api/workflows/orders/publish")
+
+    assert answer.status_code == 422
+    [problem] = answer.json()["problems"]
+    assert (problem["node"], problem["code"]) == ("paid", "endpoint_contradicts")
+    assert made["webhook_id"] in problem["message"]
+    renamed = await client.put(f"/api/webhooks/endpoints/{made['webhook_id']}", json={"name": "Paid"})
+    assert renamed.status_code == 200
 
 
 async def test_all_that_is_wrong_with_a_config_is_said_at_once(client: httpx.AsyncClient) -> None:

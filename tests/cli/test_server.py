@@ -172,6 +172,45 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ),
     ("run list --workflow w --status failed", "GET", "/api/runs?workflow_id=w&status=failed&limit=50", None),
     ("run show run_1", "GET", "/api/runs/run_1", None),
+    (
+        "run list --event evt_1 --waiting-for A-1 --tests",
+        "GET",
+        "/api/runs?event_id=evt_1&waiting_for=A-1&is_test=true&limit=50",
+        None,
+    ),
+    ("run cancel run_1", "POST", "/api/runs/run_1/cancel", None),
+    ("run retry run_1", "POST", "/api/runs/run_1/retry", {}),
+    ("run retry run_1 --from n", "POST", "/api/runs/run_1/retry", {"from": "n"}),
+    ("run replay run_1", "POST", "/api/runs/run_1/replay", None),
+    (
+        "run approve run_1 n --comment fine",
+        "POST",
+        "/api/runs/run_1/waits/n/resume",
+        {"decision": "approve", "comment": "fine"},
+    ),
+    ("run reject run_1 n", "POST", "/api/runs/run_1/waits/n/resume", {"decision": "reject"}),
+    (
+        "run resume run_1 n --data - --iteration 2",
+        "POST",
+        "/api/runs/run_1/waits/n/resume",
+        {"iteration": 2, "data": {"given": True}},
+    ),
+    ("run apply run_1 n evt_1", "POST", "/api/runs/run_1/waits/n/apply", {"event_id": "evt_1"}),
+    ("run urls run_1 n", "GET", "/api/runs/run_1/waits/n/urls", None),
+    ("event early --workflow w", "GET", "/api/early-events?workflow_id=w&limit=50", None),
+    (
+        "workflow test w --event evt_1 --version 2 --node s --output a=- --live b --live c",
+        "POST",
+        "/api/workflows/w/test",
+        {
+            "event_id": "evt_1",
+            "node_id": "s",
+            "version": 2,
+            "live": ["b", "c"],
+            "outputs": {"a": {"given": True}},
+        },
+    ),
+    ("workflow test w --data -", "POST", "/api/workflows/w/test", {"data": {"given": True}}),
     ("provider list", "GET", "/api/providers", None),
     ("provider show stripe", "GET", "/api/providers/stripe", None),
     ("dlq list", "GET", "/admin/dlq?limit=100", None),
@@ -224,3 +263,21 @@ def test_events_are_listed_with_why_nothing_was_done_for_them(kanca: Kanca, serv
     for words in (("event", "list"), ("endpoint", "events", "wh_1")):
         shown = kanca(*words, "--url", server.url).stdout
         assert shown.splitlines()[-1].split()[:4] == ["evt_1", "order.paid", "skipped", "no_target"]
+
+
+def test_a_run_is_shown_with_its_steps_and_waits(kanca: Kanca, server: ScriptedServer) -> None:
+    step = {"node_id": "start", "status": "succeeded", "port": "out", "attempt_number": 1}
+    wait = {"node_id": "paid", "status": "open", "key": "A-1", "due_at": "2026-03-02T12:00:00Z"}
+    server.will_answer((200, {"id": "run_1", "status": "waiting", "steps": [step], "waits": [wait]}))
+
+    shown = kanca("run", "show", "run_1", "--url", server.url).stdout
+
+    for word in ("run_1", "start", "succeeded", "paid", "A-1", "2026-03-02 12:00:00Z"):
+        assert word in shown
+
+
+def test_an_output_without_a_file_is_refused(kanca: Kanca, server: ScriptedServer) -> None:
+    called = kanca("workflow", "test", "w", "--output", "a", "--url", server.url)
+
+    assert called.exit_code == 2
+    assert "NODE=FILE" in called.stderr

@@ -20,14 +20,17 @@ from kanca.domain.task import (
     Retry,
     RunChange,
     Step,
+    Task,
     TaskKind,
     TaskState,
+    Wait,
     lane_of,
 )
 from kanca.errors import InvalidInput
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
-from kanca.storage.tables import attempts, dead_letters, outcomes, runs, steps
+from kanca.storage.signals import signal
+from kanca.storage.tables import attempts, dead_letters, outcomes, runs, steps, tasks
 from tests.queueing import (
     call,
     claim,
@@ -326,3 +329,36 @@ async def test_two_outcomes_of_one_piece_of_work_in_a_batch_are_both_taken(datab
     ]
     assert await database.queue.finish(worker, same) == [True, True]
     assert [row.result for row in await rows(database, outcomes)] == [b"2"]
+
+
+async def test_what_is_signalled_while_it_is_written_is_written_all_the_same(database: Database) -> None:
+    worker = await register(database.queue)
+    await database.queue.enqueue([dispatch() for _ in range(8)])
+    claimed = await claim(database.queue, worker)
+
+    async def both(task: Task) -> bool | Exception:
+        _, (answer,) = await asyncio.gather(
+            database.write(signal, tasks.c.id == task.id, MOMENT),
+            database.queue.finish(worker, [said(task, Keep())]),
+        )
+        return answer
+
+    for _ in range(10):
+        assert await asyncio.gather(*map(both, claimed)) == [True] * 8
+    assert {row.signals for row in await rows(database)} == {10}
+    assert await database.queue.finish(worker, [said(task, Done()) for task in claimed]) == [True] * 8
+
+
+async def test_news_for_an_event_that_is_about_to_wait_is_not_lost(database: Database) -> None:
+    worker = await register(database.queue)
+    await database.queue.enqueue([dispatch()])
+    (task,) = await claim(database.queue, worker)
+
+    assert await database.write(signal, tasks.c.id == task.id, MOMENT) == 1
+    becomes = Becomes(TaskKind.RESUME, task.ref, 99, b"{}")
+    assert await database.queue.finish(
+        worker, [Completion(task, Wait(timedelta(days=1)), becomes=becomes)]
+    ) == [True]
+
+    (row,) = await rows(database)
+    assert (row.kind, row.state) == (TaskKind.RESUME, TaskState.READY)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -37,9 +37,11 @@ from kanca.domain.task import (
     Task,
     TaskKind,
     TaskState,
+    Wait,
 )
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
+from kanca.storage.signals import signal
 from kanca.storage.tables import events, outcomes, tasks, workers
 from tests.databases import clock_mover
 from tests.queue_model import MAX_CRASHES, Model
@@ -150,6 +152,13 @@ class QueueMachine(RuleBasedStateMachine):
         written = [completion for completion, answer in zip(batch, answers, strict=True) if answer]
         self.adopt([new for completion in written for new in completion.records.tasks])
 
+    def signal(self, data: st.DataObject) -> None:
+        """Somebody has news for a task, which waits for it or is at work."""
+        if self.model.tasks:
+            number = data.draw(st.sampled_from(sorted(self.model.tasks)), label="task")
+            self.run(self.database.write(signal, tasks.c.id == number, self.run(self.database.now())))
+            self.model.signal(number)
+
     def heartbeat(self, data: st.DataObject) -> None:
         for worker in self.one_worker(data):
             self.extend(worker)
@@ -197,7 +206,18 @@ class QueueMachine(RuleBasedStateMachine):
         assert stored.keys() == self.model.tasks.keys()
         for number, row in self.model.tasks.items():
             found = stored[number]
-            names = ("kind", "ref", "target", "order_key", "state", "attempt", "crashes", "fence", "worker")
+            names = (
+                "kind",
+                "ref",
+                "target",
+                "order_key",
+                "state",
+                "attempt",
+                "crashes",
+                "fence",
+                "worker",
+                "signals",
+            )
             assert {name: getattr(found, name) for name in names} == {
                 name: getattr(row, name) for name in names
             }
@@ -255,11 +275,12 @@ class QueueMachine(RuleBasedStateMachine):
             row = self.model.claim(worker, task.id)
             assert (task.kind, task.ref, task.target) == (row.kind, row.ref, row.target)
             assert (task.attempt, task.crashes, task.fence) == (row.attempt, row.crashes, row.fence)
+            assert task.signals == row.signals
             self.claimed.append((worker, task))
 
     def completion(self, data: st.DataObject, task: Task) -> Completion:
-        kind = data.draw(st.sampled_from([Done, Dead, Retry, HandBack, HandBack, Park, Keep]), label="said")
-        after: Disposition = Retry(DELAY, task.attempt + 1) if kind is Retry else kind()
+        kind = data.draw(st.sampled_from(SAYINGS), label="said")
+        after: Disposition = _SPECIAL[kind](task) if kind in _SPECIAL else kind()
         becomes: Becomes | None = None
         new: tuple[NewTask, ...] = ()
         works: tuple[Outcome, ...] = ()
@@ -274,6 +295,11 @@ class QueueMachine(RuleBasedStateMachine):
         return Completion(task, after, Records(outcomes=works, tasks=new), becomes)
 
 
+SAYINGS: list[type[Any]] = [Done, Dead, Retry, Wait, Wait, HandBack, HandBack, Park, Keep]
+_SPECIAL: dict[type[Any], Callable[[Task], Disposition]] = {
+    Retry: lambda task: Retry(DELAY, task.attempt + 1),
+    Wait: lambda _: Wait(DELAY),
+}
 HAPPENINGS = [
     *[QueueMachine.enqueue] * 3,
     *[QueueMachine.claim] * 5,
@@ -281,6 +307,7 @@ HAPPENINGS = [
     *[QueueMachine.finish] * 5,
     *[QueueMachine.finish_late] * 3,
     *[QueueMachine.promote] * 3,
+    *[QueueMachine.signal] * 3,
     *[QueueMachine.unpark] * 1,
     *[QueueMachine.worker_starts] * 1,
     *[QueueMachine.worker_dies] * 2,

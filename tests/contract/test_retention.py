@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from kanca.domain.event import Accepted, NewEvent
 from kanca.domain.ids import derived_id
-from kanca.domain.status import RunStatus, StepStatus
-from kanca.domain.task import RunChange, Step, TaskKind
+from kanca.domain.status import RunStatus, StepStatus, WaitStatus
+from kanca.domain.task import RunAnswer, RunChange, Step, TaskKind
+from kanca.domain.wait import Wait, WaitAddress
 from kanca.storage import dead_letters as letters
 from kanca.storage import rejections
 from kanca.storage.dialects.postgresql.database import PostgresDatabase
@@ -22,7 +23,20 @@ from kanca.storage.dialects.postgresql.partitions import make_partitions
 from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
 from kanca.storage.retention import days_to_drop
-from kanca.storage.tables import attempts, dead_letters, dedupe, events, outcomes, runs, steps, tasks
+from kanca.storage.tables import (
+    answers,
+    attempts,
+    dead_letters,
+    dedupe,
+    early_events,
+    events,
+    outcomes,
+    run_slots,
+    runs,
+    steps,
+    tasks,
+    waits,
+)
 from tests.databases import ClockOffset
 from tests.factories import a_dead_letter, an_attempt, an_outcome, new_event
 
@@ -45,7 +59,8 @@ def _finish_all(connection: Connection) -> None:
 
 
 def _counts(connection: Connection) -> dict[str, int]:
-    tables = (events, outcomes, attempts, steps, runs, dead_letters, dedupe)
+    of_events = (events, outcomes, attempts, steps, runs, dead_letters, dedupe)
+    tables = (*of_events, waits, early_events, run_slots, answers)
     return {
         table.name: count
         for table in tables
@@ -127,6 +142,42 @@ async def test_a_finished_run_that_a_person_started_goes_with_its_dead_letter(da
     await _history(database, OLD)
     await database.drop_expired(BEFORE)
     assert await database.read(_counts) == {}
+
+
+async def _suspended(database: Database, moment: datetime, *, is_open: bool) -> None:
+    """A run of that day that waited, took turns, and answered."""
+    event = await _history(database, moment, is_open=is_open)
+    run_id = derived_id(event.id, "workflow:w")
+    address = WaitAddress(run_id, "n").wait_id
+    wait = Wait(address, run_id, 7, "n", 0, "r", "k", WaitStatus.OPEN, 1, moment, moment)
+    await database.write(_add, waits, [wait])
+    await database.write(_add, answers, [RunAnswer(event.id, 200, b"{}", b"", moment)])
+    early = {"event_id": event.id, "rule": "r", "workflow": 7, "node_id": "n", "key": "k", "task_id": 2}
+    turn = {"run_id": run_id, "workflow": 7, "key": "", "is_held": True, "most": 1, "task_id": 1}
+
+    def add(connection: Connection) -> None:
+        connection.execute(insert(early_events), early | {"received_at": moment, "expires_at": moment})
+        connection.execute(insert(run_slots), turn)
+
+    await database.write(add)
+
+
+_OF_SUSPENDED = {"waits": 1, "early_events": 1, "run_slots": 1, "answers": 1}
+
+
+async def test_what_belongs_to_a_run_that_waited_goes_with_it(database: Database) -> None:
+    await _suspended(database, OLD, is_open=False)
+    await _suspended(database, YOUNG, is_open=False)
+    await database.drop_expired(BEFORE)
+    assert await database.read(_counts) == _ONE_OF_EACH | _OF_SUSPENDED
+
+
+async def test_what_an_unfinished_run_waits_for_stays(database: Database) -> None:
+    await _suspended(database, OLD, is_open=True)
+    await database.drop_expired(BEFORE)
+    kept = await database.read(_counts)
+    # Whoever waited for its answer has long gone.
+    assert kept == _ONE_OF_EACH | {name: 1 for name in _OF_SUSPENDED if name != "answers"}
 
 
 async def test_a_retried_dead_letter_keeps_its_day(database: Database) -> None:

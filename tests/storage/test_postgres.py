@@ -369,3 +369,19 @@ async def test_everything_works_behind_a_pooler_when_told(empty_postgres_url: st
             )
     finally:
         await database.close()
+
+
+async def test_who_has_waited_for_a_lock_sees_what_was_committed_whatever_the_server_s_default(
+    postgres_url: str, direct: asyncpg.Connection
+) -> None:
+    name = await direct.fetchval("SELECT current_database()")
+    await direct.execute(f'ALTER DATABASE "{name}" SET default_transaction_isolation = serializable')
+    database = await open_database(postgres_url)
+    assert isinstance(database, PostgresDatabase)
+    try:
+        level = await database.write(lambda c: c.exec_driver_sql("SHOW transaction_isolation").scalar())
+        async with database.engine.connection() as connection:
+            levels = {level, await connection.fetchval("SHOW transaction_isolation")}
+    finally:
+        await database.close()
+    assert levels == {"read committed"}

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -167,3 +169,7 @@ async def test_a_run_that_is_cancelled_ends() -> None:
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
+
+
+def test_the_module_can_be_the_first_that_is_imported() -> None:
+    subprocess.run([sys.executable, "-c", "import kanca.testing"], check=True, capture_output=True)

@@ -26,6 +26,7 @@ from kanca.storage.versions import bump_version
 from kanca.workers.worker import Worker, WorkerSettings
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.registry import NodeRegistry
+from kanca.workflows.surroundings import NodeMeans
 from tests.factories import new_event
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,7 +69,7 @@ class Site:
             lambda: open_database(self.url, connections=1),
             handlers or HandlerRegistry(),
             nodes or built_in_registry(),
-            EgressClient(EgressGuard()),
+            NodeMeans(EgressClient(EgressGuard())),
             IdFactory(),
             replace(SETTINGS, **settings),
         )

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, select
 
-from kanca.domain.ids import derived_id
+from kanca.domain.endpoint import RESUME_ENDPOINT
+from kanca.domain.ids import RUN, derived_id, show_id
 from kanca.domain.status import EventStatus, RunStatus
 from kanca.storage import runs, waits, workflows
 from kanca.storage.tables import early_events
@@ -118,6 +119,20 @@ async def test_an_event_resumes_the_run_that_waits_for_its_key(site: Site) -> No
     assert (await run(site, run_of(one))).status is RunStatus.WAITING  # type: ignore[union-attr]
     assert await site.status(one) is EventStatus.PENDING
     assert await site.status(two) is EventStatus.SUCCEEDED
+
+
+async def test_the_step_of_a_wait_says_since_when_it_was_waited(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (start,) = await site.accept(endpoint=START, data={"order": 1})
+    await until(site, run_of(start), RunStatus.WAITING)
+    (wait,) = (await site.database.read(waits.of_runs, [run_of(start)]))[run_of(start)]
+
+    await site.accept(endpoint=WAIT, data={"order": 1})
+
+    await until(site, run_of(start), RunStatus.SUCCEEDED)
+    steps = {step.node_id: step for step in await site.database.read(runs.steps_of, run_of(start))}
+    assert steps["paid"].started_at == wait.opened_at
 
 
 async def test_an_event_that_comes_early_is_kept_for_its_run(site: Site) -> None:
@@ -341,3 +356,77 @@ async def test_a_delay_holds_nobody_up(site: Site) -> None:
     assert read_json(ended.output or b"") == {"a": 1}
     assert ended.finished_at is not None
     assert ended.finished_at - ended.started_at >= timedelta(milliseconds=30)
+
+
+async def republish(site: Site, **config: Any) -> None:
+    """Save and publish another version, in which the trigger that waits has another config."""
+    await save(
+        site,
+        [
+            node("start", "WebhookTrigger"),
+            node("paid", "WebhookTrigger", **config),
+            node("end", "Transform", value={"paid": "=input"}),
+        ],
+        [edge("start", "paid"), edge("paid", "end")],
+    )
+
+
+OTHER_KEYS = {"event_key": "event.data.invoice", "wait_key": "event.data.invoice"}
+
+
+async def test_a_run_of_an_old_version_is_resumed_by_the_key_that_it_waits_for(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (old,) = await site.accept(endpoint=START, data={"order": "A", "invoice": "1"})
+    await until(site, run_of(old), RunStatus.WAITING)
+    await republish(site, **OTHER_KEYS)
+    (young,) = await site.accept(endpoint=START, data={"order": "B", "invoice": "2"})
+    await until(site, run_of(young), RunStatus.WAITING)
+
+    await site.accept(endpoint=WAIT, data={"order": "A"})
+    await site.accept(endpoint=WAIT, data={"invoice": "2"})
+
+    assert read_json((await until(site, run_of(old), RunStatus.SUCCEEDED)).output or b"") == {
+        "paid": {"order": "A"}
+    }
+    assert read_json((await until(site, run_of(young), RunStatus.SUCCEEDED)).output or b"") == {
+        "paid": {"invoice": "2"}
+    }
+
+
+async def test_an_event_that_came_early_is_looked_at_anew_when_a_version_is_published(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (paid,) = await site.accept(endpoint=WAIT, data={"order": "A", "invoice": "1"})
+
+    async def is_kept() -> bool:
+        return await early(site) == 1 and [task.state for task in await site.tasks()] == [2]
+
+    await site.until(is_kept)
+    await republish(site, **OTHER_KEYS)
+    site.waker.wake()
+
+    (start,) = await site.accept(endpoint=START, data={"order": "other", "invoice": "1"})
+
+    await until(site, run_of(start), RunStatus.SUCCEEDED)
+    (outcome,) = await site.ended(paid)
+    assert outcome.ref == run_of(start)
+
+
+async def test_an_event_for_a_wait_of_a_run_that_is_to_end_is_not_kept_for_it(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.start()
+    (start,) = await site.accept(endpoint=START, data={"order": "A"})
+    waiting = await until(site, run_of(start), RunStatus.WAITING)
+    await site.stop()
+    assert await site.database.write(waits.request_cancel, waiting.id, await site.database.now())
+    wait = (await site.database.read(waits.of_runs, [waiting.id]))[waiting.id][0]
+    resume = {"run": show_id(RUN, waiting.id), "node": "paid", "wait": wait.id.hex}
+    (late,) = await site.accept(
+        endpoint=RESUME_ENDPOINT, request=json.dumps({"method": "POST", "resume": resume}).encode()
+    )
+
+    await site.start()
+
+    (outcome,) = await site.ended(late)
+    assert (outcome.status, outcome.reason) == ("skipped", "wait_cancelled")

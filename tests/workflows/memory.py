@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ from kanca.testing.desk import MemoryDesk
 from kanca.workflows.engine import Record, Surroundings, WorkflowEngine
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.runs import RunState, WorkflowVersion
+from kanca.workflows.surroundings import ResumeUrl
 from kanca.workflows.validation import read_workflow
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -117,8 +119,17 @@ class Store:
 class World:
     """An engine with a registry, and events for it."""
 
-    def __init__(self, registry: NodeRegistry, http: Any = None, at: datetime = NOW) -> None:
+    def __init__(
+        self,
+        registry: NodeRegistry,
+        http: Any = None,
+        at: datetime = NOW,
+        resume_url: ResumeUrl | None = None,
+    ) -> None:
         self.registry = registry
+        self.is_paused = False
+        self.notices: dict[int, Callable[[], None]] = {}
+        """Call one to say that there is news for the run of a task that is being worked on."""
         self.clock = Clock(at)
         self.ids = IdFactory(at.timestamp)
         self.threads = PoolThreads()
@@ -131,9 +142,25 @@ class World:
                 now=self.clock,
                 new_id=self.ids.new,
                 chance=float,
+                resume_url=resume_url,
+                watch=self._watch,
+                is_paused=lambda _workflow: self.is_paused,
             )
         )
         self._task_ids = itertools.count(1)
+
+    def notice(self) -> None:
+        """There is news for whatever is being worked on."""
+        for notice in self.notices.values():
+            notice()
+
+    @contextmanager
+    def _watch(self, task: Task, notice: Callable[[], None]) -> Iterator[None]:
+        self.notices[task.id] = notice
+        try:
+            yield
+        finally:
+            del self.notices[task.id]
 
     def version(self, values: Any) -> WorkflowVersion:
         workflow = read_workflow(values, self.registry)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from kanca.api import endpoint_rules as rules
 from kanca.api.endpoint_models import EndpointChange, EndpointRequest
 from kanca.api.services import Services
-from kanca.domain.endpoint import RESUME_WEBHOOK_ID, Endpoint
+from kanca.domain.endpoint import RESUME_WEBHOOK_ID, Endpoint, NodeBehavior
 from kanca.domain.ids import new_webhook_id
 from kanca.domain.workflow import Definition, read_definition
 from kanca.errors import InvalidEndpoint, WorkflowNotFound
@@ -50,7 +50,7 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
         created_at=now,
         updated_at=now,
     )
-    rules.check_behavior(endpoint)
+    _check_behavior(connection, endpoint)
     rules.check_waiting(endpoint)
     return endpoints.create(connection, services.secret_box, endpoint)
 
@@ -82,7 +82,8 @@ def change_endpoint(
             node_id = _trigger(connection, workflow_id, request.node_id)
             after = replace(after, workflow_id=workflow_id, node_id=node_id)
         spec = rules.described(services.catalogue, after.provider, after.config)
-        rules.check_behavior(after)
+        if request.model_fields_set & {"workflow_id", "node_id", "config"}:
+            _check_behavior(connection, after)
         rules.check_waiting(after)
         rules.check_answer(after)
         if not rules.is_built_in(after):
@@ -133,6 +134,11 @@ def _trigger(connection: Connection, workflow_id: str | None, node_id: str | Non
     if node_id is None:
         raise _bad_node(f"must be given; {choice}")
     raise _bad_node(f"is no WebhookTrigger node; {choice}")
+
+
+def _check_behavior(connection: Connection, endpoint: Endpoint) -> None:
+    if endpoint.workflow_id is not None and endpoint.config.node_behavior is not NodeBehavior.AUTO:
+        rules.check_behavior(endpoint, _newest_definition(connection, endpoint.workflow_id))
 
 
 def _newest_definition(connection: Connection, workflow_id: str) -> Definition:

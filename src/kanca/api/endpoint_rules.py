@@ -18,12 +18,12 @@ from kanca.domain.endpoint import (
     Endpoint,
     EndpointConfig,
     InvalidConfig,
-    NodeBehavior,
     Secret,
     read_config,
     show_config,
 )
 from kanca.domain.ids import new_endpoint_token
+from kanca.domain.workflow import Definition
 from kanca.errors import (
     BuiltInEndpoint,
     InvalidEndpoint,
@@ -44,6 +44,7 @@ from kanca.providers import (
     configure,
     generate_secret,
 )
+from kanca.workflows.entry import contradiction
 
 GENERIC = "generic"
 MOST_SECRETS = 5
@@ -269,11 +270,11 @@ def check_answer(endpoint: Endpoint) -> None:
         raise _refused([{"key": "config.answer", "message": message}])
 
 
-def check_behavior(endpoint: Endpoint) -> None:
+def check_behavior(endpoint: Endpoint, definition: Definition) -> None:
     """Raise InvalidEndpoint when events would do something else in the workflow than the config says."""
-    if endpoint.workflow_id and endpoint.config.node_behavior is NodeBehavior.TRIGGER_ONLY:
-        message = "`trigger_only` is not supported yet: no run can wait for an event"
-        raise _refused([{"key": "config.node_behavior", "message": message}])
+    why_not = contradiction(definition, endpoint.node_id, endpoint.config.node_behavior)
+    if why_not is not None:
+        raise _refused([{"key": "config.node_behavior", "message": f"is {why_not}"}])
 
 
 def check_waiting(endpoint: Endpoint) -> None:

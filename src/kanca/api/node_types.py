@@ -19,8 +19,10 @@ class NodeType(BaseModel):
     title: str
     description: str
     ports: list[str] = Field(description="The ways out of it, which edges name.")
-    is_trigger: bool = Field(description="Runs start at it.")
+    has_more_ports: bool = Field(description="Whether its config names further ports.")
+    is_trigger: bool = Field(description="Events, or the clock, start runs at it or resume them.")
     has_effects: bool = Field(description="It does more than compute, and is retried when it fails.")
+    sample: Any = Field(description="Its output in test runs, where it has effects or waits.")
     config_schema: dict[str, Any] = Field(description="The JSON Schema of its config.")
 
 
@@ -37,8 +39,10 @@ class NodeTypeList(BaseModel):
                             "title": "Branch",
                             "description": "Goes on at its port `true` or `false`, as the condition says.",
                             "ports": ["true", "false"],
+                            "has_more_ports": False,
                             "is_trigger": False,
                             "has_effects": False,
+                            "sample": None,
                             "config_schema": {"type": "object"},
                         }
                     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from kanca.providers import Catalogue, Draft, Issued
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.workflows.registry import NodeRegistry
+from kanca.workflows.surroundings import ResumeUrl
 
 
 class Answered(Protocol):
@@ -51,6 +53,10 @@ class Services:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     wake: Callable[[], None] = _nothing
     """Tells workers that there is work."""
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    """Waits so many seconds, where a request looks again and again for what workers do."""
+    resume_url: ResumeUrl | None = None
+    """The address that resumes a run at a wait; None where it is not known what senders know this server as."""
     send_test: SendTest | None = None
     """None where this process has no ingest: then no endpoint can be tested from here."""
     closed_for: Callable[[], str | None] = _nothing

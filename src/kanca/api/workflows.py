@@ -28,7 +28,7 @@ from kanca.api.workflow_models import (
 )
 from kanca.domain.ids import RUN, show_id
 from kanca.domain.task import RunChange, TaskKind
-from kanca.domain.workflow import Definition, show_definition
+from kanca.domain.workflow import Definition, Problem, show_definition
 from kanca.errors import (
     InvalidInput,
     InvalidWorkflow,
@@ -37,12 +37,13 @@ from kanca.errors import (
     WorkflowNotFound,
     WorkflowNotPublished,
 )
-from kanca.storage import runs, schedules, workflow_history, workflows
+from kanca.storage import endpoints, runs, schedules, workflow_history, workflows
 from kanca.storage.workflows import Workflow
 from kanca.workflows import runs as run_making
 from kanca.workflows.credentials import check_credentials
+from kanca.workflows.entry import contradiction
 from kanca.workflows.starting import schedules_in
-from kanca.workflows.validation import read_workflow
+from kanca.workflows.validation import read_workflow, refusal
 from kanca.workflows.values import NotJson, write_json
 
 router = resource("Workflows", "/api/workflows")
@@ -238,10 +239,22 @@ def _publish(connection: Connection, services: Services, workflow_id: str, versi
     _, stored = workflows.version_of(connection, workflow_id, version)
     ready = read_workflow(json.loads(stored.definition), services.nodes)
     check_credentials(connection, ready.definition)
+    _check_entries(connection, ready.definition)
     published = workflows.publish(connection, workflow_id, services.now(), stored.version)
     new = schedules_in(ready, services.now())
     schedules.replace(connection, published.number, workflow_id, stored.version, new)
     return published
+
+
+def _check_entries(connection: Connection, definition: Definition) -> None:
+    """Raise InvalidWorkflow when events of an endpoint could not do what the endpoint says."""
+    problems = [
+        Problem(entry.node_id, "endpoint_contradicts", f"the endpoint {entry.webhook_id} is {why_not}")
+        for entry in endpoints.entries(connection, definition.id)
+        if (why_not := contradiction(definition, entry.node_id, entry.behavior)) is not None
+    ]
+    if problems:
+        raise refusal(problems)
 
 
 def _start(connection: Connection, services: Services, workflow_id: str, request: RunRequest) -> RunChange:

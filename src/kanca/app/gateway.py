@@ -17,6 +17,7 @@ from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import EndedSecrets
 from kanca.app.outgoing import Outgoing
 from kanca.app.own_providers import catalogue_of
+from kanca.app.resume_urls import resume_urls
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
 from kanca.ingest.asgi import IngestASGI
@@ -120,6 +121,7 @@ async def open_gateway(
         nodes=known.registry,
         ids=ids,
         wake=waker.wake,
+        resume_url=resume_urls(settings, box),
         send_test=ingest.test,
         closed_for=ingest.closed_for,
         backlog=lambda: gauge.size,

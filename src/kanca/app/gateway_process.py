@@ -10,6 +10,7 @@ from datetime import timedelta
 from kanca.api.access import AccessRule
 from kanca.app.gateway import open_gateway
 from kanca.app.granian import GatewayServer
+from kanca.app.installed_nodes import add_installed_nodes
 from kanca.app.processes import CONFIGURATION_EXIT, LISTEN_FD, Stop, run_child, say_ready
 from kanca.domain.loopback import is_loopback
 from kanca.errors import InvalidSetting
@@ -28,11 +29,11 @@ async def main(stop: Stop, settings: Settings, name: str) -> None:
         admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
         is_bound_to_loopback=is_loopback(settings.host),
     )
+    nodes = built_in_registry()
+    add_installed_nodes(nodes)
     database = await open_database(settings.database_url)
     try:
-        async with open_gateway(
-            settings, database, built_in_registry(), access, f"{name}-{os.getpid()}"
-        ) as gateway:
+        async with open_gateway(settings, database, nodes, access, f"{name}-{os.getpid()}") as gateway:
             server = GatewayServer(gateway.asgi, int(os.environ[LISTEN_FD]))
             closed = asyncio.Event()
             serving = asyncio.create_task(server.serve_until(closed, LAST_ANSWERS))

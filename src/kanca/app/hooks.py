@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from kanca.handlers.event import Event
 from kanca.handlers.registry import HandlerRegistry
 from kanca.settings import Settings, load_settings
 from kanca.workflows.nodes import built_in_registry
@@ -34,6 +35,16 @@ class Kanca:
     def settings(self) -> Settings:
         """The settings of this process. Raises InvalidSetting."""
         return self._settings or load_settings()
+
+    def approval_urls(self, event: Event[Any]) -> dict[str, str]:
+        """The addresses that answer an ``approval.requested`` event: ``{"approve", "reject"}``.
+
+        Whoever has one can decide, once. Raises InvalidSetting when KANCA_PUBLIC_URL is not set (and Kanca listens to
+        others than this machine), InvalidInput for another event.
+        """
+        from kanca.app.resume_urls import approval_urls  # noqa: PLC0415 - only this needs what it loads
+
+        return approval_urls(self.settings, event.data)
 
     @cached_property
     def asgi(self) -> MountedApp:

@@ -15,6 +15,7 @@ from kanca.api.access import AccessRule
 from kanca.api.problems import problem_response
 from kanca.app.gateway import open_gateway
 from kanca.app.hooks import Kanca
+from kanca.app.installed_nodes import add_installed_nodes
 from kanca.app.processes import Stop
 from kanca.app.serving import prepare
 from kanca.app.working import open_worker
@@ -53,6 +54,7 @@ class MountedApp:
     async def running(self) -> AsyncIterator[None]:
         """Serve and work while entered. Raises InvalidSetting, DatabaseUnavailable."""
         settings = self._hooks.settings
+        add_installed_nodes(self._hooks.nodes)
         await prepare(settings)
         # What stands in front of somebody's app is not known here, so management always needs a key.
         key = settings.admin_key.get_secret_value() if settings.admin_key else None

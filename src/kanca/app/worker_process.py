@@ -7,6 +7,7 @@ import sys
 import traceback
 
 from kanca.app.hooks import Kanca
+from kanca.app.installed_nodes import add_installed_nodes
 from kanca.app.loading import load_app
 from kanca.app.processes import CONFIGURATION_EXIT, Stop, predecessor, run_child, say_ready
 from kanca.app.working import open_worker
@@ -49,6 +50,7 @@ def run() -> None:
         settings = load_settings()
         configure_logs(settings.log_level, settings.log_format, name)
         hooks = load_app(settings.app)
+        add_installed_nodes(hooks.nodes)
     except InvalidInput as error:
         sys.stderr.write(f"{error.detail}\n")
         sys.exit(CONFIGURATION_EXIT)

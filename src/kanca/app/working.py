@@ -19,6 +19,7 @@ from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
 from kanca.workers.worker import Worker, worker_settings
 from kanca.workflows.credentials import StoredCredentials
+from kanca.workflows.surroundings import NodeMeans
 
 LEASE_CONNECTIONS = 1
 
@@ -44,11 +45,9 @@ async def open_worker(
             lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
             hooks.handlers,
             hooks.nodes,
-            http,
+            NodeMeans(http, StoredCredentials(database, box), resume_urls(settings, box)),
             ids,
             worker_settings(settings, settings.app or NO_APP, predecessor),
-            credentials=StoredCredentials(database, box),
-            resume_url=resume_urls(settings, box),
         )
         duties.start()
         try:

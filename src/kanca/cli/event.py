@@ -74,3 +74,20 @@ def body(server: Server, _output: Output, event_id: EventId) -> None:
 def replay(server: Server, output: Output, event_id: EventId) -> None:
     """Make new work from a stored event: a new event with the same bytes."""
     output.show(server.post(*EVENTS, event_id, "replay"), details)
+
+
+@app.command()
+@speaks_to_server
+def early(
+    server: Server,
+    output: Output,
+    *,
+    workflow: Annotated[
+        str | None, typer.Option(metavar="WORKFLOW_ID", help="For this workflow.", show_default=False)
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> None:
+    """List the events that are kept for runs which do not wait for them yet."""
+    answer = server.get("api", "early-events", workflow_id=workflow, limit=limit, cursor=cursor)
+    output.show(answer, page("event_id", "workflow_id", "node_id", "key", "received_at", "expires_at"))

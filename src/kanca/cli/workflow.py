@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -10,8 +11,9 @@ from kanca.cli.differences import compared
 from kanca.cli.documents import read_definition_file, read_definitions
 from kanca.cli.options import Cursor, Limit, given, read_file, read_json
 from kanca.cli.output import Output, details, page, write_bytes
+from kanca.cli.run import run_picture
 from kanca.cli.server import Server, speaks_to_server
-from kanca.errors import Conflict
+from kanca.errors import Conflict, InvalidInput
 
 app = typer.Typer(name="workflow", help="Graphs of nodes that events run through.", no_args_is_help=True)
 
@@ -193,3 +195,58 @@ def run(
     if data is not None:
         asked["data"] = read_json(read_file(data), data)
     output.show(server.post(*WORKFLOWS, workflow_id, "runs", body=asked), details)
+
+
+@app.command("test")
+@speaks_to_server
+def try_out(
+    server: Server,
+    output: Output,
+    workflow_id: WorkflowId,
+    *,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The data to start with, as JSON; - is standard input.", show_default=False
+        ),
+    ] = None,
+    event: Annotated[
+        str | None,
+        typer.Option(metavar="EVENT_ID", help="A stored event to start with.", show_default=False),
+    ] = None,
+    node: Annotated[
+        str | None, typer.Option(help="The trigger to start at, if it has several.", show_default=False)
+    ] = None,
+    version: Version = None,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--output",
+            metavar="NODE=FILE",
+            help="What a node is left with, as JSON in a file; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    live: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE",
+            help="Run this node all the same, effects and all; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Run a version without effects, and show what became of it."""
+    asked = given(event_id=event, node_id=node, version=version, live=live)
+    asked |= given(outputs={name: read_json(read_file(file), file) for name, file in _pairs(outputs or [])})
+    if data is not None:
+        asked["data"] = read_json(read_file(data), data)
+    output.show(server.post(*WORKFLOWS, workflow_id, "test", body=asked), run_picture)
+
+
+def _pairs(texts: list[str]) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        name, separator, file = text.partition("=")
+        if not (name and separator and file):
+            raise InvalidInput(f"Write it as NODE=FILE, not {text!r}.")
+        yield name, file

@@ -13,6 +13,12 @@ MAX_ANSWER_HEADERS = 20
 MAX_HEADER_VALUE = 1024
 WITHOUT_BODY = frozenset({204, 205})
 """Statuses that say that there is no body (RFC 9110, sections 15.3.5 and 15.3.6)."""
+SANDBOX_HEADERS = (
+    ("x-content-type-options", "nosniff"),
+    # Somebody else's page may have an answer shown as a page of this origin, which is the dashboard's too.
+    ("content-security-policy", "default-src 'none'; sandbox"),
+)
+"""What goes with every answer whose words are not Kanca's own."""
 
 _KEYS = frozenset({"status", "headers", "body", "expression"})
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")

@@ -24,6 +24,7 @@ DEAD_LETTER = "dl"
 KEY = "key"
 STEP = "stp"
 CALL = "call"
+WAIT = "wait"
 
 CHOSEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an id chosen by the user may look like (workflows, subscriptions, nodes)."""

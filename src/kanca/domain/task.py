@@ -239,7 +239,7 @@ class DeadLetter:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunChange:
     """A run as it is from now on (inserted when it is new)."""
 
@@ -265,7 +265,7 @@ class RunChange:
     """Set by who wants it to end, and never by who works on it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
     """One execution of a node in a run, stored once it ended. A stored step never runs again by itself."""
 

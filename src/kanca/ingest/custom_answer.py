@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.json import encode
 
-from kanca.domain.answer import MAX_ANSWER_BYTES, WITHOUT_BODY, AnswerSpec, check_header
+from kanca.domain.answer import MAX_ANSWER_BYTES, SANDBOX_HEADERS, WITHOUT_BODY, AnswerSpec, check_header
 from kanca.errors import ExpressionFailed
 from kanca.expressions import Expression
 from kanca.expressions.uses import compile_answer
@@ -25,11 +25,7 @@ BODYLESS = WITHOUT_BODY | {304}
 
 _TEXT: Pair = (b"content-type", b"text/plain; charset=utf-8")
 _JSON: Pair = (b"content-type", b"application/json")
-_GUARDS: tuple[Pair, ...] = (
-    (b"x-content-type-options", b"nosniff"),
-    # A page of somebody else's may have the answer shown as a page of this origin, which is the dashboard's.
-    (b"content-security-policy", b"default-src 'none'; sandbox"),
-)
+_GUARDS: tuple[Pair, ...] = tuple((name.encode(), value.encode()) for name, value in SANDBOX_HEADERS)
 
 
 class CustomAnswer(Struct, frozen=True):

@@ -18,9 +18,8 @@ def signed_request(arrival: Arrival, public_url: str | None) -> SignedRequest:
         host = arrival.headers.get(b"host", b"").decode("latin-1")
         public_url = f"{request.scheme}://{host}{request.mount}"
     url = public_url + request.target
-    if arrival.rehearsal is None:
-        return SignedRequest(request.method, url, arrival.headers, arrival.body)
-    return SignedRequest(request.method, url, arrival.headers, arrival.body, arrival.rehearsal.documents)
+    documents = {} if arrival.rehearsal is None else arrival.rehearsal.documents
+    return SignedRequest(request.method, url, arrival.headers, arrival.body, documents)
 
 
 class Proof:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from kanca.domain.answer import SANDBOX_HEADERS
 from kanca.providers.handshake_filling import Asked, Fill, asked_by, compile_fill
 from kanca.providers.handshake_spec import PRESENT, Handshake, methods_of
 from kanca.providers.options import configure
@@ -25,12 +26,6 @@ MAX_REPLY_LENGTH = 4096
 """Characters of a value that is sent back: no handshake in use has a longer one."""
 MAX_UNPROVEN_BYTES = 16 * 1024
 """Larger bodies are not read to find out whether they are a handshake that nothing proves: anybody may send them."""
-
-_GUARDS = (
-    ("x-content-type-options", "nosniff"),
-    # It says what anybody may have asked, at the origin that is the dashboard's too.
-    ("content-security-policy", "default-src 'none'; sandbox"),
-)
 
 
 class HandshakeReply(Struct, frozen=True):
@@ -200,7 +195,7 @@ class _Compiled:
             return None
         body = json.dumps(self._numbers | fields, separators=(",", ":")) if reply.json else text or ""
         content_type = "application/json" if reply.json else reply.content_type
-        pairs = [("content-type", content_type), *_GUARDS]
+        pairs = [("content-type", content_type), *SANDBOX_HEADERS]
         pairs += [(name.lower(), value or "") for name, value in headers.items()]
         return HandshakeReply(
             self._handshake.name,

@@ -86,3 +86,8 @@ def scalar_of(value: object) -> str | None:
     if type(value) is bool:
         return "true" if value else "false"
     return text_of(value)
+
+
+def encoded(text: str | None) -> bytes | None:
+    """The bytes of a value as they are signed, whatever characters are in it."""
+    return None if text is None else text.encode("utf-8", "surrogatepass")

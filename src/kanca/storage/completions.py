@@ -44,7 +44,7 @@ class Change(NamedTuple):
     detail: bytes | None
     """Changes together with ``kind``."""
     signals: int | None
-    """Of what is scheduled: it is ready all the same if it has more signals than these."""
+    """Of what is scheduled or parked: it is ready all the same if it has more signals than these."""
 
 
 def is_end(completion: Completion) -> bool:
@@ -69,7 +69,7 @@ def change_of(completion: Completion) -> Change:
         becomes.ref if becomes else None,
         becomes.target if becomes else None,
         becomes.detail if becomes else None,
-        task.signals if isinstance(after, Retry | Wait) else None,
+        task.signals if isinstance(after, Retry | Wait | Park) else None,
     )
 
 

@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, tuple_, update
 
 from kanca.domain.status import OutcomeStatus, RunStatus
-from kanca.domain.task import DeadLetter, NewTask, TaskKind
-from kanca.storage import statistics
+from kanca.domain.task import DeadLetter, NewTask, RunChange, TaskKind
+from kanca.storage import statistics, waits
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.statistics import Counted
@@ -71,6 +71,16 @@ def get(connection: Connection, letter_id: UUID) -> DeadLetter | None:
     return None if row is None else _letter(row)
 
 
+def of_run(connection: Connection, run: RunChange) -> DeadLetter | None:
+    """Give the dead letter of a run that has failed."""
+    query = select(*_COLUMNS).where(dead_letters.c.ref == run.id, dead_letters.c.kind == TaskKind.RUN)
+    if run.event_id is not None:
+        # Finds the index.
+        query = query.where(dead_letters.c.event_id == run.event_id)
+    row = connection.execute(query.limit(1)).one_or_none()
+    return None if row is None else _letter(row)
+
+
 def id_at(connection: Connection, position: int) -> UUID | None:
     """Give the id of the dead letter at a position, 0 being the oldest. Positions shift as letters come and go."""
     return connection.scalar(select(dead_letters.c.id).order_by(dead_letters.c.id).offset(position).limit(1))
@@ -98,6 +108,19 @@ def remove(connection: Connection, letter_id: UUID) -> bool:
     return bool(connection.execute(delete(dead_letters).where(dead_letters.c.id == letter_id)).rowcount)
 
 
+def reopen_outcome(connection: Connection, event_id: UUID, work: str) -> None:
+    """Make an event pending again, however this piece of its work has ended."""
+    _reopen(connection, (outcomes.c.event_id == event_id, outcomes.c.work == work))
+
+
+def settle(connection: Connection, letter: DeadLetter, now: datetime) -> bool:
+    """Take a dead letter away without doing its work again; False when somebody else has."""
+    is_gone = remove(connection, letter.id)
+    if is_gone:
+        _take_off(connection, [letter], now)
+    return is_gone
+
+
 def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
     # Who deletes a letter retries it: two who ask at once cause one task.
     letters = [
@@ -105,7 +128,7 @@ def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) ->
     ]
     letters.sort(key=lambda letter: letter.id)
     _reopen_outcomes(connection, letters)
-    _reopen_runs(connection, letters)
+    _reopen_runs(connection, letters, now)
     _take_off(connection, letters, now)
     add_tasks(
         connection,
@@ -123,20 +146,27 @@ def _take_off(connection: Connection, letters: Sequence[DeadLetter], now: dateti
 
 
 def _reopen_outcomes(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Make the events pending again.
-
-    An outcome that says how many pieces of work its event has must go on saying so: it becomes one that is no end.
-    """
+    """Make the events pending again."""
     ended = [(each.event_id, each.work) for each in letters if each.event_id is not None]
     if not ended:
         return
     event_ids = [event_id for event_id, _ in ended]
-    theirs = (
-        tuple_(outcomes.c.event_id, outcomes.c.work).in_(ended),
-        outcomes.c.status == OutcomeStatus.DEAD,
-        # Finds the partitions.
-        outcomes.c.event_id.between(min(event_ids), max(event_ids)),
+    _reopen(
+        connection,
+        (
+            tuple_(outcomes.c.event_id, outcomes.c.work).in_(ended),
+            outcomes.c.status == OutcomeStatus.DEAD,
+            # Finds the partitions.
+            outcomes.c.event_id.between(min(event_ids), max(event_ids)),
+        ),
     )
+
+
+def _reopen(connection: Connection, theirs: Sequence[ColumnElement[bool]]) -> None:
+    """Make these outcomes open again.
+
+    An outcome that says how many pieces of work its event has must go on saying so: it becomes one that is no end.
+    """
     connection.execute(delete(outcomes).where(*theirs, outcomes.c.works.is_(None)))
     connection.execute(
         update(outcomes)
@@ -145,14 +175,17 @@ def _reopen_outcomes(connection: Connection, letters: Sequence[DeadLetter]) -> N
     )
 
 
-def _reopen_runs(connection: Connection, letters: Sequence[DeadLetter]) -> None:
+def _reopen_runs(connection: Connection, letters: Sequence[DeadLetter], now: datetime) -> None:
     run_ids = [each.ref for each in letters if each.kind is TaskKind.RUN]
-    if run_ids:
-        connection.execute(
-            update(runs)
-            .where(runs.c.id.in_(run_ids), runs.c.status == RunStatus.FAILED)
-            .values(status=RunStatus.PENDING, finished_at=None, error=None)
-        )
+    if not run_ids:
+        return
+    connection.execute(
+        update(runs)
+        .where(runs.c.id.in_(run_ids), runs.c.status == RunStatus.FAILED)
+        .values(status=RunStatus.PENDING, finished_at=None, error=None, cancel_requested_at=None)
+    )
+    # A run that its workers died of left its waits open: they would signal the task that it had then.
+    waits.cancel(connection, waits.open_of(connection, run_ids), now)
 
 
 def _select(wanted: DeadLetterFilter) -> Select[Any]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
-from kanca.domain.endpoint import Endpoint, EndpointConfig, Secret, read_config, show_config
+from kanca.domain.endpoint import Endpoint, EndpointConfig, NodeBehavior, Secret, read_config, show_config
 from kanca.errors import EndpointNotFound, InvalidSetting, SlugTaken, WorkflowNotFound
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
 from kanca.storage.sealed_secrets import NOTHING, seal, unseal
@@ -32,6 +32,14 @@ class EndpointName:
     provider: str
     has_own_answer: bool
     """Its senders are not answered with Kanca's own words."""
+
+
+class Entry(NamedTuple):
+    """How the events of an endpoint enter its workflow."""
+
+    webhook_id: str
+    node_id: str | None
+    behavior: NodeBehavior
 
 
 class Listed(NamedTuple):
@@ -150,6 +158,19 @@ def names(connection: Connection, numbers: Iterable[int]) -> dict[int, EndpointN
         )
         for row in connection.execute(query)
     }
+
+
+def entries(connection: Connection, workflow_id: str) -> list[Entry]:
+    """Give how the events of endpoints enter a workflow, but for those that leave it to the workflow."""
+    query = select(endpoints.c.webhook_id, endpoints.c.node_id, endpoints.c.config).where(
+        endpoints.c.workflow_id == workflow_id, endpoints.c.deleted_at.is_(None)
+    )
+    found = []
+    for row in connection.execute(query.order_by(endpoints.c.number)):
+        behavior = NodeBehavior(json.loads(row.config).get("node_behavior", NodeBehavior.AUTO))
+        if behavior is not NodeBehavior.AUTO:
+            found.append(Entry(row.webhook_id, row.node_id, behavior))
+    return found
 
 
 def _has_own_answer(config: Mapping[str, Any]) -> bool:

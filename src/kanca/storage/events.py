@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from kanca.domain.event import NewEvent, StoredEvent
 from kanca.domain.ids import id_at, time_of
@@ -24,7 +24,7 @@ _EVENT = [events.c[field.name] for field in fields(StoredEvent)]
 _OUTCOME = [outcomes.c[field.name] for field in fields(Outcome)]
 _ATTEMPT = [attempts.c[field.name] for field in fields(Attempt)]
 
-_CLOCKS_DIFFER_BY = timedelta(hours=1)
+CLOCKS_DIFFER_BY = timedelta(hours=1)
 """The most that the clock of a worker may be behind that of a gateway: an attempt's id is newer than its event's."""
 
 
@@ -44,6 +44,13 @@ def get(connection: Connection, event_id: UUID) -> StoredEvent | None:
     """Give the event with that id."""
     row = connection.execute(select(*_EVENT).where(events.c.id == event_id)).one_or_none()
     return None if row is None else _event(row)
+
+
+def add(connection: Connection, event: NewEvent) -> None:
+    """Store an event whose work is added beside it: nobody looks for its targets."""
+    connection.execute(
+        insert(events).values({column.name: getattr(event, column.name) for column in events.columns})
+    )
 
 
 def read_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, StoredEvent]:
@@ -67,7 +74,7 @@ def attempts_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUI
     """Give the failed attempts of each event, the oldest first."""
     query = select(*_ATTEMPT).order_by(attempts.c.id)
     if event_ids:
-        query = query.where(attempts.c.id >= id_at(time_of(min(event_ids)) - _CLOCKS_DIFFER_BY))
+        query = query.where(attempts.c.id >= id_at(time_of(min(event_ids)) - CLOCKS_DIFFER_BY))
     rows = _rows_of(connection, _ATTEMPT, query, event_ids)
     return {
         event_id: tuple(Attempt(**row._asdict()) for row in rows.get(event_id, ())) for event_id in event_ids

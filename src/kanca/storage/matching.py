@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, delete, false, insert, or_, select, update
 
 from kanca.domain.status import WaitStatus
 from kanca.domain.task import NewTask, RunChange, Task, TaskState
@@ -21,10 +21,9 @@ from kanca.domain.wait import Wait
 from kanca.storage import waits
 from kanca.storage.dialects.locking import lock_names
 from kanca.storage.new_tasks import add_tasks
-from kanca.storage.signals import signal_one
+from kanca.storage.signals import signal
 from kanca.storage.tables import OPEN, UNFINISHED, early_events, runs, tasks
 from kanca.storage.tables import waits as table
-from kanca.storage.types import EPOCH
 
 DIRECT = "@"
 """The rule of events that name one wait."""
@@ -58,8 +57,8 @@ class Arrival:
     """An event looks for the run that waits for it."""
 
     event_id: UUID
-    task_id: int
-    """Of the event's work."""
+    task: Task
+    """Of the event's work, as it was claimed."""
     workflow: int
     workflow_id: str
     node_id: str
@@ -105,14 +104,22 @@ class Missed:
 Arrived = Taken | Early | Ambiguous | Missed
 
 NO_WAIT = "no_wait"
+NOT_HELD = "not_held"
+"""The event's work is another worker's by now, which says what becomes of it."""
 ALREADY_RESUMED = "already_resumed"
 WAIT_TIMED_OUT = "wait_timed_out"
 WAIT_CANCELLED = "wait_cancelled"
 _MISSED = {
+    WaitStatus.OPEN: WAIT_CANCELLED,
     WaitStatus.CLAIMED: ALREADY_RESUMED,
     WaitStatus.TIMED_OUT: WAIT_TIMED_OUT,
     WaitStatus.CANCELLED: WAIT_CANCELLED,
 }
+_MAY_OPEN = {WaitStatus.OPEN, WaitStatus.CANCELLED}
+# Of a run that was given up from outside, because its workers died of it, waits stay open; they take nothing.
+_IS_OF_LIVING = (
+    select(runs.c.id).where(runs.c.id == table.c.run_id, runs.c.status.in_(waits.UNFINISHED_RUNS)).exists()
+)
 
 
 def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datetime) -> list[Any]:
@@ -122,27 +129,55 @@ def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datet
     or no longer this worker's. For an arrival: what became of it. Doing either again gives the same answer.
     """
     lock_names(connection, (name for each in batch for name in _mailboxes(each)))
-    return [
-        _open(connection, each, now) if isinstance(each, Opening) else _arrive(connection, each, now)
-        for each in batch
-    ]
+    held, news = _held(connection, batch), set[int]()
+    answers: list[Any] = []
+    for each in batch:
+        is_held = (each.task.id, each.task.fence) in held
+        if isinstance(each, Opening):
+            answers.append(_open(connection, each, now, news, is_held=is_held))
+        elif is_held:
+            answers.append(_arrive(connection, each, now, news))
+        else:
+            answers.append(_taken(connection, each) or Missed(NOT_HELD))
+    # All tasks at once, and last: two who signalled some of the same one by one would wait for each other.
+    if news:
+        signal(connection, tasks.c.id.in_(news), now)
+    return answers
+
+
+def mailbox(workflow: int, node_id: str, rule: str, key: str) -> str:
+    """The name of where waits and events meet."""
+    return f"{workflow}\x00{node_id}\x00{rule}\x00{key}"
 
 
 def _mailboxes(each: Opening | Arrival) -> Iterable[str]:
     keys = ((each.rule, each.key),) if isinstance(each, Opening) else each.keys
     for rule, key in keys:
-        yield f"{each.workflow}\x00{each.node_id}\x00{rule}\x00{key}"
+        yield mailbox(each.workflow, each.node_id, rule, key)
     if each.wait_id is not None:
         yield each.wait_id.hex
+    if isinstance(each, Arrival):
+        # Two who bring the same event may have other keys for it: a version was published between them.
+        yield each.event_id.hex
 
 
-def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | None:
+def _held(connection: Connection, batch: Sequence[Opening | Arrival]) -> set[tuple[int, int]]:
+    """``(id, fence)`` of the tasks that are still those of the workers that claimed them, or of others."""
+    query = select(tasks.c.id, tasks.c.fence).where(
+        tasks.c.id.in_({each.task.id for each in batch}), tasks.c.state == TaskState.RUNNING
+    )
+    return {(row.id, row.fence) for row in connection.execute(query)}
+
+
+def _open(
+    connection: Connection, opening: Opening, now: datetime, news: set[int], *, is_held: bool
+) -> Wait | None:
     before = waits.get(connection, opening.wait_id)
     if before is not None and before.status is not WaitStatus.CANCELLED:
         return before
-    if not _may_wait(connection, opening):
+    if not is_held or not _may_wait(connection, opening.run_id):
         return None
-    early = _early_for(connection, opening, now)
+    early = _take_early(connection, opening, now, news)
     wait = Wait(
         id=opening.wait_id,
         run_id=opening.run_id,
@@ -164,8 +199,7 @@ def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | Non
     else:
         connection.execute(update(table).where(table.c.id == wait.id).values(asdict(wait)))
     if early is not None:
-        _forget_early(connection, early.event_id)
-        signal_one(connection, early.task_id, now)
+        news.add(early.task_id)
     if opening.child is not None:
         run, task = opening.child
         connection.execute(insert(runs).values(asdict(run)))
@@ -173,90 +207,85 @@ def _open(connection: Connection, opening: Opening, now: datetime) -> Wait | Non
     return wait
 
 
-def _may_wait(connection: Connection, opening: Opening) -> bool:
-    """Whether the run is not over, nobody wants it to be, and it is still this worker's."""
-    task = opening.task
-    run = connection.execute(_RUN, {"of_run": opening.run_id}).one_or_none()
-    if run is None or run.status not in waits.UNFINISHED_RUNS or run.cancel_requested_at is not None:
-        return False
-    return connection.scalar(_IS_HELD, {"task_id": task.id, "with_fence": task.fence}) is not None
+def _may_wait(connection: Connection, run_id: UUID) -> bool:
+    """Whether the run is not over, and nobody wants it to be."""
+    run = connection.execute(
+        select(runs.c.status, runs.c.cancel_requested_at).where(runs.c.id == run_id).with_for_update()
+    ).one_or_none()
+    return run is not None and run.status in waits.UNFINISHED_RUNS and run.cancel_requested_at is None
 
 
-# Made once, here and below: to put a statement together each time took longer than to run it.
-_RUN = (
-    select(runs.c.status, runs.c.cancel_requested_at)
-    .where(runs.c.id == bindparam("of_run"))
-    .with_for_update()
-)
-_IS_HELD = select(tasks.c.id).where(
-    tasks.c.id == bindparam("task_id"),
-    tasks.c.fence == bindparam("with_fence"),
-    tasks.c.state == TaskState.RUNNING,
-)
-
-
-def _early_for(connection: Connection, opening: Opening, now: datetime) -> Any:
-    """The oldest event that came before its wait."""
-    given = {
-        "workflow": opening.workflow,
-        "node_id": opening.node_id,
-        "rule": opening.rule,
-        "key": opening.key,
-        "not_before": opening.not_before or EPOCH,
-        "direct_key": opening.wait_id.hex,
-        "now": now,
-    }
-    found: Any = connection.execute(_EARLY, given).one_or_none()
-    if found is None or found.rule != KEYLESS or not _several_runs(connection, opening.workflow_id):
-        return found
-    # Another run has begun since the event came: it has to look again, and will find that it is ambiguous.
-    signal_one(connection, found.task_id, now)
+def _take_early(connection: Connection, opening: Opening, now: datetime, news: set[int]) -> Any:
+    """The oldest event that came before its wait, and is kept no longer."""
+    early = early_events.c
+    is_here = (
+        (early.workflow == opening.workflow) & (early.node_id == opening.node_id) & (early.expires_at > now)
+    )
+    by_key = is_here & (early.rule == opening.rule) & (early.key == opening.key)
+    directly = is_here & (early.rule == DIRECT) & (early.key == opening.wait_id.hex)
+    if opening.not_before is not None:
+        by_key &= early.received_at >= opening.not_before
+    if opening.rule == KEYLESS and _several_runs(connection, opening.workflow_id):
+        # Another run has begun since they came: they have to look again, and will find that they are ambiguous.
+        news.update(connection.scalars(select(early.task_id).where(by_key)))
+        by_key &= false()
+    query = (
+        select(early.event_id, early.task_id).where(or_(by_key, directly)).order_by(early.event_id).limit(1)
+    )
+    while (found := connection.execute(query).one_or_none()) is not None:
+        if _forget_early(connection, found.event_id) is not None:
+            return found
+        # It looked again itself meanwhile, with the keys of another version.
     return None
 
 
-_BY_KEY = (
-    (early_events.c.rule == bindparam("rule"))
-    & (early_events.c.key == bindparam("key"))
-    & (early_events.c.received_at >= bindparam("not_before"))
-)
-_DIRECTLY = (early_events.c.rule == DIRECT) & (early_events.c.key == bindparam("direct_key"))
-_EARLY = (
-    select(early_events.c.event_id, early_events.c.rule, early_events.c.task_id)
-    .where(
-        early_events.c.workflow == bindparam("workflow"),
-        early_events.c.node_id == bindparam("node_id"),
-        or_(_BY_KEY, _DIRECTLY),
-        early_events.c.expires_at > bindparam("now"),
-    )
-    .order_by(early_events.c.event_id)
-    .limit(1)
-)
+def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[int]) -> Arrived:
+    # First of all: a run that is just taking it from there has then committed, and is seen.
+    kept_until = _forget_early(connection, arrival.event_id)
+    if (taken := _taken(connection, arrival)) is not None:
+        return taken
+    met: Taken | Ambiguous | Missed | None
+    if arrival.wait_id is None:
+        keys, met = arrival.keys, _meet(connection, arrival, now)
+    else:
+        keys = ((DIRECT, arrival.wait_id.hex),)
+        met = _meet_directly(connection, arrival, arrival.wait_id, now)
+    if isinstance(met, Taken):
+        news.add(met.wait.task_id)
+    return met or _keep_early(connection, arrival, keys, kept_until or now + arrival.patience, now)
 
 
-def _arrive(connection: Connection, arrival: Arrival, now: datetime) -> Arrived:
-    taken = connection.execute(_TAKEN, {"by_event": arrival.event_id}).first()
-    if taken is not None:
-        return Taken(waits.wait_in(taken))
-    if arrival.wait_id is not None:
-        return _arrive_directly(connection, arrival, arrival.wait_id, now)
+def _taken(connection: Connection, arrival: Arrival) -> Taken | None:
+    """What the event has resumed already."""
+    row = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
+    return None if row is None else Taken(waits.wait_in(row))
+
+
+def _meet(connection: Connection, arrival: Arrival, now: datetime) -> Taken | Ambiguous | None:
+    """Resume the run whose wait has one of the event's keys, if there is one."""
     candidates = _candidates(connection, arrival)
     if isinstance(candidates, Ambiguous):
-        _forget_early(connection, arrival.event_id)
         return candidates
-    if candidates:
-        return _take(connection, candidates[0], arrival, now)
-    return _keep_early(connection, arrival, arrival.keys, now)
+    # Not claimed: it has timed out, or was cancelled, while this looked at it. That locks no mailbox.
+    claimed = (
+        waits.claim(connection, candidates[0].id, arrival.event_id, now, _IS_OF_LIVING)
+        if candidates
+        else None
+    )
+    return Taken(claimed) if claimed else None
 
 
-def _arrive_directly(connection: Connection, arrival: Arrival, wait_id: UUID, now: datetime) -> Arrived:
+def _meet_directly(
+    connection: Connection, arrival: Arrival, wait_id: UUID, now: datetime
+) -> Taken | Missed | None:
+    """Resume the run of that wait; None: it may yet come to wait."""
+    claimed = waits.claim(connection, wait_id, arrival.event_id, now, _IS_OF_LIVING)
+    if claimed is not None:
+        return Taken(claimed)
     wait = waits.get(connection, wait_id)
-    if wait is None:
-        return _keep_early(connection, arrival, ((DIRECT, wait_id.hex),), now)
-    if wait.status is WaitStatus.OPEN:
-        return _take(connection, wait, arrival, now)
-    if wait.status is WaitStatus.CANCELLED and arrival.may_be_early:
-        # The run has failed, and may be retried.
-        return _keep_early(connection, arrival, ((DIRECT, wait_id.hex),), now)
+    # Without its having ended: the run has failed, and may be retried.
+    if wait is None or (wait.status in _MAY_OPEN and arrival.may_be_early):
+        return None
     return Missed(_MISSED[wait.status])
 
 
@@ -266,56 +295,40 @@ def _candidates(connection: Connection, arrival: Arrival) -> list[Wait] | Ambigu
     for rule, key in arrival.keys:
         if rule == KEYLESS and (several := _several_runs(connection, arrival.workflow_id)):
             return Ambiguous(tuple(several))
-        given = {"workflow": arrival.workflow, "node_id": arrival.node_id, "rule": rule, "key": key}
-        found += map(waits.wait_in, connection.execute(_OPEN, given))
+        query = select(*waits.COLUMNS).where(
+            table.c.workflow == arrival.workflow,
+            table.c.node_id == arrival.node_id,
+            table.c.rule == rule,
+            table.c.key == key,
+            OPEN,
+            _IS_OF_LIVING,
+        )
+        found += map(waits.wait_in, connection.execute(query.order_by(table.c.id).limit(_SHOWN)))
     return found if len(found) < 2 else Ambiguous(tuple({wait.run_id: None for wait in found}))
 
 
 _SHOWN = 10
 """Runs that an ambiguous event names."""
-_TAKEN = select(*waits.COLUMNS).where(table.c.event_id == bindparam("by_event"))
-_OPEN = (
-    select(*waits.COLUMNS)
-    .where(
-        table.c.workflow == bindparam("workflow"),
-        table.c.node_id == bindparam("node_id"),
-        table.c.rule == bindparam("rule"),
-        table.c.key == bindparam("key"),
-        OPEN,
-    )
-    .order_by(table.c.id)
-    .limit(_SHOWN)
-)
 
 
 def _several_runs(connection: Connection, workflow_id: str) -> Sequence[UUID]:
     """Some unfinished runs of a workflow when there are several; else nothing."""
-    query = select(runs.c.id).where(runs.c.workflow_id == workflow_id, UNFINISHED).limit(_SHOWN)
+    # In the order of the index, so that it is used: all runs would be read for ten, where few are unfinished.
+    query = select(runs.c.id).where(runs.c.workflow_id == workflow_id, UNFINISHED).order_by(runs.c.version)
+    query = query.limit(_SHOWN)
     found = connection.scalars(query).all()
     return found if len(found) > 1 else ()
 
 
-def _take(connection: Connection, wait: Wait, arrival: Arrival, now: datetime) -> Arrived:
-    claimed = waits.claim(connection, wait.id, arrival.event_id, now)
-    if claimed is None:
-        # It has timed out, or was cancelled, while this looked at it: that locks no mailbox.
-        keys = arrival.keys or ((DIRECT, wait.id.hex),)
-        return _keep_early(connection, arrival, keys, now)
-    _forget_early(connection, arrival.event_id)
-    return Taken(claimed)
-
-
 def _keep_early(
-    connection: Connection, arrival: Arrival, keys: Iterable[tuple[str, str]], now: datetime
-) -> Arrived:
-    expires_at = connection.scalar(
-        select(early_events.c.expires_at).where(early_events.c.event_id == arrival.event_id).limit(1)
-    )
-    if not arrival.may_be_early or (expires_at is not None and expires_at <= now):
-        _forget_early(connection, arrival.event_id)
+    connection: Connection,
+    arrival: Arrival,
+    keys: Iterable[tuple[str, str]],
+    expires_at: datetime,
+    now: datetime,
+) -> Early | Missed:
+    if not arrival.may_be_early or expires_at <= now:
         return Missed(NO_WAIT)
-    _forget_early(connection, arrival.event_id)
-    expires_at = expires_at or now + arrival.patience
     rows = [
         {
             "event_id": arrival.event_id,
@@ -323,7 +336,7 @@ def _keep_early(
             "key": key,
             "workflow": arrival.workflow,
             "node_id": arrival.node_id,
-            "task_id": arrival.task_id,
+            "task_id": arrival.task.id,
             "received_at": arrival.received_at,
             "expires_at": expires_at,
         }
@@ -333,5 +346,9 @@ def _keep_early(
     return Early(expires_at)
 
 
-def _forget_early(connection: Connection, event_id: UUID) -> None:
-    connection.execute(delete(early_events).where(early_events.c.event_id == event_id))
+def _forget_early(connection: Connection, event_id: UUID) -> datetime | None:
+    """Keep an event no longer; gives until when it was to be kept, None when it was not (any more)."""
+    forgotten = (
+        delete(early_events).where(early_events.c.event_id == event_id).returning(early_events.c.expires_at)
+    )
+    return min(connection.scalars(forgotten), default=None)

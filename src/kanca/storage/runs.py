@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
-from kanca.domain.ids import id_at
+from kanca.domain.ids import id_at, time_of
 from kanca.domain.status import RunOrigin, RunStatus, StepStatus
-from kanca.domain.task import NewTask, RunChange, Step
-from kanca.storage.events import padded
+from kanca.domain.task import Attempt, NewTask, RunChange, Step
+from kanca.storage.events import CLOCKS_DIFFER_BY, padded
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.scanning import IN_DATABASE, Scan, look
-from kanca.storage.tables import runs, steps
+from kanca.storage.tables import OPEN, attempts, runs, steps, waits
 
 Run = RunChange
 """A run as it is; the same fields as the change that made it so."""
 
 _RUN = [runs.c[field.name] for field in fields(Run)]
+_ATTEMPT = [attempts.c[field.name] for field in fields(Attempt)]
 _STEP = [steps.c[field.name] for field in fields(Step)]
 
 
@@ -34,9 +35,16 @@ class RunFilter:
     status: RunStatus | None = None
     since: datetime | None = None
     until: datetime | None = None
+    event_id: UUID | None = None
+    """What started them."""
+    is_test: bool | None = None
+    waiting_for: str | None = None
+    """They wait now for an event with this key."""
 
 
 ALL = RunFilter()
+AT_ONCE = 1_000
+"""Ids in one query."""
 
 
 def start(connection: Connection, run: Run, task: NewTask, now: datetime) -> None:
@@ -85,6 +93,19 @@ def steps_of_all(connection: Connection, run_ids: Collection[UUID]) -> dict[UUID
     return {run_id: tuple(its) for run_id, its in found.items()}
 
 
+def attempts_of(connection: Connection, run_id: UUID, step_ids: Sequence[UUID]) -> dict[UUID, list[Attempt]]:
+    """Give the failed attempts of these steps of a run, the oldest first."""
+    found: dict[UUID, list[Attempt]] = {}
+    # An attempt is as old as its run at most: this finds the partitions.
+    since = id_at(time_of(run_id) - CLOCKS_DIFFER_BY)
+    for start in range(0, len(step_ids), AT_ONCE):
+        theirs = attempts.c.call_id.in_(padded(step_ids[start : start + AT_ONCE]))
+        query = select(*_ATTEMPT).where(theirs, attempts.c.id >= since).order_by(attempts.c.id)
+        for row in connection.execute(query):
+            found.setdefault(row.call_id, []).append(Attempt(**row._asdict()))
+    return found
+
+
 def page(
     connection: Connection, wanted: RunFilter = ALL, limit: int = 50, cursor: str | None = None
 ) -> Page[Run]:
@@ -93,17 +114,15 @@ def page(
     A page may hold fewer runs than ``limit`` although there are more: looking for a status goes back only so far at
     once. ``next_cursor`` is None only at the end.
     """
-    in_rows = {"status": wanted.status} if wanted.status is not None else {}
+    in_rows: dict[str, Any] = {
+        name: value for name in ("status", "event_id") if (value := getattr(wanted, name)) is not None
+    }
+    if wanted.is_test:
+        in_rows["is_test"] = True
     scan = Scan(
         check_limit(limit), read_id_cursor(cursor) if cursor else None, IN_DATABASE if in_rows else None
     )
-    bounds = []
-    if wanted.workflow_id is not None:
-        bounds.append(runs.c.workflow_id == wanted.workflow_id)
-    if wanted.since is not None:
-        bounds.append(runs.c.id >= id_at(wanted.since))
-    if wanted.until is not None:
-        bounds.append(runs.c.id < id_at(wanted.until))
+    bounds = _bounds(wanted)
     while scan.is_on:
         scan.saw(*look(connection, runs, scan, bounds, in_rows))
     found = {row.id: _run(row) for row in connection.execute(select(*_RUN).where(runs.c.id.in_(scan.found)))}
@@ -111,6 +130,27 @@ def page(
         tuple(found[run_id] for run_id in scan.found),
         cursor_after(scan.goes_on_before) if scan.goes_on_before else None,
     )
+
+
+def _bounds(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    bounds: list[ColumnElement[bool]] = []
+    if wanted.workflow_id is not None:
+        bounds.append(runs.c.workflow_id == wanted.workflow_id)
+    if wanted.since is not None:
+        bounds.append(runs.c.id >= id_at(wanted.since))
+    if wanted.until is not None:
+        bounds.append(runs.c.id < id_at(wanted.until))
+    if wanted.event_id is not None:
+        # The id of a run that an event starts is derived from the event's, and has its time in front.
+        first = wanted.event_id.int >> 80
+        bounds += [runs.c.id >= UUID(int=first << 80), runs.c.id < UUID(int=(first + 1) << 80)]
+    if wanted.is_test is False:
+        # Few are, so leaving them out costs little; finding them takes looking at all.
+        bounds.append(~runs.c.is_test)
+    if wanted.waiting_for is not None:
+        theirs = select(waits.c.run_id).where(waits.c.key == wanted.waiting_for, OPEN)
+        bounds.append(runs.c.id.in_(theirs))
+    return bounds
 
 
 def _values(run: Run) -> dict[str, Any]:

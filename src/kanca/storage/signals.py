@@ -5,38 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    bindparam,
-    case,
-    literal_column,
-    null,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, case, null, select, update
 
 from kanca.domain.task import TaskKind, TaskState
 from kanca.storage.tables import tasks
 from kanca.storage.types import to_microseconds
 
-# Lists are written out, and what is done for every arrival is made once: to put the statement together each time took
-# longer than to run it.
-_WAITING = text(f"state IN ({TaskState.SCHEDULED:d}, {TaskState.PARKED:d})")
-_NOW_US = bindparam("now_us", type_=BigInteger)
-_SIGNAL = (
-    update(tasks)
-    .where(text(f"kind IN ({TaskKind.RUN:d}, {TaskKind.RESUME:d})"))
-    .values(
-        signals=tasks.c.signals + 1,
-        state=case((_WAITING, literal_column(f"{TaskState.READY:d}")), else_=tasks.c.state),
-        due_at=case((_WAITING, null()), else_=tasks.c.due_at),
-        position=case((_WAITING, _NOW_US), else_=tasks.c.position),
-    )
-)
-_SIGNAL_ONE = _SIGNAL.where(tasks.c.id == bindparam("task_id"))
+_WAITING = tasks.c.state.in_([TaskState.SCHEDULED, TaskState.PARKED])
+_MAY_WAIT = tasks.c.kind.in_([TaskKind.DISPATCH, TaskKind.RUN, TaskKind.RESUME])
+"""A dispatch may have brought its event somewhere, and not have said yet that it waits for a signal."""
 
 
 def signal(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
@@ -44,12 +21,19 @@ def signal(connection: Connection, which: ColumnElement[bool], now: datetime) ->
 
     Wake the workers once it has committed.
     """
-    return connection.execute(_SIGNAL.where(which), {"now_us": to_microseconds(now)}).rowcount
-
-
-def signal_one(connection: Connection, task_id: int, now: datetime) -> int:
-    """The same for one task."""
-    return connection.execute(_SIGNAL_ONE, {"now_us": to_microseconds(now), "task_id": task_id}).rowcount
+    # In an order that all keep: two who signal some of the same would else wait for each other.
+    meant = select(tasks.c.id).where(which, _MAY_WAIT).order_by(tasks.c.id).with_for_update()
+    changed = connection.execute(
+        update(tasks)
+        .where(tasks.c.id.in_(meant))
+        .values(
+            signals=tasks.c.signals + 1,
+            state=case((_WAITING, TaskState.READY), else_=tasks.c.state),
+            due_at=case((_WAITING, null()), else_=tasks.c.due_at),
+            position=case((_WAITING, to_microseconds(now)), else_=tasks.c.position),
+        )
+    )
+    return changed.rowcount
 
 
 def signals_of(connection: Connection, task_ids: Collection[int]) -> dict[int, int]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from kanca.domain.status import RunStatus, WaitStatus
 from kanca.domain.task import RunChange
 from kanca.domain.wait import Wait
-from kanca.storage.signals import signal, signal_one
+from kanca.storage.signals import signal
 from kanca.storage.tables import OPEN, UNFINISHED, runs, tasks, waits
 
 COLUMNS = [waits.c[field.name] for field in fields(Wait)]
@@ -36,24 +36,20 @@ def expire(connection: Connection, wait_ids: Collection[UUID], now: datetime) ->
 def cancel(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
     """Close these waits, those that are still open; runs that they wait for are asked to end."""
     _end(connection, wait_ids, WaitStatus.CANCELLED, now)
-    children = connection.scalars(
-        select(waits.c.child_run_id).where(
-            waits.c.id.in_(wait_ids),
-            waits.c.status == WaitStatus.CANCELLED,
-            waits.c.child_run_id.is_not(None),
-        )
-    ).all()
-    for child in children:
+    for child in _children(connection, wait_ids, waits.c.status == WaitStatus.CANCELLED):
         request_cancel(connection, child, now)
 
 
 def give_up(connection: Connection, wait_ids: Collection[UUID], now: datetime) -> None:
-    """Close these waits, also claimed ones: what came was no good, and another attempt waits anew."""
+    """Close these waits, also those that have ended: another attempt waits anew, for another run."""
+    children = _children(connection, wait_ids)
     connection.execute(
         update(waits)
         .where(waits.c.id.in_(wait_ids))
         .values(status=WaitStatus.CANCELLED, ended_at=now, event_id=None, child_run_id=None)
     )
+    for child in children:
+        request_cancel(connection, child, now)
 
 
 def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool:
@@ -61,23 +57,37 @@ def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool
     if child.parent_wait is None:
         return False
     is_meant = waits.c.child_run_id == child.id
-    return claim(connection, child.parent_wait, None, now, is_meant) is not None
+    wait = claim(connection, child.parent_wait, None, now, is_meant)
+    if wait is not None:
+        signal(connection, tasks.c.id == wait.task_id, now)
+    return wait is not None
 
 
 def request_cancel(connection: Connection, run_id: UUID, now: datetime) -> bool:
-    """Ask for the end of a run that is not over, and close its waits; False when it is over."""
+    """Ask for the end of a run that is not over, and close its waits; False when it is over, or was asked already.
+
+    Rows are locked in the order in which those lock them who claim waits and finish tasks: waits, tasks, runs.
+    """
+    opened = open_of(connection, [run_id])
+    _end(connection, opened, WaitStatus.CANCELLED, now)
+    # The task of a run is found without an index; this is rare.
+    signal(connection, tasks.c.ref == run_id, now)
     asked = connection.execute(
         update(runs)
         .where(runs.c.id == run_id, runs.c.status.in_(UNFINISHED_RUNS), runs.c.cancel_requested_at.is_(None))
         .values(cancel_requested_at=now)
     )
-    if not asked.rowcount:
-        return False
-    opened = connection.scalars(select(waits.c.id).where(waits.c.run_id == run_id, OPEN)).all()
-    cancel(connection, opened, now)
-    # The task of a run that never waited is found without an index; this is rare.
-    signal(connection, tasks.c.ref == run_id, now)
-    return True
+    # What was opened until the run was locked; nothing is opened from now on.
+    late = open_of(connection, [run_id])
+    _end(connection, late, WaitStatus.CANCELLED, now)
+    for child in _children(connection, [*opened, *late]):
+        request_cancel(connection, child, now)
+    return bool(asked.rowcount)
+
+
+def open_of(connection: Connection, run_ids: Collection[UUID]) -> Sequence[UUID]:
+    """Give the open waits of these runs."""
+    return connection.scalars(select(waits.c.id).where(waits.c.run_id.in_(run_ids), OPEN)).all()
 
 
 def versions_in_use(connection: Connection, workflow_id: str) -> list[int]:
@@ -102,27 +112,23 @@ def claim(
 ) -> Wait | None:
     """Let what was waited for end a wait; None when it is not open (any more), or not as ``further`` says.
 
-    Compare and set: of an arrival, a timeout and a cancellation, one wins.
+    Compare and set: of an arrival, a timeout and a cancellation, one wins. The run's task is still to be signalled.
     """
-    statement = _CLAIM.where(*further) if further else _CLAIM
-    given = {"of_wait": wait_id, "by_event": event_id, "at": now}
-    row = connection.execute(statement, given).one_or_none()
-    if row is None:
-        return None
-    signal_one(connection, row.task_id, now)
-    return wait_in(row)
+    row = connection.execute(
+        update(waits)
+        .where(waits.c.id == wait_id, waits.c.status == WaitStatus.OPEN, *further)
+        .values(status=WaitStatus.CLAIMED, ended_at=now, event_id=event_id)
+        .returning(*COLUMNS)
+    ).one_or_none()
+    return None if row is None else wait_in(row)
 
 
-_CLAIM = (
-    update(waits)
-    .where(waits.c.id == bindparam("of_wait"), waits.c.status == WaitStatus.OPEN)
-    .values(
-        status=WaitStatus.CLAIMED,
-        ended_at=bindparam("at", type_=waits.c.ended_at.type),
-        event_id=bindparam("by_event", type_=waits.c.event_id.type),
+def _children(connection: Connection, wait_ids: Collection[UUID], *further: Any) -> Sequence[UUID]:
+    """The runs that these waits wait for."""
+    query = select(waits.c.child_run_id).where(
+        waits.c.id.in_(wait_ids), waits.c.child_run_id.is_not(None), *further
     )
-    .returning(*COLUMNS)
-)
+    return [child for child in connection.scalars(query) if child is not None]
 
 
 def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus, now: datetime) -> None:
@@ -135,11 +141,8 @@ def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus,
 
 def get(connection: Connection, wait_id: UUID) -> Wait | None:
     """Give the wait with that id."""
-    row = connection.execute(_GET, {"of_wait": wait_id}).one_or_none()
+    row = connection.execute(select(*COLUMNS).where(waits.c.id == wait_id)).one_or_none()
     return None if row is None else wait_in(row)
-
-
-_GET = select(*COLUMNS).where(waits.c.id == bindparam("of_wait"))
 
 
 def wait_in(row: Row[Any]) -> Wait:

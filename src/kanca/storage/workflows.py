@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from kanca.errors import WorkflowExists, WorkflowInUse, WorkflowNotFound
 from kanca.storage import schedules
 from kanca.storage.pages import Page, check_limit, cursor_after, read_cursor
-from kanca.storage.tables import endpoints, workflow_versions, workflows
+from kanca.storage.signals import signal
+from kanca.storage.tables import early_events, endpoints, tasks, workflow_versions, workflows
 from kanca.storage.versions import bump_version, read_versions
 
 
@@ -121,7 +122,14 @@ def publish(connection: Connection, workflow_id: str, now: datetime, version: in
     )
     if not published.rowcount:
         raise WorkflowNotFound(f"Workflow {workflow_id} has no version {version}")
+    _look_again(connection, _existing(connection, workflow_id).number, now)
     return _set(connection, workflow_id, published_version=chosen, updated_at=now)
+
+
+def _look_again(connection: Connection, number: int, now: datetime) -> None:
+    """Let events that are kept for runs to come look for them anew: they may have other keys from now on."""
+    kept = select(early_events.c.task_id).where(early_events.c.workflow == number)
+    signal(connection, tasks.c.id.in_(kept), now)
 
 
 def unpublish(connection: Connection, workflow_id: str, now: datetime) -> Workflow:

@@ -7,18 +7,24 @@ What runs is what a worker runs; only storage, waiting and other people's server
 """
 
 from kanca.testing.calls import CallResult, call, send
+from kanca.testing.coming import Decision, NotResumed, Timeout
 from kanca.testing.events import make_event
 from kanca.testing.http import FakeHttp, SentRequest, UnexpectedRequest
-from kanca.testing.memory import FailedAttempt, RunResult, StepResult
+from kanca.testing.memory import FailedAttempt, Published, RunAnswer, RunResult, StepResult
 from kanca.testing.runs import run_workflow
 
 __all__ = [
     "CallResult",
+    "Decision",
     "FailedAttempt",
     "FakeHttp",
+    "NotResumed",
+    "Published",
+    "RunAnswer",
     "RunResult",
     "SentRequest",
     "StepResult",
+    "Timeout",
     "UnexpectedRequest",
     "call",
     "make_event",

@@ -8,17 +8,31 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from kanca.domain.status import RunStatus, StepStatus
-from kanca.domain.task import Attempt, Completion, Dead, Done, Retry, RunChange, Step, Task
+from kanca.domain.event import NewEvent
+from kanca.domain.status import RunStatus
+from kanca.domain.task import (
+    Attempt,
+    Completion,
+    Dead,
+    Disposition,
+    Done,
+    Retry,
+    RunChange,
+    Step,
+    Task,
+    Wait,
+)
+from kanca.domain.task import RunAnswer as StoredAnswer
 from kanca.testing.events import RECEIVED_AT
 from kanca.testing.http import FakeHttp
+from kanca.workflows.progress import At
+from kanca.workflows.recording import text_of
 from kanca.workflows.runs import detail_of
 from kanca.workflows.values import read_json
 
-_STEP_STATUS: Mapping[StepStatus, Literal["succeeded", "skipped", "dead"]] = {
-    StepStatus.SUCCEEDED: "succeeded",
-    StepStatus.SKIPPED: "skipped",
-    StepStatus.DEAD: "dead",
+_RUN_STATUS: Mapping[RunStatus, Literal["succeeded", "cancelled"]] = {
+    RunStatus.SUCCEEDED: "succeeded",
+    RunStatus.CANCELLED: "cancelled",
 }
 
 
@@ -27,7 +41,8 @@ class StepResult:
     """How a node ended."""
 
     node_id: str
-    status: Literal["succeeded", "skipped", "dead"]
+    status: str
+    """``succeeded``, ``skipped`` (its way was not taken), ``failed`` (and the run went on), ``cancelled``, ``dead``."""
     port: str | None
     """The port it was left by; None when it was skipped or failed."""
     input: Any
@@ -36,6 +51,8 @@ class StepResult:
     """Of a node that failed: ``code``, ``message``, …"""
     attempt_number: int
     """The attempt that it ended with; 1 is the first."""
+    iteration: int = 0
+    """In the body of a loop, the number of the item, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +68,34 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Published:
+    """An event that the run published."""
+
+    event_type: str
+    data: Any
+    event_id: str | None
+    """The sender's own id, if it was given one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunAnswer:
+    """What the sender of the event would be answered, if it waited."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read."""
+        return read_json(self.body)
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What a run came to."""
 
-    status: Literal["succeeded", "failed"]
+    status: Literal["succeeded", "failed", "cancelled"]
     output: Any
     error: Mapping[str, Any] | None
     """Of a run that failed: ``code``, ``message`` and the id of the ``node``."""
@@ -64,11 +105,18 @@ class RunResult:
     """In the order in which they failed."""
     http: FakeHttp
     """With all ``requests`` that were sent."""
+    published: tuple[Published, ...] = ()
+    """What it published itself (not what runs published that it waited for)."""
+    answer: RunAnswer | None = None
+    """What it answered first. Only the run of an event has somebody to answer."""
 
-    def step(self, node_id: str) -> StepResult:
-        """How that node ended. Raises KeyError when the run did not come to it."""
+    def step(self, node_id: str, iteration: int = 0) -> StepResult:
+        """How that node ended (in the body of a loop: for that item, from 1).
+
+        Raises KeyError when the run did not come to it.
+        """
         for step in self.steps:
-            if step.node_id == node_id:
+            if (step.node_id, step.iteration) == (node_id, iteration):
                 return step
         raise KeyError(f"the run did not come to {node_id!r}, only to: {', '.join(self.path)}")
 
@@ -89,6 +137,8 @@ class Memory:
     attempts: list[Attempt] = field(default_factory=list)
     delays: dict[tuple[str, int], timedelta] = field(default_factory=dict)
     """What followed an attempt of a node."""
+    published: list[NewEvent] = field(default_factory=list)
+    answers: list[StoredAnswer] = field(default_factory=list)
     is_over: bool = False
 
     async def record(self, completion: Completion) -> bool:
@@ -98,6 +148,8 @@ class Memory:
             self.run = run
         self.steps |= {step.id: step for step in records.steps}
         self.attempts += records.attempts
+        self.published += records.events
+        self.answers += records.answers
         if completion.becomes is not None:
             self.task.detail = completion.becomes.detail
             self._note_delays()
@@ -107,6 +159,11 @@ class Memory:
         self.is_over = isinstance(disposition, Done | Dead)
         return True
 
+    def sleep(self, disposition: Disposition) -> None:
+        """Nothing has come: let the time pass until something is due."""
+        if isinstance(disposition, Wait):
+            self.now += disposition.delay
+
     def _note_delays(self) -> None:
         for node_id, failures in detail_of(self.task).failures.items():
             self.delays.setdefault((node_id, failures.count), failures.due_at - self.now)
@@ -114,30 +171,43 @@ class Memory:
     def result(self, http: FakeHttp) -> RunResult:
         """What came of it."""
         return RunResult(
-            status="succeeded" if self.run.status is RunStatus.SUCCEEDED else "failed",
+            status=_RUN_STATUS.get(self.run.status, "failed"),
             output=_value(self.run.output),
             error=_value(self.run.error),
             steps=tuple(map(_step, self.steps.values())),
             failed_attempts=tuple(map(self._attempt, self.attempts)),
             http=http,
+            published=tuple(map(_published, self.published)),
+            answer=_answer(self.answers[0]) if self.answers else None,
         )
 
     def _attempt(self, attempt: Attempt) -> FailedAttempt:
         error = read_json(attempt.error)
-        delay = self.delays.get((error["node"], attempt.attempt_number))
+        step = self.steps.get(attempt.call_id)
+        at = At(error["node"], step.iteration if step else 0)
+        delay = self.delays.get((text_of(at), attempt.attempt_number))
         return FailedAttempt(error["node"], attempt.attempt_number, error, delay)
 
 
 def _step(step: Step) -> StepResult:
     return StepResult(
         node_id=step.node_id,
-        status=_STEP_STATUS[step.status],
+        status=step.status.value,
         port=step.port,
         input=_value(step.input),
         output=_value(step.output),
         error=_value(step.error),
         attempt_number=step.attempt_number,
+        iteration=step.iteration,
     )
+
+
+def _published(event: NewEvent) -> Published:
+    return Published(event.type, read_json(event.body)["data"], event.source_event_id)
+
+
+def _answer(answer: StoredAnswer) -> RunAnswer:
+    return RunAnswer(answer.status, read_json(answer.headers), answer.body)
 
 
 def _value(stored: bytes | None) -> Any:

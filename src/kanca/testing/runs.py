@@ -9,14 +9,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from kanca.domain.credential import Credential
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory, derived_id
-from kanca.domain.task import HandBack, NewTask, Task
+from kanca.domain.task import HandBack, NewTask, RunChange, Task
+from kanca.domain.wait import WaitAddress
 from kanca.egress import EgressClient
 from kanca.handlers.threads import SyncThreads
+from kanca.storage.workflows import Workflow as StoredWorkflow
+from kanca.testing.coming import Coming
+from kanca.testing.credentials import GivenCredentials
 from kanca.testing.desk import MemoryDesk
 from kanca.testing.events import EVENT_ID, RECEIVED_AT
 from kanca.testing.http import FakeHttp
@@ -25,7 +32,7 @@ from kanca.workflows.engine import DEFAULT_TIMEOUT, Surroundings, WorkflowEngine
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.runs import RunState, WorkflowVersion, run_by_hand, run_of_event, start_of
-from kanca.workflows.validation import read_workflow
+from kanca.workflows.validation import Workflow, read_workflow
 from kanca.workflows.values import write_json
 
 
@@ -38,7 +45,7 @@ class HasNodes(Protocol):
         ...
 
 
-async def run_workflow(
+async def run_workflow(  # noqa: PLR0913 - the public function: every argument is a promise to users
     definition: Mapping[str, Any] | Path,
     data: Any = None,
     *,
@@ -48,6 +55,9 @@ async def run_workflow(
     node_id: str | None = None,
     hooks: HasNodes | NodeRegistry | None = None,
     http: FakeHttp | None = None,
+    resumes: Mapping[str, Any] | None = None,
+    workflows: Mapping[str, Mapping[str, Any] | Path] | None = None,
+    credentials: Mapping[str, Credential | Mapping[str, str]] | None = None,
 ) -> RunResult:
     """Run a workflow (its definition, or the path of a JSON file with it) with these data, until it ends.
 
@@ -55,9 +65,13 @@ async def run_workflow(
     (None: at its only trigger). ``hooks`` has your own node types. ``http`` answers the requests that nodes send; they
     reach nobody in any case.
 
+    ``resumes`` says what comes for nodes at which the run waits, by id: the data of an event, a ``Decision``, or
+    ``Timeout()``; in the body of a loop a list of these, by item. Delays pass at once. ``workflows`` are those that
+    ``SubWorkflow`` nodes run, by id (``resumes`` is for their nodes, too). ``credentials`` are what nodes name.
+
     Raises InvalidWorkflow for a definition that could not be saved (all that is wrong is in its message and in
-    ``facts["problems"]``), InvalidInput when the run cannot start at that node, and UnexpectedRequest when a request
-    was sent that ``http`` has no answer to.
+    ``facts["problems"]``), InvalidInput when the run cannot start at that node, NotResumed when it waits for something
+    that is not given, and UnexpectedRequest when a request was sent that ``http`` has no answer to.
     """
     workflow = read_workflow(_values(definition), _registry(hooks))
     start_of(workflow, node_id)
@@ -71,9 +85,12 @@ async def run_workflow(
         run, task = run_of_event(event, version, node_id, RECEIVED_AT)
     http = FakeHttp() if http is None else http
     threads = SyncThreads()
+    others = {
+        name: read_workflow(_values(other), _registry(hooks)) for name, other in (workflows or {}).items()
+    }
+    theatre = _Theatre(http, threads, resumes or {}, others, GivenCredentials(credentials or {}))
     try:
-        memory = Memory(_claimed(task), run)
-        await _finish(memory, version, event, http, threads)
+        memory = await theatre.run(run, task, version, event)
     finally:
         threads.close()
     http.check()
@@ -111,23 +128,57 @@ def _claimed(task: NewTask) -> Task:
     return Task(1, task.kind, task.ref, task.target, task.detail, None, attempt=0, crashes=0, fence=1)
 
 
-async def _finish(
-    memory: Memory, version: WorkflowVersion, event: StoredEvent | None, http: FakeHttp, threads: SyncThreads
-) -> None:
-    """Go on with the run, as often as it takes."""
-    engine = WorkflowEngine(
-        Surroundings(
-            http=cast(EgressClient, http),  # all that nodes use of it
-            threads=threads,
-            desk=MemoryDesk(lambda: memory.now),
-            now=lambda: memory.now,
-            new_id=IdFactory(RECEIVED_AT.timestamp).new,
-            chance=lambda: 0.0,
+@dataclass(frozen=True, slots=True)
+class _Theatre:
+    """What all runs of a test share."""
+
+    http: FakeHttp
+    threads: SyncThreads
+    resumes: Mapping[str, Any]
+    workflows: Mapping[str, Workflow]
+    credentials: GivenCredentials
+
+    async def run(
+        self, run: RunChange, task: NewTask, version: WorkflowVersion, event: StoredEvent | None
+    ) -> Memory:
+        """Go on with the run, as often as it takes."""
+        memory = Memory(_claimed(task), run)
+        desk = MemoryDesk(lambda: memory.now)
+        desk.workflows |= {name: _stored(name) for name in self.workflows}
+        engine = WorkflowEngine(
+            Surroundings(
+                http=cast(EgressClient, self.http),  # all that nodes use of it
+                threads=self.threads,
+                desk=desk,
+                now=lambda: memory.now,
+                new_id=IdFactory(RECEIVED_AT.timestamp).new,
+                chance=lambda: 0.0,
+                credentials=self.credentials,
+                resume_url=_resume_url,
+            )
         )
-    )
-    while not memory.is_over:
-        state = RunState(memory.run, version, tuple(memory.steps.values()), event)
-        completion = await engine.execute(memory.task, state, memory.record, timeout=DEFAULT_TIMEOUT)
-        if isinstance(completion.disposition, HandBack):
-            raise asyncio.CancelledError  # the engine ends in good order when the test is cancelled
-        await memory.record(completion)
+        coming = Coming(self.resumes, desk, self._run_child)
+        while True:
+            state = RunState(memory.run, version, tuple(memory.steps.values()), event, desk.of(run.id))
+            completion = await engine.execute(memory.task, state, memory.record, timeout=DEFAULT_TIMEOUT)
+            if isinstance(completion.disposition, HandBack):
+                raise asyncio.CancelledError  # the engine ends in good order when the test is cancelled
+            await memory.record(completion)
+            if memory.is_over:
+                return memory
+            if not await coming.bring(memory.now):
+                memory.sleep(completion.disposition)
+
+    async def _run_child(self, run: RunChange, task: NewTask) -> RunChange:
+        version = WorkflowVersion(run.workflow_id, 1, "default", 1, self.workflows[run.workflow_id])
+        return (await self.run(run, task, version, None)).run
+
+
+def _stored(workflow_id: str) -> StoredWorkflow:
+    return StoredWorkflow(workflow_id, 1, "default", workflow_id, 1, 1, RECEIVED_AT, RECEIVED_AT)
+
+
+def _resume_url(address: WaitAddress, _until: datetime, decision: str | None) -> str:
+    said = f"/{decision}" if decision else ""
+    place = f"{address.node_id}/{address.iteration}" if address.iteration else address.node_id
+    return f"https://kanca.example/resume/{place}{said}"

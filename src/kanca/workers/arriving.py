@@ -108,7 +108,7 @@ class Arrivals:
     async def _arrival(self, task: Task, event: StoredEvent, number: int, detail: ResumeDetail) -> Arrival:
         arrival = Arrival(
             event_id=event.id,
-            task_id=task.id,
+            task=task,
             workflow=number,
             workflow_id=detail.workflow_id,
             node_id=detail.node_id,
@@ -143,7 +143,9 @@ class Arrivals:
         """Whether the run that the event names may still wait for it: it is at it, or has failed and may be retried."""
         run_id = read_id(RUN, str(_resume_in(event).get("run")))
         run = await self.desk.run(run_id) if run_id else None
-        return run is not None and run.status not in {RunStatus.SUCCEEDED, RunStatus.CANCELLED}
+        if run is None or run.cancel_requested_at is not None:
+            return False
+        return run.status not in {RunStatus.SUCCEEDED, RunStatus.CANCELLED}
 
     def _ambiguous(self, work: Work, run_ids: tuple[UUID, ...]) -> Completion:
         shown = [show_id(RUN, run_id) for run_id in run_ids]

@@ -19,11 +19,13 @@ from kanca.domain.task import (
     Dead,
     DeadLetter,
     Done,
+    NewTask,
     Outcome,
     Records,
     Retry,
     RunChange,
     Task,
+    TaskKind,
 )
 from kanca.handlers.causes import as_json
 from kanca.handlers.execution import CallOutcome, Discarded, Failed, Succeeded
@@ -49,6 +51,11 @@ class Work(msgspec.Struct, frozen=True):
     started_at: datetime
     run: RunChange | None = None
     """Of a workflow: the run as it is stored."""
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it is no piece of its event's work, but only looks at that."""
+        return self.run is not None and self.run.is_test
 
     @property
     def attempt_number(self) -> int:
@@ -77,7 +84,7 @@ class Settling:
         finished_at = self.now()
         attempt = Attempt(
             id=self.new_id(),
-            event_id=work.event.id if work.event else None,
+            event_id=work.event.id if work.event and not work.is_test else None,
             work=work.name,
             call_id=work.call_id,
             attempt_number=work.attempt_number,
@@ -101,13 +108,31 @@ class Settling:
     def _bury(
         self, work: Work, failed: Failed, attempts: tuple[Attempt, ...], failed_at: datetime
     ) -> Completion:
+        if work.run is not None and work.run.is_test:
+            return _told(work, work.run, failed, attempts, failed_at)
         letter = _dead_letter(work, failed, self.new_id(), failed_at)
         outcomes = _outcome(work, OutcomeStatus.DEAD, failed_at, reason=failed.code, ref=letter.id)
         runs: tuple[RunChange, ...] = ()
+        tasks: tuple[NewTask, ...] = ()
         if work.run is not None:
             runs = (replace(work.run, status=RunStatus.FAILED, finished_at=failed_at, error=failed.cause),)
-        records = Records(outcomes=outcomes, attempts=attempts, dead_letters=(letter,), runs=runs)
+            if work.run.parent_wait is not None:
+                tasks = (NewTask(TaskKind.RETURN, work.run.id, work.about.target),)
+        records = Records(
+            outcomes=outcomes, attempts=attempts, dead_letters=(letter,), runs=runs, tasks=tasks
+        )
         return Completion(work.task, Dead(), records)
+
+
+def _told(
+    work: Work, run: RunChange, failed: Failed, attempts: tuple[Attempt, ...], failed_at: datetime
+) -> Completion:
+    """The failure of a test, which nobody is to retry."""
+    failed_run = replace(run, status=RunStatus.FAILED, finished_at=failed_at, error=failed.cause)
+    records = Records(attempts=attempts, runs=(failed_run,))
+    if run.parent_wait is not None:
+        records.tasks = (NewTask(TaskKind.RETURN, run.id, work.task.target),)
+    return Completion(work.task, Done(), records)
 
 
 def _outcome(

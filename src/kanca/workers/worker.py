@@ -14,11 +14,9 @@ from typing import TypeVar
 
 import structlog
 
-from kanca.domain.credential import Credentials
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.task import Completion, Task, TaskState
-from kanca.egress import EgressClient
 from kanca.errors import KancaError, Unavailable
 from kanca.handlers.matching import encode_spec
 from kanca.handlers.registry import HandlerRegistry
@@ -48,7 +46,7 @@ from kanca.workflows.engine import Surroundings, WorkflowEngine
 from kanca.workflows.loading import WorkflowLoader
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.starting import ScheduleStarter
-from kanca.workflows.surroundings import ResumeUrl
+from kanca.workflows.surroundings import NodeMeans
 
 log = structlog.get_logger(__name__)
 
@@ -105,22 +103,15 @@ class Worker:
         open_database: Callable[[], Awaitable[Database]],
         handlers: HandlerRegistry,
         nodes: NodeRegistry,
-        http: EgressClient,
+        node_means: NodeMeans,
         ids: IdFactory,
         settings: WorkerSettings,
-        credentials: Credentials | None = None,
-        resume_url: ResumeUrl | None = None,
     ) -> None:
-        """``open_database`` opens the database anew, for the lease's own connection.
-
-        ``credentials`` are for nodes; ``resume_url`` says at which address a wait is resumed.
-        """
+        """``open_database`` opens the database anew, for the lease's own connection."""
         self._database = database
         self._handlers = handlers
         self._nodes = nodes
-        self._http = http
-        self._credentials = credentials
-        self._resume_url = resume_url
+        self._node_means = node_means
         self._settings = settings
         self._threads = SyncThreads()
         self._settling = Settling(now=lambda: datetime.now(UTC), new_id=ids.new, chance=random.random)
@@ -211,11 +202,11 @@ class Worker:
         await announce(self._database, self._settings.app, self._nodes)
         own = {numbers[handler.name]: handler for handler in self._handlers}
         surroundings = Surroundings(
-            http=self._http,
+            http=self._node_means.http,
             threads=self._threads,
             desk=self._desk,
-            credentials=self._credentials,
-            resume_url=self._resume_url,
+            credentials=self._node_means.credentials,
+            resume_url=self._node_means.resume_url,
             watch=self._watch.watch,
             is_paused=lambda number: number in catalogue.paused_workflows,
             now=self._settling.now,

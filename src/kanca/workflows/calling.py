@@ -35,7 +35,7 @@ class Threads(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Succeeded:
     """The node was left."""
 

@@ -30,6 +30,19 @@ def is_wait(definition: Definition, node: Node) -> bool:
     return bool(behavior == NodeBehavior.TRIGGER_ONLY)
 
 
+def contradiction(definition: Definition, node_id: str | None, behavior: NodeBehavior) -> str | None:
+    """Why events of an endpoint that behaves so cannot enter at a trigger; None where they can, or it is none."""
+    trigger = trigger_of(definition, node_id)
+    if trigger is None or behavior is NodeBehavior.AUTO:
+        return None
+    has_edges = any(edge.target == trigger.id for edge in definition.edges)
+    if behavior is NodeBehavior.START_ONLY and has_edges:
+        return f"`start_only`, but edges lead to the node {trigger.id!r}: runs wait there, and do not start"
+    if behavior is NodeBehavior.TRIGGER_ONLY and not has_edges:
+        return f"`trigger_only`, but no edge leads to the node {trigger.id!r}: no run could wait there"
+    return None
+
+
 def config_of(node: Node) -> WebhookTriggerConfig | None:
     """The config of a trigger; None when it cannot be read (any more)."""
     try:

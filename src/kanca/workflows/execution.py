@@ -3,48 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from kanca.domain.ids import CALL, show_id
 from kanca.domain.retry import GiveUp, after_failure
 from kanca.domain.status import RunStatus, StepStatus, WaitStatus
 from kanca.domain.task import Completion, HandBack, Keep, Park, Retry, Step, Task, Wait
-from kanca.errors import CommitQueueFull, InvalidInput, InvalidWorkflow, Unavailable
+from kanca.domain.wait import Wait as StoredWait
+from kanca.errors import InvalidInput, InvalidWorkflow
 from kanca.workflows.calling import CallResult, Failed, Succeeded, Suspended, call, cause, resume
+from kanca.workflows.crew import Crew
+from kanca.workflows.keeping import CannotRecord, ask, store
 from kanca.workflows.loops import Loop
 from kanca.workflows.node_type import ERROR
+from kanca.workflows.playing import is_played, played
 from kanca.workflows.progress import At, Fate, Progress
 from kanca.workflows.publishing import published
 from kanca.workflows.recording import Recorder, Times, shown
-from kanca.workflows.runs import NodeFailures, RunDetail, RunState, start_of
+from kanca.workflows.runs import NodeFailures, RunDetail, RunFailure, RunState, start_of
 from kanca.workflows.scope import event_scope, run_scope
-from kanca.workflows.step import Came, Left, Sleep, StepContext, Suspension
+from kanca.workflows.step import AwaitEvent, Came, Left, Publication, Sleep, StepContext, Suspension
 from kanca.workflows.surroundings import Record, Surroundings
 from kanca.workflows.suspension import Suspensions
+from kanca.workflows.validation import PreparedNode
 from kanca.workflows.values import read_json, write_json
 from kanca.workflows.waiting import Waiting
-
-T = TypeVar("T")
 
 MAX_ASKED_DELAY = timedelta(days=30)
 """The longest that a node may ask for before its next attempt."""
 LONG_COMPUTATION = timedelta(milliseconds=5)
 """After a node that took so long, the other runs of the process have their turn."""
-CANCEL_PATIENCE = timedelta(seconds=1)
-"""How long a run that is stopped waits for its nodes to notice."""
 LONGEST_WAIT = timedelta(days=365)
 EARLY = timedelta(milliseconds=20)
 """What is due so soon is done now: clocks differ, and a task that came too early would come again at once."""
 
 
-class CannotRecord(Exception):
-    """Nothing can be stored under this claim any more, or it is not known whether it was."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ended:
     """An attempt of a node that ended."""
 
@@ -77,9 +74,8 @@ class Execution:
         self._loops: dict[str, Loop] = {}
         self._dirty: dict[int, Progress] = {}
         """Parts of the run in which something has ended since they were looked at."""
-        self._at_work: dict[asyncio.Task[_Ended], At] = {}
+        self._at_work: Crew[_Ended] = Crew()
         self._noticed = asyncio.Event()
-        self._is_stopping = False
         self._must_store = False
         self._is_cancelled = state.run.cancel_requested_at is not None
         self._end: tuple[Failed, int] | None = None
@@ -91,7 +87,8 @@ class Execution:
         """Go as far as possible, and say how it stands. Being cancelled is answered with ``HandBack``."""
         try:
             with self._around.watch(self._task, self._noticed.set):
-                return await self._go_on()
+                # What is not wanted ends, whether it could go on or not.
+                return await (self._cancelled() if self._is_cancelled else self._go_on())
         except CannotRecord:
             return Completion(self._task, HandBack())
         except asyncio.CancelledError:
@@ -108,14 +105,17 @@ class Execution:
             failed = Failed(code, cause(self._recorder.detail.start, code, error.detail))
             return self._recorder.dead(self._around.new_id(), failed, 1, self._around.now())
         self._restore(start)
-        await self._wake_due()
+        if self._state.run.status is not RunStatus.PENDING:
+            await self._wake_due()
         while True:
             if self._is_cancelled:
                 return await self._cancelled()
             ready = [] if self._is_paused() else await self._compute()
             if await self._begin(ready):
                 continue
-            if not self._at_work:
+            if self._stopped is not None or not self._at_work:
+                if await self._heard():
+                    continue
                 return await self._conclude()
             await self._something()
 
@@ -129,9 +129,14 @@ class Execution:
         for step in self._state.steps:
             self._stored.setdefault((self._loop_of.get(step.node_id, ""), step.iteration), []).append(step)
         self._main = Progress(self._workflow, self._workflow.part(start)).start_at(start, self._event["data"])
-        self._main.restore(self._stored.get(("", 0), ()))
         self._touch(self._main)
-        self._decide_again(self._main)
+        if self._state.steps:
+            self._main.restore(self._stored.get(("", 0), ()))
+            self._decide_again(self._main)
+            self._close_left_over()
+        failure = self._recorder.detail.failed
+        if failure is not None:
+            self._end = Failed(failure.code, failure.cause), failure.attempts
         limit = self._workflow.definition.settings.timeout
         if limit is not None and self._recorder.detail.deadline is None:
             deadline = self._around.now() + timedelta(seconds=limit)
@@ -142,9 +147,21 @@ class Execution:
         for node_id in region.order:
             node = self._workflow.nodes[node_id]
             if node.joins_first and node_id in region.outputs:
-                self._drop(region, region.unfinished(self._workflow.graph.only_towards(node_id)))
+                self._drop(region, region.unfinished(self._workflow.losers(node_id)))
             if node.type.ends_run and node_id in region.outputs:
                 self._stopped = (region.outputs[node_id],)
+        if region.error is not None:
+            self._drop(region, region.unfinished())
+
+    def _close_left_over(self) -> None:
+        """Waits of items whose loop has ended without them are closed, as they would have been but for the crash."""
+        for at, wait in self._held.waits.items():
+            loop = self._loop_of.get(at.node_id)
+            if loop is None or wait.status is WaitStatus.CANCELLED or not self._main.has_ended(loop):
+                continue
+            body = Progress(self._workflow, self._workflow.loops[loop], at.iteration)
+            body.enter(loop, None, self._main).restore(self._stored.get((loop, at.iteration), ()))
+            self._drop(body, body.unfinished([at.node_id]))
 
     # Deciding -----------------------------------------------------------------------------------
 
@@ -161,7 +178,12 @@ class Execution:
                 if is_open and await self._advance(region, at):
                     ready[at] = None
             self._end_item(region)
-        return [] if self._is_decided() else list(ready)
+        return [] if self._is_decided() else [at for at in ready if self._is_open(at)]
+
+    def _is_open(self, at: At) -> bool:
+        """Whether a node has not ended: another one may have made it needless."""
+        region = self._region(at)
+        return region is not None and not region.has_ended(at.node_id)
 
     def _is_decided(self) -> bool:
         """Whether nothing more is to be begun: the run has failed, or a node ended it."""
@@ -178,10 +200,12 @@ class Execution:
         node = self._workflow.nodes[at.node_id]
         wait = self._held.ended_wait(at)
         if wait is not None:
-            self._settle(await self._resumed(region, at, await self._waiting.came(wait)))
-        elif node.type.is_loop:
+            self._settle(await self._resumed(region, at, await self._came(wait)))
+        elif at in self._held.slept:
+            self._settle(await self._resumed(region, at, Came()))
+        elif node.type.is_loop and not self._is_played(node):
             await self._enter(region, at)
-        elif node.type.has_effects and not self._is_played(at):
+        elif node.type.has_effects and not self._is_played(node):
             return True
         else:
             ended = await self._call(region, at)
@@ -190,11 +214,15 @@ class Execution:
                 await asyncio.sleep(0)  # others want to be served too
         return False
 
+    def _is_played(self, node: PreparedNode) -> bool:
+        return is_played(self._recorder.detail.test, node)
+
     def _is_busy(self, at: At) -> bool:
-        return self._held.holds(at) or at in self._at_work.values() or at.node_id in self._loops
+        return self._held.holds(at) or at in self._at_work or at.node_id in self._loops
 
     def _is_paused(self) -> bool:
-        return self._around.is_paused(self._task.target) and self._recorder.has_begun
+        is_held = self._around.is_paused(self._task.target) and not self._state.run.is_test
+        return is_held and self._recorder.has_begun
 
     def _touch(self, region: Progress) -> None:
         self._dirty[id(region)] = region
@@ -210,12 +238,12 @@ class Execution:
 
     async def _enter(self, region: Progress, at: At) -> None:
         """Begin with the items of a loop."""
+        node = self._workflow.nodes[at.node_id]
         ended = await self._call(region, at)
-        if not isinstance(ended.result, Succeeded):
+        if not isinstance(ended.result, Succeeded) or self._is_played(node):
             self._settle(ended)
             return
         items = ended.result.output
-        node = self._workflow.nodes[at.node_id]
         body = self._workflow.loops[at.node_id]
 
         def begin(number: int, item: Any) -> Progress:
@@ -268,20 +296,21 @@ class Execution:
         for at in ready:
             region = self._region(at)
             assert region is not None  # noqa: S101 - it was found in there
-            self._at_work[asyncio.create_task(self._call(region, at))] = at
+            self._at_work.begin(at, self._call(region, at))
         return bool(await self._open() | await self._close())
 
     async def _call(self, region: Progress, at: At) -> _Ended:
         node = self._workflow.nodes[at.node_id]
         step = self._context(region, at)
         started_at = step.now
-        if self._is_played(at):
-            result = self._played(at, step)
+        plan = self._recorder.detail.test
+        if plan is not None and is_played(plan, node):
+            result: CallResult = played(plan, node, step.input, is_waiting_trigger=step.is_waiting_trigger)
         else:
             try:
                 result = await call(node, step, self._around.threads)
             except asyncio.CancelledError:
-                if self._is_stopping or not node.type.has_effects:
+                if self._at_work.is_stopping or not node.type.has_effects:
                     raise
                 # Nobody stops the run: the node has cancelled itself.
                 told = cause(at.node_id, "node_cancelled", "the node was cancelled from inside")
@@ -298,6 +327,7 @@ class Execution:
             outputs=region.outputs_before(at.node_id),
             node_id=at.node_id,
             iteration=at.iteration,
+            generation=self._recorder.detail.generation,
             call_id=show_id(CALL, self._recorder.call_id(at)),
             attempt_number=before.count + 1 if before else 1,
             timeout=node.settings.timeout or self._timeout,
@@ -306,7 +336,7 @@ class Execution:
             http=self._around.http,
             is_waiting_trigger=at.node_id in self._workflow.waits,
             credentials=self._around.credentials,
-            resume_urls=self._waiting.urls(at) if node.type.resume else {},
+            resume_urls=self._waiting.urls(at) if self._waiting.takes_events(node) else {},
         )
 
     async def _resumed(self, region: Progress, at: At, came: Any) -> _Ended:
@@ -314,18 +344,18 @@ class Execution:
         result = resume(self._workflow.nodes[at.node_id], step, came)
         if isinstance(result, Failed):
             # Another attempt waits anew.
-            await self._ask(
-                self._around.desk.give_up([self._held.waits.pop(at).id] if at in self._held.waits else [])
-            )
-        started_at = self._held.begun_at.pop(at, step.now)
+            wait = self._held.waits.pop(at, None)
+            if wait is not None:
+                await ask(self._around.desk.give_up([wait.id]))
+        started_at = self._held.begun_at.pop(at, None) or self._held.opened_at(at) or step.now
         return _Ended(at, step.input, step.attempt_number, Times(started_at, self._around.now()), result)
 
     async def _open(self) -> bool:
         """Wait where nodes wait; whether something has come already."""
-        if not self._held.to_open:
+        if not self._held.to_open or self._is_decided():
             return False
         asked = list(self._held.to_open.items())
-        waits = await asyncio.gather(*(self._ask(self._waiting.open(at, for_what)) for at, for_what in asked))
+        waits = await asyncio.gather(*(ask(self._waiting.open(at, for_what)) for at, for_what in asked))
         self._held.to_open.clear()
         is_new = False
         for (at, _), opened in zip(asked, waits, strict=True):
@@ -350,38 +380,47 @@ class Execution:
         if not self._held.to_close:
             return False
         closing, self._held.to_close = self._held.to_close, {}
-        await self._ask(self._around.desk.cancel([self._held.waits[at].id for at in closing]))
+        await ask(self._around.desk.cancel([self._held.waits[at].id for at in closing]))
         await self._look()
         for at, region in closing.items():
             wait = self._held.ended_wait(at)
             if wait is None:
                 self._skip(region, at, StepStatus.CANCELLED)
+                continue
+            ended = await self._resumed(region, at, await self._came(wait))
+            if isinstance(ended.result, Succeeded):
+                self._leave(region, ended, ended.result)
             else:
-                self._settle(await self._resumed(region, at, await self._waiting.came(wait)))
+                self._skip(region, at, StepStatus.CANCELLED)  # nobody needs it, so it fails nothing
         return True
+
+    async def _came(self, wait: StoredWait) -> Came:
+        return await ask(self._waiting.came(wait))
 
     async def _something(self) -> None:
         """Wait until something ends, is due, or comes."""
-        notice: asyncio.Task[Any] = asyncio.create_task(self._noticed.wait())
-        try:
-            due = self._next_due()
-            left = max((due - self._around.now()).total_seconds(), 0) if due else None
-            pending: set[asyncio.Task[Any]] = {*self._at_work, notice}
-            ended, _ = await asyncio.wait(pending, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            notice.cancel()
-        for task in ended - {notice}:
-            if self._at_work.pop(task, None) is not None:
-                self._settle(task.result())
-        if self._noticed.is_set():
-            self._noticed.clear()
-            await self._look()
+        due = self._next_due()
+        left = max((due - self._around.now()).total_seconds(), 0) if due else None
+        await self._at_work.wait(self._noticed, left)
+        self._settle_ended()
+        await self._heard()
         if self._at_work:
             await self._wake_due()  # else the task itself is scheduled for it
 
+    async def _heard(self) -> bool:
+        """See what there is news of, if there is; whether there was.
+
+        The task counts as told of it from then on: it would not be told again.
+        """
+        if not self._noticed.is_set():
+            return False
+        self._noticed.clear()
+        await self._look()
+        return True
+
     async def _look(self) -> None:
         """See what others have done to the run."""
-        news = await self._ask(self._around.desk.news(self._state.run.id))
+        news = await ask(self._around.desk.news(self._state.run.id))
         self._is_cancelled |= news.is_cancelled
         for at in self._held.update(news.waits, self._recorder.detail.generation):
             self._touch_at(at)
@@ -393,22 +432,26 @@ class Execution:
         for at in [at for at in held.retrying if held.failures[at].due_at <= now]:
             held.retrying.discard(at)
             self._touch_at(at)
-        for at in [at for at, until in held.sleeps.items() if until <= now]:
-            del held.sleeps[at]
-            region = self._region(at)
-            if region is not None:
-                self._settle(await self._resumed(region, at, Came()))
+        for at in [at for at, until in held.sleeps.items() if until <= now and at not in held.slept]:
+            # It goes on when the run has come to it, which may be in a loop that is not entered yet.
+            held.slept.add(at)
+            self._touch_at(at)
         expired = [wait.id for wait in held.open_waits() if wait.due_at <= now]
         if expired:
-            await self._ask(self._around.desk.expire(expired))
+            await ask(self._around.desk.expire(expired))
             await self._look()
         deadline = self._recorder.detail.deadline
-        if deadline is not None and deadline <= now and not self._is_decided():
-            told = cause(None, "run_timeout", "the run took longer than its time")
-            self._end = (Failed("run_timeout", told, is_final=True), 1)
+        if deadline is not None and deadline <= now:
+            if not self._is_decided():
+                told = cause(None, "run_timeout", "the run took longer than its time")
+                self._fail(Failed("run_timeout", told, is_final=True), 1)
             await self._stop_nodes()
 
     # Settling -----------------------------------------------------------------------------------
+
+    def _settle_ended(self) -> None:
+        for ended in self._at_work.ended():
+            self._settle(ended)
 
     def _settle(self, ended: _Ended) -> None:
         """Take over how an attempt ended."""
@@ -439,28 +482,37 @@ class Execution:
         )
         node = self._workflow.nodes[at.node_id]
         self._must_store |= node.type.is_stored_at_once
-        if left is not None:
+        if left is not None and (left.publishes or left.answer):
             self._say(left)
         if node.joins_first:
-            self._drop(region, region.unfinished(self._workflow.graph.only_towards(at.node_id)))
+            self._drop(region, region.unfinished(self._workflow.losers(at.node_id)))
         if node.type.ends_run:
             self._stopped = (result.output,)
 
     def _say(self, left: Left) -> None:
         """What a node says besides its output goes with its step, but not out of a test."""
+        self._publish(left.publishes)
+        if left.answer is not None and not self._state.run.is_test:
+            self._recorder.answer(left.answer, self._around.now())
+
+    def _publish(self, publications: Iterable[Publication]) -> None:
         if self._state.run.is_test:
             return
-        for publication in left.publishes:
+        for publication in publications:
             self._recorder.publish(published(publication, self._state, self._around.now()))
-        if left.answer is not None:
-            self._recorder.answer(left.answer, self._around.now())
 
     def _suspend(self, ended: _Ended, for_what: Suspension) -> None:
         self._held.begun_at.setdefault(ended.at, ended.times.started_at)
         if isinstance(for_what, Sleep):
             self._held.sleeps[ended.at] = for_what.until
+            self._must_store |= bool(self._at_work)  # else it is stored when the task goes to sleep
+            if for_what.until <= self._around.now() + EARLY:
+                self._held.slept.add(ended.at)
+                self._touch_at(ended.at)
         else:
             self._held.to_open[ended.at] = for_what
+            if isinstance(for_what, AwaitEvent):
+                self._publish(for_what.publishes)
 
     def _settle_failure(self, region: Progress, ended: _Ended, failed: Failed) -> None:
         at, number = ended.at, ended.attempt_number
@@ -492,7 +544,7 @@ class Execution:
             self._drop(region, region.unfinished())
             self._touch(region)
         else:
-            self._end = self._end or (failed, ended.attempt_number)
+            self._fail(failed, ended.attempt_number)
             status = StepStatus.DEAD
         self._recorder.step(
             at,
@@ -500,10 +552,17 @@ class Execution:
             ended.times,
             port=port,
             input=shown(ended.input),
-            output=shown(region.outputs[at.node_id]) if port is not None else None,
+            output=write_json(region.outputs[at.node_id]) if port is not None else None,
             error=failed.cause,
             attempt_number=ended.attempt_number,
         )
+
+    def _fail(self, failed: Failed, attempts: int) -> None:
+        """The run has failed; a crash before it is over does not change that."""
+        if self._end is None:
+            self._end = failed, attempts
+            failure = RunFailure(failed.code, failed.cause, attempts)
+            self._recorder.detail = replace(self._recorder.detail, failed=failure)
 
     def _skip(self, region: Progress, at: At, status: StepStatus) -> None:
         if region.has_ended(at.node_id):
@@ -518,14 +577,11 @@ class Execution:
         for node_id in node_ids:
             at = At(node_id, region.iteration)
             wait = self._held.waits.get(at)
-            if wait is not None and wait.status is WaitStatus.OPEN:
+            if wait is not None and wait.status is not WaitStatus.CANCELLED:
                 self._held.to_close[at] = region
                 continue
             had_begun = self._held.drop(at)
-            for task in [task for task, busy in self._at_work.items() if busy == at]:
-                del self._at_work[task]
-                task.cancel()
-                had_begun = True
+            had_begun |= self._at_work.drop(at)
             loop = self._loops.pop(node_id, None)
             for body in list(loop.at_work.values()) if loop else ():
                 self._drop(body, body.unfinished())
@@ -541,30 +597,11 @@ class Execution:
 
     async def _store(self) -> None:
         """Store what is new, or raise CannotRecord."""
-        self._must_store = False
-        if not self._recorder.has_news:
+        must_store, self._must_store = self._must_store, False
+        if not (must_store or self._recorder.has_news):
             return
         self._recorder.waits(self._held.failures, self._held.sleeps)
-        storing = asyncio.ensure_future(self._record(self._recorder.checkpoint(Keep())))
-        try:
-            is_stored = await asyncio.shield(storing)
-        except asyncio.CancelledError:
-            # What is handed back goes on from this checkpoint, so it has to be known whether it was written.
-            await asyncio.wait({storing})
-            if storing.cancelled() or storing.exception() is not None or not storing.result():
-                raise CannotRecord from None
-            raise
-        except Unavailable:
-            raise CannotRecord from None
-        if not is_stored:
-            raise CannotRecord
-
-    async def _ask(self, asked: Awaitable[T]) -> T:
-        """What the desk says, or raise CannotRecord: what is not known now is asked again by whoever goes on."""
-        try:
-            return await asked
-        except (Unavailable, CommitQueueFull):
-            raise CannotRecord from None
+        await store(self._record, self._recorder.checkpoint(Keep()))
 
     async def _conclude(self) -> Completion:
         if self._end is not None:
@@ -579,6 +616,7 @@ class Execution:
                 self._skip(self._main, At(node_id), StepStatus.CANCELLED)
             return self._recorder.succeeded(output, self._around.now())
         if self._main.is_complete():
+            await self._close_all()
             return self._recorder.succeeded(self._main.result(), self._around.now())
         self._recorder.waits(self._held.failures, self._held.sleeps)
         if self._is_paused():
@@ -603,7 +641,7 @@ class Execution:
         """Let nothing come for the run any more."""
         open_waits = [wait.id for wait in self._held.open_waits()]
         if open_waits:
-            await self._ask(self._around.desk.cancel(open_waits))
+            await ask(self._around.desk.cancel(open_waits))
 
     async def _hand_back(self) -> Completion:
         await self._stop_nodes()
@@ -614,37 +652,9 @@ class Execution:
 
     async def _stop_nodes(self) -> None:
         """Cancel what is at work; what ended all the same is taken in."""
-        if not self._at_work:
-            return
-        self._is_stopping = True
-        for task in self._at_work:
-            task.cancel()
-        ended, _ = await asyncio.wait(self._at_work, timeout=CANCEL_PATIENCE.total_seconds())
-        for task in ended:
-            if not task.cancelled():
-                self._settle(task.result())
-        self._at_work.clear()
-        self._is_stopping = False
+        await self._at_work.stop()
+        self._settle_ended()
 
     def _next_due(self) -> datetime | None:
         moments = (self._held.next_due(), self._recorder.detail.deadline)
         return min((moment for moment in moments if moment is not None), default=None)
-
-    # Test runs ----------------------------------------------------------------------------------
-
-    def _is_played(self, at: At) -> bool:
-        """Whether a node is not run, for this is a test."""
-        plan = self._recorder.detail.test
-        node = self._workflow.nodes[at.node_id]
-        if plan is None or at.node_id in plan.live:
-            return False
-        return at.node_id in plan.outputs or node.type.has_effects or node.type.resume is not None
-
-    def _played(self, at: At, step: StepContext) -> CallResult:
-        """What stands for a node in a test: what was given, else the sample of its type."""
-        node, plan = self._workflow.nodes[at.node_id], self._recorder.detail.test
-        assert plan is not None  # noqa: S101 - asked for by ``_is_played``
-        is_start = node.type.is_trigger and at.node_id not in self._workflow.waits
-        given = step.input if is_start else node.type.sample
-        output = plan.outputs.get(at.node_id, given)
-        return Succeeded(node.ports[0], output, write_json(output), None)

@@ -103,14 +103,17 @@ class Graph:
             order, {node: [edge for edge in self.incoming[node] if edge.source in known] for node in order}
         )
 
-    def only_towards(self, node: str) -> AbstractSet[str]:
-        """The nodes from which every way leads to ``node``."""
+    def only_towards(
+        self, node: str, without: AbstractSet[tuple[str, str]] = frozenset()
+    ) -> AbstractSet[str]:
+        """The nodes from which every way leads to ``node``, but for ways by the ports ``without`` of nodes."""
         found = self._towards.get(node)
         if found is None:
             found = set()
             # From the node backwards, each after all that it leads to.
             for name in reversed([name for name in self.order() if name in self.leading_to(node)]):
-                if all(edge.target == node or edge.target in found for edge in self.outgoing[name]):
+                edges = (edge for edge in self.outgoing[name] if (name, edge.port) not in without)
+                if all(edge.target == node or edge.target in found for edge in edges):
                     found.add(name)
             self._towards[node] = found
         return found

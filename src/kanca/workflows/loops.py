@@ -7,8 +7,6 @@ from typing import Any
 
 from kanca.workflows.progress import Progress
 
-MAX_ITEMS = 10_000
-
 
 class Loop:
     """A loop that a run is in."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kanca.domain.status import StepStatus
 from kanca.domain.task import Step
 from kanca.workflows.graph import Part
 from kanca.workflows.node_type import ITEM
-from kanca.workflows.validation import Workflow
 from kanca.workflows.values import read_json
+
+if TYPE_CHECKING:
+    # Node types are loaded with it, and one of them counts its items here.
+    from kanca.workflows.validation import Workflow
 
 
 class At(NamedTuple):

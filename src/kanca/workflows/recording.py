@@ -48,7 +48,7 @@ RUN_CANCELLED = "run_cancelled"
 _NOTHING = Records()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Times:
     """When a node, or an attempt of it, began and ended."""
 
@@ -87,7 +87,7 @@ class Recorder:
         self._task = task
         self._state = state
         self.detail = detail
-        self._run = replace(state.run, status=RunStatus.RUNNING, finished_at=None, output=None, error=None)
+        self._run = state.run
         self._work = work_of(state.version.id)
         self._steps: list[Step] = []
         self._attempts: list[Attempt] = []
@@ -157,7 +157,8 @@ class Recorder:
         self._attempts.append(
             Attempt(
                 id=attempt_id,
-                event_id=self._run.event_id,
+                # A test's are no failures of the event.
+                event_id=None if self._run.is_test else self._run.event_id,
                 work=self._work,
                 call_id=self.call_id(at),
                 attempt_number=number,
@@ -193,24 +194,24 @@ class Recorder:
     ) -> Completion:
         """What is new, for a run that goes on, here or later."""
         becomes = Becomes(TaskKind.RUN, self._run.id, self._state.version.number, self.detail.encode())
-        runs = () if self._stored_status is status else (replace(self._run, status=status),)
+        runs = () if self._stored_status is status else (self._now(status),)
         self._stored_status = status
         return Completion(self._task, disposition, self._take(runs), becomes)
 
     def succeeded(self, result: Any, at: datetime) -> Completion:
         """The run is complete."""
         output = _stored(result)
-        run = replace(self._run, status=RunStatus.SUCCEEDED, finished_at=at, output=output)
+        run = self._now(RunStatus.SUCCEEDED, at, output)
         records = self._take((run,), is_over=True)
-        if self._run.event_id is not None:
+        if self._is_for_event:
             outcome = self._outcome(OutcomeStatus.SUCCEEDED, at, run.id)
-            outcome = replace(outcome, result=output if len(output) <= MAX_RESULT_BYTES else None)
+            outcome.result = output if len(output) <= MAX_RESULT_BYTES else None
             records.outcomes = (outcome,)
         return Completion(self._task, Done(), records)
 
     def dead(self, letter_id: UUID, failed: Failed, attempts: int, at: datetime) -> Completion:
         """The run failed; its dead letter goes on where it stopped. A run that waits for it has the failure instead."""
-        run = replace(self._run, status=RunStatus.FAILED, finished_at=at, error=failed.cause)
+        run = self._now(RunStatus.FAILED, at, error=failed.cause)
         records = self._take((run,), is_over=True)
         if run.parent_run_id is not None or run.is_test:
             return Completion(self._task, Done(), records)
@@ -222,12 +223,26 @@ class Recorder:
 
     def cancelled(self, at: datetime, reason: str = RUN_CANCELLED, error: bytes | None = None) -> Completion:
         """The run does not go on, for a reason that is nobody's failure."""
-        run = replace(self._run, status=RunStatus.CANCELLED, finished_at=at, error=error)
+        run = self._now(RunStatus.CANCELLED, at, error=error)
         records = self._take((run,), is_over=True)
-        if self._run.event_id is not None:
+        if self._is_for_event:
             outcome = self._outcome(OutcomeStatus.SKIPPED, at, run.id)
             records.outcomes = (replace(outcome, reason=reason),)
         return Completion(self._task, Done(), records)
+
+    @property
+    def _is_for_event(self) -> bool:
+        """Whether it is a piece of an event's work: tests only look at one."""
+        return self._run.event_id is not None and not self._run.is_test
+
+    def _now(
+        self,
+        status: RunStatus,
+        finished_at: datetime | None = None,
+        output: bytes | None = None,
+        error: bytes | None = None,
+    ) -> RunChange:
+        return replace(self._run, status=status, finished_at=finished_at, output=output, error=error)
 
     def _take(self, runs: tuple[RunChange, ...], *, is_over: bool = False) -> Records:
         records, self._said = self._said, Records()
@@ -258,7 +273,7 @@ class Recorder:
             kind=TaskKind.RUN,
             ref=self._run.id,
             target=version.number,
-            detail=replace(self.detail, failures={}, sleeps={}, deadline=None).encode(),
+            detail=replace(self.detail, failures={}, sleeps={}, deadline=None, failed=None).encode(),
             order_key=self._task.order_key,
             event_id=self._run.event_id,
             work=self._work,

@@ -28,6 +28,8 @@ class NodeRegistry:
     def __init__(self, types: Iterable[NodeType] = ()) -> None:
         self._types: dict[str, NodeType] = {}
         self._announced: dict[str, NodeType] = {}
+        self.installed: set[str] = set()
+        """The entry points whose node types are here."""
         for node_type in types:
             self.add(node_type)
 

@@ -17,6 +17,7 @@ from kanca.domain.task import NewTask, RunChange, Step, Task, TaskKind
 from kanca.domain.wait import Wait
 from kanca.domain.workflow import Definition
 from kanca.errors import InvalidInput, InvalidWorkflow
+from kanca.workflows.node_type import ERROR
 from kanca.workflows.validation import UNKNOWN_NODE_TYPE, Workflow
 
 
@@ -71,11 +72,20 @@ class NodeFailures:
 
 
 @dataclass(frozen=True, slots=True)
+class RunFailure:
+    """What a run has failed of that is not over yet: other nodes were still at work."""
+
+    code: str
+    cause: bytes
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class TestPlan:
     """How a test run goes without effects."""
 
     outputs: Mapping[str, Any] = field(default_factory=dict)
-    """What nodes are left with instead of being run, by id."""
+    """What nodes are left with instead of being run, by id: an output, or ``{"port", "output"}``."""
     live: tuple[str, ...] = ()
     """Nodes that are run all the same, effects and all."""
 
@@ -94,6 +104,8 @@ class RunDetail:
     """When nodes go on that sleep; by node, as above."""
     deadline: datetime | None = None
     """When the run has had its time."""
+    failed: RunFailure | None = None
+    """It only has to be said that the run has failed."""
     generation: int = 0
     """How often a person had the run go back: what is done from then on is new to those who deduplicate."""
     depth: int = 0
@@ -123,9 +135,14 @@ def run_of_event(
     For an event with several pieces of work; both belong into the transaction that ends the dispatch. The same event
     always gives the same run.
     """
-    run_id = derived_id(event.id, work_of(version.id))
-    run = RunChange(run_id, version.id, version.version, event.id, RunStatus.PENDING, now)
+    run = new_run(event, version, now)
     return run, _task(run, version, node_id)
+
+
+def new_run(event: StoredEvent, version: WorkflowVersion, now: datetime) -> RunChange:
+    """The run that an event starts, always the same one."""
+    run_id = derived_id(event.id, work_of(version.id))
+    return RunChange(run_id, version.id, version.version, event.id, RunStatus.PENDING, now)
 
 
 def run_by_hand(
@@ -171,6 +188,64 @@ def run_of_run(
     )
     detail = RunDetail(depth=depth, test=TestPlan() if parent.is_test else None)
     return run, NewTask(TaskKind.RUN, run.id, number, detail.encode())
+
+
+def run_of_test(
+    run_id: UUID,
+    version: WorkflowVersion,
+    node_id: str | None,
+    data: bytes | None,
+    event_id: UUID | None,
+    plan: TestPlan,
+    now: datetime,
+) -> tuple[RunChange, NewTask]:
+    """A run that tests a version with ``data`` (JSON) or an event, and its task; it is no part of the event's work.
+
+    Raises InvalidInput when the run cannot start at that node or the plan speaks of what there is not, InvalidWorkflow
+    when it cannot be run at all.
+    """
+    workflow = version.ready()
+    start = start_of(workflow, node_id)
+    _check_plan(workflow, plan)
+    run = RunChange(
+        run_id,
+        version.id,
+        version.version,
+        event_id,
+        RunStatus.PENDING,
+        now,
+        input=data,
+        origin=RunOrigin.EVENT if event_id else RunOrigin.HAND,
+        is_test=True,
+    )
+    detail = RunDetail(start=start, test=plan)
+    return run, NewTask(TaskKind.RUN, run.id, version.number, detail.encode())
+
+
+def pinned(plan: TestPlan, node_id: str, port: str, otherwise: Any) -> tuple[str, Any]:
+    """By which port (else ``port``) and with what a node is left that is not run in a test."""
+    value = plan.outputs.get(node_id, otherwise)
+    if node_id in plan.outputs and isinstance(value, Mapping) and value.keys() == {"port", "output"}:
+        return str(value["port"]), value["output"]
+    return port, value
+
+
+def _check_plan(workflow: Workflow, plan: TestPlan) -> None:
+    for node_id in (*plan.outputs, *plan.live):
+        if node_id not in workflow.nodes:
+            raise InvalidInput(f"The workflow has no node {node_id[:64]!a}.")
+    for node_id in plan.outputs:
+        node = workflow.nodes[node_id]
+        port, _ = pinned(plan, node_id, node.ports[0], None)
+        if port not in node.ports and not (port == ERROR and node.has_error_port):
+            raise InvalidInput(
+                f"The node {node_id!r} has no port {port[:64]!a}; it has: {', '.join(node.ports)}"
+            )
+    for node_id in plan.live:
+        if node_id in workflow.waits:
+            raise InvalidInput(
+                f"The node {node_id!r} would take events that are for others: give its output."
+            )
 
 
 def start_of(workflow: Workflow, node_id: str | None) -> str:

@@ -59,6 +59,8 @@ class AwaitEvent:
     """How keys are made (``workflows.correlation``)."""
     key: str
     timeout: timedelta
+    publishes: tuple[Publication, ...] = ()
+    """Published before it waits; once more, if a worker dies just then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +112,9 @@ class StepFailed(Exception):
         super().__init__(message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class StepContext:
-    """One attempt of one node in one run."""
+    """One attempt of one node in one run. Not declared frozen, for making a frozen one takes much longer."""
 
     input: Any
     """The output of the node before; of several nodes, an object with each one's output under its id."""
@@ -126,6 +128,8 @@ class StepContext:
     node_id: str
     iteration: int = 0
     """In the body of a loop, the number of the item, from 1."""
+    generation: int = 0
+    """How often a person had the run go back."""
     call_id: str
     """The same in every attempt, also after a crash: what others deduplicate by."""
     attempt_number: int

@@ -30,6 +30,15 @@ def _never(_workflow: int) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class NodeMeans:
+    """What nodes reach others with, in a worker."""
+
+    http: EgressClient
+    credentials: Credentials | None = None
+    resume_url: ResumeUrl | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the engine needs from outside."""

@@ -23,6 +23,8 @@ class Suspensions:
     retrying: set[At] = field(default_factory=set)
     """Those of them whose next attempt is not due."""
     sleeps: dict[At, datetime] = field(default_factory=dict)
+    slept: set[At] = field(default_factory=set)
+    """Those of the sleeping that may go on: their moment has come, and their step is not made yet."""
     waits: dict[At, Wait] = field(default_factory=dict)
     """As they are stored: a wait stays here when it has ended, until its step is made."""
     to_open: dict[At, AwaitEvent | AwaitRun] = field(default_factory=dict)
@@ -60,7 +62,7 @@ class Suspensions:
         wait = self.waits.get(at)
         return (
             at in self.retrying
-            or at in self.sleeps
+            or (at in self.sleeps and at not in self.slept)
             or at in self.to_open
             or at in self.to_close
             or (wait is not None and wait.status is WaitStatus.OPEN)
@@ -71,6 +73,11 @@ class Suspensions:
         wait = self.waits.get(at)
         return wait if wait and wait.status in {WaitStatus.CLAIMED, WaitStatus.TIMED_OUT} else None
 
+    def opened_at(self, at: At) -> datetime | None:
+        """When a node began to wait, as it is stored."""
+        wait = self.waits.get(at)
+        return wait.opened_at if wait else None
+
     def open_waits(self) -> list[Wait]:
         """Those that are open, as far as is known."""
         return [wait for wait in self.waits.values() if wait.status is WaitStatus.OPEN]
@@ -78,12 +85,15 @@ class Suspensions:
     def next_due(self) -> datetime | None:
         """When something of it is due next."""
         moments = [self.failures[at].due_at for at in self.retrying]
-        moments += self.sleeps.values()
+        moments += [until for at, until in self.sleeps.items() if at not in self.slept]
         moments += [wait.due_at for wait in self.open_waits()]
         return min(moments, default=None)
 
     def drop(self, at: At) -> bool:
         """Forget that a node waits for a moment; whether it did."""
+        if not (self.failures or self.sleeps or self.to_open):
+            return False
         self.retrying.discard(at)
+        self.slept.discard(at)
         had = [self.failures.pop(at, None), self.sleeps.pop(at, None), self.to_open.pop(at, None)]
         return any(each is not None for each in had)

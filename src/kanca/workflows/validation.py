@@ -10,11 +10,13 @@ Pure. The codes are stable:
     cycle, unreachable_node, not_before                  the graph; ``steps.x`` where x does not come before
     nested_loop, loop_entered                            the bodies of loops
     unknown_credential                                   names of credentials, when it is published
+    endpoint_contradicts                                 ``node_behavior`` of its endpoints, when it is published
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 
 from pydantic_core import PydanticCustomError
@@ -71,6 +73,10 @@ class Workflow:
     def part(self, start: str) -> Part:
         """What a run that starts there consists of, but for the bodies of loops."""
         return self.graph.part(start, self._in_loops())
+
+    def losers(self, node: str) -> AbstractSet[str]:
+        """The nodes that nobody needs once ``node`` has run: every way from them leads to it."""
+        return self.graph.only_towards(node, {(loop, ITEM) for loop in self.loops})
 
     def _in_loops(self) -> frozenset[str]:
         return frozenset(node for body in self.loops.values() for node in body.order)

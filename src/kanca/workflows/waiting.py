@@ -19,7 +19,7 @@ from kanca.workflows.runs import RunDetail, RunState, run_of_run
 from kanca.workflows.scope import stored_event_scope
 from kanca.workflows.step import AwaitEvent, AwaitRun, Came, EndedRun
 from kanca.workflows.surroundings import Surroundings
-from kanca.workflows.validation import Workflow
+from kanca.workflows.validation import PreparedNode, Workflow
 from kanca.workflows.values import read_json, write_json
 
 URL_LASTS = timedelta(days=30)
@@ -40,20 +40,25 @@ class Waiting:
         self._state = state
         self._detail = detail
         self._workflow = workflow
+        self._awaiting = [node.id for node in workflow.nodes.values() if self.takes_events(node)]
+        self._scopes: dict[int, Mapping[str, Any]] = {}
 
     def scope(self, run: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
         """``run``, as expressions see it: with the addresses that resume it, by node, where there are any."""
-        make = self._around.resume_url
-        nodes = [
-            each for each in self._workflow.nodes.values() if each.type.resume and each.type.takes_events
-        ]
-        if make is None or not nodes:
+        if self._around.resume_url is None or not self._awaiting:
             return run
-        urls = {
-            node.id: self.urls(At(node.id, iteration if self._is_in_loop(node.id) else 0))["resume"]
-            for node in nodes
-        }
-        return {**run, "resume_urls": urls}
+        known = self._scopes.get(iteration)
+        if known is None:
+            urls = {
+                node_id: self.urls(At(node_id, iteration if self._is_in_loop(node_id) else 0))["resume"]
+                for node_id in self._awaiting
+            }
+            known = self._scopes[iteration] = {**run, "resume_urls": urls}
+        return known
+
+    def takes_events(self, node: PreparedNode) -> bool:
+        """Whether a run may wait for an event at a node."""
+        return node.type.takes_events and (not node.type.is_trigger or node.id in self._workflow.waits)
 
     def urls(self, at: At) -> dict[str, str]:
         """The addresses that resume the run at a node: ``resume``, and with a decision ``approve`` and ``reject``."""

@@ -25,11 +25,8 @@ class Catalogue:
         Raises InvalidProvider for a spec that is not valid, or has the name of one that comes with Kanca.
         """
         self._own = {name: self.read_own(values, name) for name, values in own.items()}
-
-    @property
-    def names(self) -> tuple[str, ...]:
+        self.names = tuple(sorted({*provider_names(), *self._own}))
         """The names of all, sorted."""
-        return tuple(sorted({*provider_names(), *self._own}))
 
     def get(self, name: str) -> ProviderSpec:
         """The provider of that name. Raises UnknownProvider, with the nearest name where there is one."""

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from kanca.providers.locations import OPTIONAL, find, parse_path, scalar_of
+from kanca.providers.locations import OPTIONAL, encoded, find, parse_path, scalar_of
 from kanca.providers.template import Part, Slot, parse_template, slots_of
 from kanca.providers.verdict import Refusal, RefusalCode, SignedRequest
 
@@ -172,22 +172,18 @@ def _field(argument: str) -> _Read:
     def read(request: SignedRequest, _timestamp: bytes, _secret: Secret) -> bytes | None:
         value = find(request.document(), path)
         # Only what is not there is empty: a list or an object in its place is not what was signed.
-        return _encoded(default if value is None else scalar_of(value))
+        return encoded(default if value is None else scalar_of(value))
 
     return read
 
 
 def _query(argument: str) -> _Read:
     name, default = argument.removesuffix(OPTIONAL), "" if argument.endswith(OPTIONAL) else None
-    return lambda request, _timestamp, _secret: _encoded(request.query().get(name, default))
+    return lambda request, _timestamp, _secret: encoded(request.query().get(name, default))
 
 
 def _secret(part: str) -> _Read:
-    return lambda _request, _timestamp, secret: _encoded(secret.get(part))
-
-
-def _encoded(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogatepass")
+    return lambda _request, _timestamp, secret: encoded(secret.get(part))
 
 
 def _unescaped(url: str) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 from msgspec.structs import replace
 
 from kanca.errors import InvalidInput
-from kanca.providers.locations import find, header_key, parse_path, text_of
+from kanca.providers.locations import encoded, find, header_key, parse_path, text_of
 from kanca.providers.schemes.draft import Draft
 from kanca.providers.verdict import SignedRequest
 
@@ -51,9 +51,9 @@ class Place:
     def find(self, request: SignedRequest) -> bytes | None:
         """What is there; None for nothing."""
         if self._body:
-            return _encoded(text_of(find(request.document(), self._body)))
+            return encoded(text_of(find(request.document(), self._body)))
         if self._query:
-            return _encoded(request.query().get(self._query))
+            return encoded(request.query().get(self._query))
         if not self._key.endswith(b"*"):
             return request.headers.get(self._key)
         beginning = self._key[:-1]
@@ -71,10 +71,6 @@ class Place:
             joint = "&" if "?" in draft.url else "?"
             return replace(draft, url=f"{draft.url}{joint}{urlencode({self._query: value})}")
         return draft.with_headers({(self.header or "").replace("-*", "-1").replace(ANY, ""): value})
-
-
-def _encoded(text: str | None) -> bytes | None:
-    return None if text is None else text.encode("utf-8", "surrogatepass")
 
 
 def _put_in_body(body: bytes, content_type: str, path: tuple[str, ...], value: str) -> bytes:

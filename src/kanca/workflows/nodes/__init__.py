@@ -5,6 +5,7 @@ from __future__ import annotations
 from kanca.workflows.nodes.approval import APPROVAL
 from kanca.workflows.nodes.branch import BRANCH
 from kanca.workflows.nodes.delay import DELAY
+from kanca.workflows.nodes.fail import FAIL
 from kanca.workflows.nodes.filter import FILTER
 from kanca.workflows.nodes.for_each import FOR_EACH
 from kanca.workflows.nodes.http_request import HTTP_REQUEST
@@ -13,7 +14,7 @@ from kanca.workflows.nodes.merge import MERGE
 from kanca.workflows.nodes.respond import RESPOND
 from kanca.workflows.nodes.schedule import SCHEDULE
 from kanca.workflows.nodes.send_webhook import SEND_WEBHOOK
-from kanca.workflows.nodes.stop import FAIL, STOP
+from kanca.workflows.nodes.stop import STOP
 from kanca.workflows.nodes.sub_workflow import SUB_WORKFLOW
 from kanca.workflows.nodes.switch import SWITCH
 from kanca.workflows.nodes.transform import TRANSFORM

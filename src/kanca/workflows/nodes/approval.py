@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from kanca.workflows.config import Dynamic, DynamicText, NodeConfig
 from kanca.workflows.node_type import NodeType
 from kanca.workflows.responses import RETRIED_STATUSES
-from kanca.workflows.step import AwaitEvent, Came, Left, StepContext, StepFailed
+from kanca.workflows.step import AwaitEvent, Came, Left, Publication, StepContext, StepFailed
 from kanca.workflows.values import write_json
 
 REQUESTED = "approval.requested"
@@ -27,7 +27,13 @@ class ApprovalConfig(NodeConfig):
     notify_url: DynamicText | None = Field(
         None,
         description="Where the request goes: a `POST` of `{type, title, details, approve_url, reject_url, expires_at,"
-        " run_id, node_id}`. Unset: the addresses are given by `kanca run approve` and the API alone.",
+        " run_id, node_id, …}`. Unset: the addresses are given by `kanca run approve` and the API alone.",
+    )
+    notify_handlers: bool = Field(
+        False,
+        description="Whether handlers get the request: an event `approval.requested` with `{title, details, run_id,"
+        " node_id, iteration, generation, expires_at}`. The addresses are no part of it, for events can be read by more"
+        " people than may decide: `hooks.approval_urls(event)` makes them.",
     )
     wait: float = Field(
         7 * 86_400,
@@ -57,7 +63,8 @@ async def run(step: StepContext, config: ApprovalConfig) -> Any:
     """Ask, and wait for the answer."""
     if config.notify_url is not None:
         await _notify(step, config)
-    return AwaitEvent("@approval", step.call_id, config.longest_wait)
+    told = (Publication(step.new_id(), REQUESTED, _told(step, config)),) if config.notify_handlers else ()
+    return AwaitEvent("@approval", step.call_id, config.longest_wait, told)
 
 
 def resume(step: StepContext, _config: ApprovalConfig, came: Came) -> Left:
@@ -66,11 +73,24 @@ def resume(step: StepContext, _config: ApprovalConfig, came: Came) -> Left:
         return Left("timeout", {"input": step.input})
     said = came.event["data"] if isinstance(came.event["data"], dict) else {}
     decision = came.decision or said.get("decision")
-    if decision not in DECISIONS:
+    if not isinstance(decision, str) or decision not in DECISIONS:
         raise StepFailed("no_decision", "the answer is neither approve nor reject", is_final=True)
     decided = {key: said[key] for key in ("comment", "by") if isinstance(said.get(key), str)}
     decided["at"] = came.event.get("received_at")
     return Left(DECISIONS[decision], {"decision": DECISIONS[decision], **decided, "input": step.input})
+
+
+def _told(step: StepContext, config: ApprovalConfig) -> dict[str, Any]:
+    """What those are told who are asked."""
+    return {
+        "title": config.title.text(step.scope),
+        "details": None if config.details is None else config.details.evaluate(step.scope),
+        "run_id": step.run_id,
+        "node_id": step.node_id,
+        "iteration": step.iteration,
+        "generation": step.generation,
+        "expires_at": (step.now + config.longest_wait).isoformat(),
+    }
 
 
 async def _notify(step: StepContext, config: ApprovalConfig) -> None:
@@ -79,13 +99,9 @@ async def _notify(step: StepContext, config: ApprovalConfig) -> None:
         raise StepFailed("no_public_url", "KANCA_PUBLIC_URL is not set, so nobody could answer")
     asked = {
         "type": REQUESTED,
-        "title": config.title.text(step.scope),
-        "details": None if config.details is None else config.details.evaluate(step.scope),
+        **_told(step, config),
         "approve_url": step.resume_urls["approve"],
         "reject_url": step.resume_urls["reject"],
-        "expires_at": (step.now + config.longest_wait).isoformat(),
-        "run_id": step.run_id,
-        "node_id": step.node_id,
     }
     headers = {"Content-Type": "application/json", "Idempotency-Key": step.call_id}
     response = await step.http.request(

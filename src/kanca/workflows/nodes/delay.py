@@ -64,7 +64,10 @@ def _moment(value: object) -> datetime:
         raise _wrong("until must be a moment such as 2026-05-01T12:00:00Z") from None
     if moment.tzinfo is None:
         raise _wrong("until must say its offset from UTC, as 2026-05-01T12:00:00Z does")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise _wrong("until must be a moment within the years 1 to 9999") from None
 
 
 def _wrong(message: str) -> ExpressionFailed:

@@ -9,9 +9,11 @@ from pydantic import Field
 from kanca.domain.workflow import OUT
 from kanca.errors import ExpressionFailed
 from kanca.workflows.config import Cel, NodeConfig
-from kanca.workflows.loops import MAX_ITEMS
 from kanca.workflows.node_type import ITEM, NodeType
 from kanca.workflows.step import Left, StepContext
+
+MAX_ITEMS = 10_000
+"""The longest list that may be asked for."""
 
 
 class ForEachConfig(NodeConfig):

@@ -35,6 +35,8 @@ class Address:
                 "statement_timeout": limit_ms,
                 "lock_timeout": limit_ms,
                 "idle_in_transaction_session_timeout": "60s",
+                # Who has waited for a lock must see what was committed meanwhile, whatever the server's default.
+                "default_transaction_isolation": "read committed",
             }
         if self.is_pooled:
             options["statement_cache_size"] = 0

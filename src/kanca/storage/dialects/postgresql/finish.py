@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import count
+from operator import attrgetter
 from typing import Any
 
 import asyncpg
@@ -70,21 +71,51 @@ changing AS MATERIALIZED (
     RETURNING t.id
 )"""  # noqa: S608 - made of this module's constants
 
+# Who signals a task changes its row, wherever the row is in its life. A statement that had to wait for such a change
+# finds the row no longer where it was (`ctid`), and leaves it. With the rows locked before the statement begins, nobody
+# can come between; the worker comes first, as everywhere.
+_LOCK_WORKER = "SELECT id FROM kanca.workers WHERE id = $1 FOR KEY SHARE"
+_LOCK_TASKS = """
+SELECT id FROM kanca.tasks WHERE id = ANY ($1::bigint[]) AND state = 1 AND worker = $2 ORDER BY id FOR NO KEY UPDATE
+"""
+
 # Two rows for one place, data that do not fit, constraints, limits.
 _REFUSALS = ("21", "22", "23", "54")
 
 
 async def write(engine: PostgresEngine, worker: int, batch: Sequence[Completion]) -> set[int]:
-    """Write completions of distinct tasks in one transaction (see ``storage.completions.Write``)."""
+    """Write completions of distinct tasks in one transaction (see ``storage.completions.Write``).
+
+    Those that somebody else changed at that moment follow in a second one.
+    """
+    written = await _write(engine, worker, batch)
+    missed = [completion for completion in batch if completion.task.id not in written]
+    return written | await _write(engine, worker, missed, is_locked=True) if missed else written
+
+
+async def _write(
+    engine: PostgresEngine, worker: int, batch: Sequence[Completion], *, is_locked: bool = False
+) -> set[int]:
     statement, arguments = _assemble(batch, engine.positions)
+
+    async def run(connection: asyncpg.Connection) -> Any:
+        if not is_locked:
+            return await connection.fetch(statement, worker, *arguments)
+        async with connection.transaction():
+            if not await connection.fetch(_LOCK_WORKER, worker):
+                return []  # the lease is lost
+            if not await connection.fetch(_LOCK_TASKS, [each.task.id for each in batch], worker):
+                return []
+            return await connection.fetch(statement, worker, *arguments)
+
     try:
         try:
-            rows = await engine.run_hot(lambda connection: connection.fetch(statement, worker, *arguments))
+            rows = await engine.run_hot(run)
         except asyncpg.CheckViolationError as error:
             if "no partition" not in str(error):
                 raise
             await make_partitions(engine, {time_of(row).date() for row in _partitioned_ids(batch)})
-            rows = await engine.run_hot(lambda connection: connection.fetch(statement, worker, *arguments))
+            rows = await engine.run_hot(run)
     except (asyncpg.PostgresError, ValueError) as error:
         if isinstance(error, ValueError) or sqlstate_of(error).startswith(_REFUSALS):
             raise Refused from error
@@ -104,12 +135,15 @@ def _partitioned_ids(batch: Sequence[Completion]) -> Iterator[Any]:
 def _assemble(batch: Sequence[Completion], positions: PositionClock) -> tuple[str, list[list[Any]]]:
     """The statement for a batch, and its arguments but for the worker."""
     ends: list[Row] = []
-    changes: list[Row] = []
+    changes: list[Change] = []
     for completion in batch:
         if is_end(completion):
             ends.append((completion.task.id, completion.task.fence))
         else:
             changes.append(change_of(completion))
+    # In the order in which signals lock tasks, too (see ``storage.signals``).
+    ends.sort()
+    changes.sort(key=attrgetter("id"))
     arguments = [*arrays_of(ends), *arrays_of(changes)]
 
     parts: list[Part] = []

@@ -31,6 +31,8 @@ _DAY_OF = "floor((('x' || left(replace({}::text, '-', ''), 12))::bit(48)::bigint
 _UNFINISHED = f"""
     SELECT DISTINCT {_DAY_OF.format("ref")} FROM kanca.tasks WHERE ref < $1
     UNION SELECT DISTINCT {_DAY_OF.format("id")} FROM kanca.runs WHERE id < $1 AND status IN ({_OPEN_RUNS})
+    UNION SELECT DISTINCT {_DAY_OF.format("w.event_id")} FROM kanca.waits AS w JOIN kanca.runs AS r ON r.id = w.run_id
+        WHERE w.event_id < $1 AND r.status IN ({_OPEN_RUNS})
 """  # noqa: S608 - made of this module's constants
 
 _BY_ID = "DELETE FROM kanca.{0} WHERE id IN (SELECT id FROM kanca.{0} WHERE {1} LIMIT {2})"
@@ -111,6 +113,7 @@ class _Dropping:
         if day not in await self._held_days():
             # What belongs to runs has their time in its ids.
             await self._delete(_BY_KEY.format("waits", "id", BATCH_ROWS), *bounds)
+            await self._delete(_BY_KEY.format("early_events", "event_id", BATCH_ROWS), *bounds)
             await self._delete(_BY_KEY.format("run_slots", "run_id", BATCH_ROWS), *bounds)
             await self._delete(_BY_ID.format("runs", _OF_DAY, BATCH_ROWS), *bounds)
 

@@ -23,6 +23,8 @@ _OPEN_RUNS = ", ".join(f"'{status}'" for status in (RunStatus.PENDING, RunStatus
 _UNFINISHED = f"""
     SELECT DISTINCT substr(ref, 1, 6) FROM kanca_tasks WHERE ref < ?1
     UNION SELECT DISTINCT substr(id, 1, 6) FROM kanca_runs WHERE id < ?1 AND status IN ({_OPEN_RUNS})
+    UNION SELECT DISTINCT substr(w.event_id, 1, 6) FROM kanca_waits AS w JOIN kanca_runs AS r ON r.id = w.run_id
+        WHERE w.event_id < ?1 AND r.status IN ({_OPEN_RUNS})
 """  # noqa: S608 - made of this module's constants
 _LETTERS_OF_DAY = "(event_id >= ? AND event_id < ?) OR (event_id IS NULL AND ref >= ? AND ref < ?)"
 
@@ -56,6 +58,9 @@ async def _clear(engine: SqliteEngine, before: datetime, day: date) -> int:
     if day not in await engine.run_read(partial(_held_days, before)):
         # What belongs to runs has their time in its ids.
         deleted += await _delete_all(engine, "kanca_waits", "id", "id >= ? AND id < ?", bounds)
+        deleted += await _delete_all(
+            engine, "kanca_early_events", "event_id", "event_id >= ? AND event_id < ?", bounds
+        )
         deleted += await _delete_all(
             engine, "kanca_run_slots", "run_id", "run_id >= ? AND run_id < ?", bounds
         )

@@ -1,0 +1,1 @@
+"""An order flow: a workflow from the checkout to the parcel, and what it talks to."""

@@ -1,0 +1,225 @@
+"""``/api/runs/…/cancel``, ``retry`` and ``replay``: what people do with runs."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Body
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from kanca.api.answers import Json
+from kanca.api.audit import audit
+from kanca.api.fields import RunIdPath
+from kanca.api.openapi import refused_with
+from kanca.api.routing import resource
+from kanca.api.runs import find
+from kanca.api.services import Given, Services
+from kanca.api.workflow_models import Run, run_fields
+from kanca.domain.ids import RUN, show_id
+from kanca.domain.status import RunStatus, StepStatus
+from kanca.domain.task import NewTask, RunChange, TaskKind
+from kanca.errors import (
+    EventNotFound,
+    InvalidInput,
+    InvalidWorkflow,
+    RunNotFailed,
+    RunNotFound,
+    RunOver,
+    RunUnfinished,
+    WorkflowNotFound,
+    WorkflowNotPublished,
+)
+from kanca.storage import dead_letters, events, going_back, runs, waits, workflows
+from kanca.workflows.going_back import start_in, way_back
+from kanca.workflows.runs import RunDetail, WorkflowVersion, run_by_hand, run_of_event, start_of, work_of
+from kanca.workflows.validation import Workflow, read_workflow
+
+router = resource("Workflows", "/api/runs")
+
+LOOK_EVERY_S = 0.1
+CANCEL_LOOKS = 20
+"""How often it is looked whether a run that is cancelled has ended."""
+
+
+class RunRetry(BaseModel):
+    """From where a run is done again."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"from": "say"}]})
+
+    node_id: str | None = Field(
+        None,
+        alias="from",
+        max_length=64,
+        description="The node; what can be reached from it is done again, too."
+        " By default, what has failed is tried again.",
+    )
+
+
+@router.post(
+    "/{run_id}/cancel",
+    summary="Cancel a run",
+    operation_id="cancel_run",
+    response_model=Run,
+    responses=refused_with(RunNotFound, RunOver),
+)
+async def cancel(services: Given, run_id: RunIdPath) -> Json:
+    """Have a run end, and the runs that it waits for; what it is doing is stopped, what it waits for is not taken.
+
+    The answer waits up to 2 seconds for the end; a run that takes longer is answered with `cancel_requested_at`.
+    """
+    await services.database.write(_request_cancel, services, run_id)
+    services.wake()
+    audit("run.cancelled", show_id(RUN, run_id))
+    return Json(Run(**run_fields(await ended(services, run_id, CANCEL_LOOKS))))
+
+
+@router.post(
+    "/{run_id}/retry",
+    summary="Retry a run",
+    operation_id="retry_run",
+    response_model=Run,
+    responses=refused_with(InvalidInput, InvalidWorkflow, RunNotFailed, RunNotFound, RunUnfinished),
+)
+async def retry(services: Given, run_id: RunIdPath, asked: Annotated[RunRetry | None, Body()] = None) -> Json:
+    """Let a run go on that has ended: a failed one where it failed, or any one `from` a node, with what was stored.
+
+    From a node in the body of a loop means from that loop. What is done again has new call ids, and waits anew. A run
+    that waited for this one is not told again.
+    """
+    node_id = asked.node_id if asked else None
+    run = await services.database.write(_retry, services, run_id, node_id)
+    services.wake()
+    audit("run.retried", show_id(RUN, run_id), node=node_id)
+    return Json(Run(**run_fields(run)))
+
+
+@router.post(
+    "/{run_id}/replay",
+    summary="Replay a run",
+    operation_id="replay_run",
+    response_model=Run,
+    responses=refused_with(
+        EventNotFound, InvalidInput, InvalidWorkflow, RunNotFound, WorkflowNotFound, WorkflowNotPublished
+    ),
+)
+async def replay(services: Given, run_id: RunIdPath) -> Json:
+    """Start a new run of the published version with what started this one.
+
+    Of a run's event a new event is made with the same bytes, which only this workflow gets.
+    """
+    run = await services.database.write(_replay, services, run_id)
+    services.wake()
+    audit("run.replayed", show_id(RUN, run_id), new_run=show_id(RUN, run.id))
+    return Json(Run(**run_fields(run)))
+
+
+async def ended(services: Services, run_id: UUID, looks: int) -> RunChange:
+    """The run once it has ended, or after so many looks as it is then. Raises RunNotFound."""
+    while True:
+        run = await services.database.read(find, run_id)
+        looks -= 1
+        if not looks or run.status not in waits.UNFINISHED_RUNS:
+            return run
+        await services.pause(LOOK_EVERY_S)
+
+
+def prepared(connection: Connection, services: Services, run: RunChange) -> Workflow:
+    """The version that a run has. Raises InvalidWorkflow when it cannot be run any more."""
+    stored = workflows.definition_of(connection, run.workflow_id, run.version)
+    if stored is None:
+        raise WorkflowNotFound(f"The workflow {run.workflow_id} was deleted.")
+    return read_workflow(json.loads(stored.definition), services.nodes)
+
+
+def _request_cancel(connection: Connection, services: Services, run_id: UUID) -> None:
+    run = find(connection, run_id)
+    if run.status not in waits.UNFINISHED_RUNS:
+        raise RunOver(f"The run {show_id(RUN, run_id)} has {run.status}.")
+    waits.request_cancel(connection, run_id, services.now())
+
+
+def _retry(connection: Connection, services: Services, run_id: UUID, node_id: str | None) -> RunChange:
+    run = find(connection, run_id)
+    if run.status in waits.UNFINISHED_RUNS:
+        raise RunUnfinished(f"The run {show_id(RUN, run_id)} is {run.status}: cancel it first.")
+    if run.is_test:
+        raise InvalidInput("A test is not done again: start another one.")
+    letter = dead_letters.of_run(connection, run)
+    if node_id is None and letter is not None:
+        if not dead_letters.retry(connection, letter.id, services.now()):
+            raise RunUnfinished(f"The run {show_id(RUN, run_id)} is being tried again.")
+        return find(connection, run_id)
+    workflow = prepared(connection, services, run)
+    stored = runs.steps_of(connection, run_id)
+    if node_id is None:
+        # Its dead letter was deleted, or it never had one: another run was told that it failed.
+        node_id = next((step.node_id for step in stored[::-1] if step.status is StepStatus.DEAD), None)
+        if run.status is not RunStatus.FAILED or node_id is None:
+            raise RunNotFailed(f"The run {show_id(RUN, run_id)} has {run.status}: say `from` which node.")
+    back = way_back(workflow, stored, waits.of_runs(connection, [run_id]).get(run_id, ()), node_id)
+    detail = RunDetail(
+        start=start_in(workflow, stored),
+        generation=back.generation,
+        depth=going_back.depth_of(connection, run),
+    )
+    task = NewTask(TaskKind.RUN, run_id, _number_of(connection, run.workflow_id), detail.encode())
+    work = work_of(run.workflow_id)
+    if not going_back.go_back(connection, run, work, back.replaced, task, services.now()):
+        raise RunUnfinished(f"The run {show_id(RUN, run_id)} is being done again.")
+    return find(connection, run_id)
+
+
+def _number_of(connection: Connection, workflow_id: str) -> int:
+    workflow = workflows.get(connection, workflow_id)
+    if workflow is None:
+        raise WorkflowNotFound(f"The workflow {workflow_id} was deleted.")
+    return workflow.number
+
+
+def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChange:
+    run, now = find(connection, run_id), services.now()
+    if run.is_test:
+        raise InvalidInput("A test is not replayed: start a run.")
+    version = published(connection, services, run.workflow_id)
+    workflow = version.ready()
+    start = start_of(workflow, start_in(workflow, runs.steps_of(connection, run_id)))
+    if run.event_id is None:
+        new, task = run_by_hand(services.ids.new(), version, start, run.input or b"null", now)
+        runs.start(connection, new, task, now)
+        return new
+    event = events.get(connection, run.event_id)
+    if event is None:
+        raise EventNotFound("The event of the run is not stored any more.")
+    again = events.as_replay(event, services.ids.new(), now)
+    events.add(connection, again)
+    stored = events.get(connection, again.id)
+    assert stored is not None  # noqa: S101 - it was just added
+    new, _ = run_of_event(stored, version, start, now)
+    detail = RunDetail(start=start, works=1)
+    runs.start(connection, new, NewTask(TaskKind.RUN, new.id, version.number, detail.encode()), now)
+    return new
+
+
+def published(connection: Connection, services: Services, workflow_id: str) -> WorkflowVersion:
+    """The published version of a workflow. Raises WorkflowNotFound, WorkflowNotPublished, InvalidWorkflow."""
+    workflow, _ = workflows.version_of(connection, workflow_id)
+    if workflow.published_version is None:
+        raise WorkflowNotPublished(f"No version of workflow {workflow_id} is published.")
+    return version_of(connection, services, workflow_id, workflow.published_version)
+
+
+def version_of(
+    connection: Connection, services: Services, workflow_id: str, number: int | None
+) -> WorkflowVersion:
+    """A version of a workflow, the newest for None. Raises WorkflowNotFound, InvalidWorkflow."""
+    workflow, stored = workflows.version_of(connection, workflow_id, number)
+    return WorkflowVersion(
+        id=workflow_id,
+        number=workflow.number,
+        tenant=workflow.tenant,
+        version=stored.version,
+        workflow=read_workflow(json.loads(stored.definition), services.nodes),
+    )
