@@ -94,14 +94,20 @@ def versions_in_use(connection: Connection, workflow_id: str) -> list[int]:
     """Give the versions of a workflow that unfinished runs have, without reading those runs."""
     found: list[int] = []
     newest = 0
-    query = select(runs.c.version).where(runs.c.workflow_id == workflow_id, UNFINISHED)
     while True:
-        after = query.where(runs.c.version > newest).order_by(runs.c.version).limit(1)
-        version = connection.scalar(after)
+        version = connection.scalar(_NEXT_VERSION, {"of_workflow": workflow_id, "after": newest})
         if version is None:
             return found
         found.append(version)
         newest = version
+
+
+_NEXT_VERSION = (
+    select(runs.c.version)
+    .where(runs.c.workflow_id == bindparam("of_workflow"), UNFINISHED, runs.c.version > bindparam("after"))
+    .order_by(runs.c.version)
+    .limit(1)
+)
 
 
 UNFINISHED_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
