@@ -38,8 +38,10 @@ LOOK_EVERY_S = 0.02
 LOOK_AT = 200
 """Events that are looked at in one query."""
 HELD = timedelta(days=1)
-EVENT_TYPE = "charge.succeeded"
+FOR_HANDLERS = "charge.succeeded"
 """What ``bench.handlers`` listens to."""
+FOR_WORKFLOWS = "order.placed"
+"""What it does not: the run is the event's only piece of work."""
 REQUEST = json.dumps({"method": "POST", "headers": [], "authenticated": True}).encode()
 
 ids = IdFactory()
@@ -63,11 +65,13 @@ class Site:
         """An endpoint, by its number; of a workflow, or of handlers."""
         return await self.database.write(_add_endpoint, workflow_id, node_id)
 
-    async def put(self, lot: str, endpoint: int, data: Sequence[Any]) -> list[UUID]:
+    async def put(
+        self, lot: str, endpoint: int, data: Sequence[Any], event_type: str = FOR_WORKFLOWS
+    ) -> list[UUID]:
         """Accept an event for each of ``data``, whose work does not begin before ``let_go``. No worker may run yet."""
         found: list[UUID] = []
         for part in in_parts(data, CHUNK):
-            batch = [_event(endpoint, each) for each in part]
+            batch = [_event(endpoint, event_type, each) for each in part]
             await self.database.accepting.append(batch)
             await self.database.write(_hold, lot)
             found += [event.id for event in batch]
@@ -86,8 +90,8 @@ class Site:
         moment = time.time()
         for part in in_parts(event_ids, LOOK_AT):
             moment = await _until(partial(self.database.read, _have_ended, part), DRAIN_LIMIT_S)
-            if failed := await self.database.read(_failed, part):
-                raise SystemExit(f"what was to be measured has failed: {failed}")
+            if other := await self.database.read(_other_status, part):
+                raise SystemExit(f"what was to be measured did not just succeed: {other}")
         return moment
 
     async def until(self, is_so: Callable[[Connection], bool], limit_s: float = READY_LIMIT_S) -> float:
@@ -133,18 +137,18 @@ async def _until(is_so: Callable[[], Awaitable[bool]], limit_s: float) -> float:
     return time.time()
 
 
-def _event(endpoint: int, data: Any) -> NewEvent:
+def _event(endpoint: int, event_type: str, data: Any) -> NewEvent:
     identity = ids.new()
     return NewEvent(
         id=identity,
         endpoint=endpoint,
         tenant="default",
-        type=EVENT_TYPE,
+        type=event_type,
         received_at=datetime.now(UTC),
         source_event_id=None,
         correlation_id=identity.hex,
         request=REQUEST,
-        body=json.dumps({"event_type": EVENT_TYPE, "data": data}).encode(),
+        body=json.dumps({"event_type": event_type, "data": data}).encode(),
         dedupe_key=None,
         dedupe_until=None,
     )
@@ -194,8 +198,8 @@ def _have_ended(connection: Connection, event_ids: Sequence[UUID]) -> bool:
     return connection.scalar(ended) == len(event_ids)
 
 
-def _failed(connection: Connection, event_ids: Sequence[UUID]) -> str | None:
-    query = select(outcomes.c.reason).where(
+def _other_status(connection: Connection, event_ids: Sequence[UUID]) -> str | None:
+    query = select(outcomes.c.status).where(
         outcomes.c.event_id.in_(event_ids), outcomes.c.status != OutcomeStatus.SUCCEEDED
     )
     return connection.scalar(query.limit(1))

@@ -25,7 +25,7 @@ from bench.cpu import cpu_seconds
 from bench.ingest import databases
 from bench.report import report
 from bench.servers import ROOT, bare, workers
-from bench.site import Site, opened
+from bench.site import FOR_HANDLERS, FOR_WORKFLOWS, Site, opened
 
 ROUNDS = 3
 PROCESSES = (1, 2)
@@ -119,11 +119,9 @@ async def _fill(
     for number in range(ROUNDS + 1):
         for kind, size in sizes.items():
             lot = f"{kind}-{count}-{number}"
-            data = [
-                {"order": n, "amount": 100 + n, "vip": bool(n % 2)}
-                for n in range(size if number else WARM_UP)
-            ]
-            lots[kind, number] = lot, await site.put(lot, endpoints[kind], data)
+            data = [{"order": n, "amount": 100 + n} for n in range(size if number else WARM_UP)]
+            event_type = FOR_HANDLERS if kind == "handlers" else FOR_WORKFLOWS
+            lots[kind, number] = lot, await site.put(lot, endpoints[kind], data, event_type)
     return lots
 
 

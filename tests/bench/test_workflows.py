@@ -48,6 +48,16 @@ async def test_nothing_that_is_held_begins_before_it_is_let_go(site: Site) -> No
     assert await site.outcomes(first[0]) == ()
 
 
+async def test_work_that_did_not_just_succeed_is_not_measured(site: Site) -> None:
+    bench = Bench(site.database)
+    nobodys = await bench.put("lot", await bench.add_endpoint(), [{"order": 1}])
+    await site.start()
+    await bench.let_go("lot")
+
+    with pytest.raises(SystemExit, match="skipped"):
+        await bench.ended(nobodys)
+
+
 async def test_parked_runs_that_are_copies_go_on_as_the_one_does_that_they_are_copies_of(site: Site) -> None:
     bench = Bench(site.database)
     await bench.add_workflow(parked.definition())
