@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from bench import end_to_end, history, ingest, verify
+from bench import end_to_end, history, ingest, verify, waits, workflows
 
 BENCHMARKS = {
     "ingest": ingest.main,
     "end_to_end": end_to_end.main,
     "history": history.main,
     "verify": verify.main,
+    "workflows": workflows.main,
+    "waits": waits.main,
 }
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[1]
 SECRET = "whsec_benchmark0123456789abcdefghij"  # noqa: S105  # signs the benchmark's own events
 
 
@@ -38,24 +39,21 @@ def free_port() -> int:
 def kanca(database_url: str, directory: Path, *options: str, **environment: str) -> Iterator[Running]:
     """``kanca serve`` on a free port."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "kanca",
-        "serve",
-        "--port",
-        str(port),
-        "--database-url",
-        database_url,
-        *options,
-    ]
-    environ = {
-        **os.environ,
-        "KANCA_SECRET_KEY": "benchmark-secret-key-0123456789",
-        "KANCA_LOG_LEVEL": "warning",
-        **environment,
-    }
-    yield from _running(command, port, "/health/ready", directory, environ)
+    command = _serve("--port", str(port), "--database-url", database_url, *options)
+    yield from _running(command, port, "/health/ready", directory, _environ(environment))
+
+
+@contextmanager
+def workers(
+    database_url: str, directory: Path, count: int, *options: str, **environment: str
+) -> Iterator[int]:
+    """``kanca serve`` with workers alone; gives its process id. Nobody waits until they are ready."""
+    command = _serve("--gateways", "0", "--workers", str(count), "--database-url", database_url, *options)
+    process = subprocess.Popen(command, cwd=directory, env=_environ(environment))
+    try:
+        yield process.pid
+    finally:
+        _end(process)
 
 
 @contextmanager
@@ -63,26 +61,43 @@ def bare(directory: Path) -> Iterator[Running]:
     """The bare app on the same server program, in a process set up as a gateway is."""
     port = free_port()
     yield from _running(
-        [sys.executable, "-m", "bench.bare_server", str(port)], port, "/", directory, dict(os.environ)
+        [sys.executable, "-m", "bench.bare_server", str(port)], port, "/", directory, _environ({})
     )
+
+
+def _serve(*options: str) -> list[str]:
+    return [sys.executable, "-m", "kanca", "serve", *options]
+
+
+def _environ(more: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT))),
+        "KANCA_SECRET_KEY": "benchmark-secret-key-0123456789",
+        "KANCA_LOG_LEVEL": "warning",
+        **more,
+    }
 
 
 def _running(
     command: list[str], port: int, probe: str, directory: Path, environ: dict[str, str]
 ) -> Iterator[Running]:
     url = f"http://127.0.0.1:{port}"
-    environ["PYTHONPATH"] = str(Path(__file__).parents[1])
     process = subprocess.Popen(command, cwd=directory, env=environ)
     try:
         _wait_for(url + probe, process)
         yield Running(url, process.pid)
     finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:

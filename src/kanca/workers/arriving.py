@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,6 @@ from kanca.domain.task import Becomes, Completion, Done, Outcome, Records, Task,
 from kanca.errors import ExpressionFailed
 from kanca.handlers.causes import cause
 from kanca.handlers.execution import Failed
-from kanca.storage import waits
 from kanca.storage.matching import Ambiguous, Arrival, Early, Missed, Taken
 from kanca.storage.ports import Database
 from kanca.workers.settlement import Settling, Work
@@ -120,10 +120,7 @@ class Arrivals:
             return replace(
                 arrival, wait_id=UUID(hex=detail.wait_id), may_be_early=await self._may_come_to_wait(event)
             )
-        workflow = await self.desk.workflow(detail.workflow_id)
-        in_use = await self.database.read(waits.versions_in_use, detail.workflow_id)
-        published = workflow.published_version if workflow else None
-        configs = await self._configs(detail, {*in_use, *filter(None, [published])})
+        configs = await self._configs(detail, await self.desk.versions(detail.workflow_id))
         return replace(
             arrival,
             keys=keys_in(configs, event),
@@ -131,7 +128,7 @@ class Arrivals:
             may_be_early=bool(configs),
         )
 
-    async def _configs(self, detail: ResumeDetail, versions: set[int]) -> list[WebhookTriggerConfig]:
+    async def _configs(self, detail: ResumeDetail, versions: Collection[int]) -> list[WebhookTriggerConfig]:
         """What the versions say of the trigger that may be waited at."""
         configs = []
         for number in sorted(versions):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from kanca.storage.workflows import Workflow
 
 COMMIT_TIMEOUT = timedelta(seconds=10)
 MAX_BATCH = 200
+MAX_WAITING = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +74,25 @@ class Desk(Protocol):
         ...
 
 
+class _Question(NamedTuple):
+    """A query function, and what it is asked with."""
+
+    query: Callable[..., Any]
+    about: Any
+
+
 class StoredDesk:
-    """The desk of a worker: concurrent requests share a transaction."""
+    """The desk of a worker: concurrent requests share a transaction, and the same question is asked once."""
 
     def __init__(self, database: Database, waker: Waker) -> None:
         """``waker``: what is signalled here may be done by others."""
         self._database = database
         self._waker = waker
         self._matches: GroupCommit[Opening | Arrival, Any] = GroupCommit(
-            self._match, timeout=COMMIT_TIMEOUT, max_batch=MAX_BATCH, max_waiting=100_000
+            self._match, timeout=COMMIT_TIMEOUT, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
+        )
+        self._reads: GroupCommit[_Question, Any] = GroupCommit(
+            self._read, timeout=COMMIT_TIMEOUT, max_batch=MAX_BATCH, max_waiting=MAX_WAITING
         )
 
     async def open(self, opening: Opening) -> Wait | None:
@@ -92,7 +103,7 @@ class StoredDesk:
         return cast("Arrived", await self._matches.submit(arrival))
 
     async def news(self, run_id: UUID) -> News:
-        return await self._database.read(_news, run_id)
+        return cast("News", await self._reads.submit(_Question(_news, run_id)))
 
     async def expire(self, wait_ids: Collection[UUID]) -> None:
         await self._database.write(waits.expire, wait_ids, await self._database.now())
@@ -105,13 +116,17 @@ class StoredDesk:
         await self._database.write(waits.give_up, wait_ids, await self._database.now())
 
     async def event(self, event_id: UUID) -> StoredEvent | None:
-        return await self._database.read(events.get, event_id)
+        return cast("StoredEvent | None", await self._reads.submit(_Question(events.get, event_id)))
 
     async def run(self, run_id: UUID) -> RunChange | None:
-        return await self._database.read(runs.get, run_id)
+        return cast("RunChange | None", await self._reads.submit(_Question(runs.get, run_id)))
 
     async def workflow(self, workflow_id: str) -> Workflow | None:
-        return await self._database.read(workflows.get, workflow_id)
+        return cast("Workflow | None", await self._reads.submit(_Question(workflows.get, workflow_id)))
+
+    async def versions(self, workflow_id: str) -> frozenset[int]:
+        """The versions of a workflow that runs may wait with: those of unfinished runs, and the published one."""
+        return cast("frozenset[int]", await self._reads.submit(_Question(_versions, workflow_id)))
 
     async def take_turn(self, run_id: UUID, task: Task, workflow: int, key: str, limit: int) -> bool:
         return await self._database.write(turns.take, run_id, task.id, workflow, key, limit)
@@ -125,6 +140,11 @@ class StoredDesk:
     async def close(self) -> None:
         """Finish what was asked."""
         await self._matches.close(COMMIT_TIMEOUT)
+        await self._reads.close(COMMIT_TIMEOUT)
+
+    async def _read(self, batch: Sequence[_Question]) -> list[Any]:
+        answers = await self._database.read(_answer, frozenset(batch))
+        return [answers[question] for question in batch]
 
     async def _match(self, batch: Sequence[Opening | Arrival]) -> list[Any]:
         now = await self._database.now()
@@ -135,6 +155,22 @@ class StoredDesk:
         answers = await write_or_halve(write, batch)
         self._waker.wake()
         return answers
+
+
+def _answer(connection: Connection, questions: Collection[_Question]) -> dict[_Question, Any]:
+    answers: dict[_Question, Any] = {}
+    for question in questions:
+        try:
+            answers[question] = question.query(connection, question.about)
+        except (ValueError, TypeError, LookupError) as error:
+            answers[question] = error  # a row that cannot be read is only its asker's trouble
+    return answers
+
+
+def _versions(connection: Connection, workflow_id: str) -> frozenset[int]:
+    workflow = workflows.get(connection, workflow_id)
+    published = [workflow.published_version] if workflow and workflow.published_version is not None else []
+    return frozenset([*waits.versions_in_use(connection, workflow_id), *published])
 
 
 def _news(connection: Connection, run_id: UUID) -> News:
