@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, delete, false, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
 from kanca.domain.status import WaitStatus
 from kanca.domain.task import NewTask, RunChange, Task, TaskState
@@ -21,9 +21,10 @@ from kanca.domain.wait import Wait
 from kanca.storage import waits
 from kanca.storage.dialects.locking import lock_names
 from kanca.storage.new_tasks import add_tasks
-from kanca.storage.signals import signal
+from kanca.storage.signals import signal_all
 from kanca.storage.tables import OPEN, UNFINISHED, early_events, runs, tasks
 from kanca.storage.tables import waits as table
+from kanca.storage.types import EPOCH
 
 DIRECT = "@"
 """The rule of events that name one wait."""
@@ -120,6 +121,8 @@ _MAY_OPEN = {WaitStatus.OPEN, WaitStatus.CANCELLED}
 _IS_OF_LIVING = (
     select(runs.c.id).where(runs.c.id == table.c.run_id, runs.c.status.in_(waits.UNFINISHED_RUNS)).exists()
 )
+# Put together once, as below: to do so for every wait and every arrival took longer than to ask.
+_CLAIM = waits.CLAIM.where(_IS_OF_LIVING)
 
 
 def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datetime) -> list[Any]:
@@ -141,7 +144,7 @@ def match(connection: Connection, batch: Sequence[Opening | Arrival], now: datet
             answers.append(_taken(connection, each) or Missed(NOT_HELD))
     # All tasks at once, and last: two who signalled some of the same one by one would wait for each other.
     if news:
-        signal(connection, tasks.c.id.in_(news), now)
+        signal_all(connection, news, now)
     return answers
 
 
@@ -163,10 +166,13 @@ def _mailboxes(each: Opening | Arrival) -> Iterable[str]:
 
 def _held(connection: Connection, batch: Sequence[Opening | Arrival]) -> set[tuple[int, int]]:
     """``(id, fence)`` of the tasks that are still those of the workers that claimed them, or of others."""
-    query = select(tasks.c.id, tasks.c.fence).where(
-        tasks.c.id.in_({each.task.id for each in batch}), tasks.c.state == TaskState.RUNNING
-    )
-    return {(row.id, row.fence) for row in connection.execute(query)}
+    found = connection.execute(_HELD, {"task_ids": list({each.task.id for each in batch})})
+    return {(row.id, row.fence) for row in found}
+
+
+_HELD = select(tasks.c.id, tasks.c.fence).where(
+    tasks.c.id.in_(bindparam("task_ids", expanding=True)), tasks.c.state == TaskState.RUNNING
+)
 
 
 def _open(
@@ -209,34 +215,57 @@ def _open(
 
 def _may_wait(connection: Connection, run_id: UUID) -> bool:
     """Whether the run is not over, and nobody wants it to be."""
-    run = connection.execute(
-        select(runs.c.status, runs.c.cancel_requested_at).where(runs.c.id == run_id).with_for_update()
-    ).one_or_none()
+    run = connection.execute(_RUN, {"of_run": run_id}).one_or_none()
     return run is not None and run.status in waits.UNFINISHED_RUNS and run.cancel_requested_at is None
+
+
+_RUN = (
+    select(runs.c.status, runs.c.cancel_requested_at)
+    .where(runs.c.id == bindparam("of_run"))
+    .with_for_update()
+)
 
 
 def _take_early(connection: Connection, opening: Opening, now: datetime, news: set[int]) -> Any:
     """The oldest event that came before its wait, and is kept no longer."""
-    early = early_events.c
-    is_here = (
-        (early.workflow == opening.workflow) & (early.node_id == opening.node_id) & (early.expires_at > now)
-    )
-    by_key = is_here & (early.rule == opening.rule) & (early.key == opening.key)
-    directly = is_here & (early.rule == DIRECT) & (early.key == opening.wait_id.hex)
-    if opening.not_before is not None:
-        by_key &= early.received_at >= opening.not_before
+    given = {
+        "workflow": opening.workflow,
+        "node_id": opening.node_id,
+        "rule": opening.rule,
+        "key": opening.key,
+        "not_before": opening.not_before or EPOCH,
+        "direct_key": opening.wait_id.hex,
+        "now": now,
+    }
+    query = _FIRST_EARLY
     if opening.rule == KEYLESS and _several_runs(connection, opening.workflow_id):
         # Another run has begun since they came: they have to look again, and will find that they are ambiguous.
-        news.update(connection.scalars(select(early.task_id).where(by_key)))
-        by_key &= false()
-    query = (
-        select(early.event_id, early.task_id).where(or_(by_key, directly)).order_by(early.event_id).limit(1)
-    )
-    while (found := connection.execute(query).one_or_none()) is not None:
+        news.update(connection.scalars(_EARLY_BY_KEY, given))
+        query = _FIRST_EARLY_DIRECTLY
+    while (found := connection.execute(query, given).one_or_none()) is not None:
         if _forget_early(connection, found.event_id) is not None:
             return found
         # It looked again itself meanwhile, with the keys of another version.
     return None
+
+
+_EARLY = early_events.c
+_IS_HERE = (
+    (_EARLY.workflow == bindparam("workflow"))
+    & (_EARLY.node_id == bindparam("node_id"))
+    & (_EARLY.expires_at > bindparam("now"))
+)
+_BY_KEY = (
+    _IS_HERE
+    & (_EARLY.rule == bindparam("rule"))
+    & (_EARLY.key == bindparam("key"))
+    & (_EARLY.received_at >= bindparam("not_before"))
+)
+_DIRECTLY = _IS_HERE & (_EARLY.rule == DIRECT) & (_EARLY.key == bindparam("direct_key"))
+_OLDEST = select(_EARLY.event_id, _EARLY.task_id).order_by(_EARLY.event_id).limit(1)
+_EARLY_BY_KEY = select(_EARLY.task_id).where(_BY_KEY)
+_FIRST_EARLY = _OLDEST.where(or_(_BY_KEY, _DIRECTLY))
+_FIRST_EARLY_DIRECTLY = _OLDEST.where(_DIRECTLY)
 
 
 def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[int]) -> Arrived:
@@ -257,8 +286,11 @@ def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[i
 
 def _taken(connection: Connection, arrival: Arrival) -> Taken | None:
     """What the event has resumed already."""
-    row = connection.execute(select(*waits.COLUMNS).where(table.c.event_id == arrival.event_id)).first()
+    row = connection.execute(_TAKEN, {"by_event": arrival.event_id}).first()
     return None if row is None else Taken(waits.wait_in(row))
+
+
+_TAKEN = select(*waits.COLUMNS).where(table.c.event_id == bindparam("by_event"))
 
 
 def _meet(connection: Connection, arrival: Arrival, now: datetime) -> Taken | Ambiguous | None:
@@ -267,11 +299,7 @@ def _meet(connection: Connection, arrival: Arrival, now: datetime) -> Taken | Am
     if isinstance(candidates, Ambiguous):
         return candidates
     # Not claimed: it has timed out, or was cancelled, while this looked at it. That locks no mailbox.
-    claimed = (
-        waits.claim(connection, candidates[0].id, arrival.event_id, now, _IS_OF_LIVING)
-        if candidates
-        else None
-    )
+    claimed = waits.claim(connection, candidates[0].id, arrival.event_id, now, _CLAIM) if candidates else None
     return Taken(claimed) if claimed else None
 
 
@@ -279,7 +307,7 @@ def _meet_directly(
     connection: Connection, arrival: Arrival, wait_id: UUID, now: datetime
 ) -> Taken | Missed | None:
     """Resume the run of that wait; None: it may yet come to wait."""
-    claimed = waits.claim(connection, wait_id, arrival.event_id, now, _IS_OF_LIVING)
+    claimed = waits.claim(connection, wait_id, arrival.event_id, now, _CLAIM)
     if claimed is not None:
         return Taken(claimed)
     wait = waits.get(connection, wait_id)
@@ -295,20 +323,26 @@ def _candidates(connection: Connection, arrival: Arrival) -> list[Wait] | Ambigu
     for rule, key in arrival.keys:
         if rule == KEYLESS and (several := _several_runs(connection, arrival.workflow_id)):
             return Ambiguous(tuple(several))
-        query = select(*waits.COLUMNS).where(
-            table.c.workflow == arrival.workflow,
-            table.c.node_id == arrival.node_id,
-            table.c.rule == rule,
-            table.c.key == key,
-            OPEN,
-            _IS_OF_LIVING,
-        )
-        found += map(waits.wait_in, connection.execute(query.order_by(table.c.id).limit(_SHOWN)))
+        given = {"workflow": arrival.workflow, "node_id": arrival.node_id, "rule": rule, "key": key}
+        found += map(waits.wait_in, connection.execute(_OPEN_BY_KEY, given))
     return found if len(found) < 2 else Ambiguous(tuple({wait.run_id: None for wait in found}))
 
 
 _SHOWN = 10
 """Runs that an ambiguous event names."""
+_OPEN_BY_KEY = (
+    select(*waits.COLUMNS)
+    .where(
+        table.c.workflow == bindparam("workflow"),
+        table.c.node_id == bindparam("node_id"),
+        table.c.rule == bindparam("rule"),
+        table.c.key == bindparam("key"),
+        OPEN,
+        _IS_OF_LIVING,
+    )
+    .order_by(table.c.id)
+    .limit(_SHOWN)
+)
 
 
 def _several_runs(connection: Connection, workflow_id: str) -> Sequence[UUID]:
@@ -348,7 +382,11 @@ def _keep_early(
 
 def _forget_early(connection: Connection, event_id: UUID) -> datetime | None:
     """Keep an event no longer; gives until when it was to be kept, None when it was not (any more)."""
-    forgotten = (
-        delete(early_events).where(early_events.c.event_id == event_id).returning(early_events.c.expires_at)
-    )
-    return min(connection.scalars(forgotten), default=None)
+    return min(connection.scalars(_FORGET, {"of_event": event_id}), default=None)
+
+
+_FORGET = (
+    delete(early_events)
+    .where(early_events.c.event_id == bindparam("of_event"))
+    .returning(early_events.c.expires_at)
+)

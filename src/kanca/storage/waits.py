@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from kanca.domain.status import RunStatus, WaitStatus
 from kanca.domain.task import RunChange
 from kanca.domain.wait import Wait
-from kanca.storage.signals import signal
+from kanca.storage.signals import signal, signal_all
 from kanca.storage.tables import OPEN, UNFINISHED, runs, tasks, waits
 
 COLUMNS = [waits.c[field.name] for field in fields(Wait)]
@@ -57,9 +57,9 @@ def child_ended(connection: Connection, child: RunChange, now: datetime) -> bool
     if child.parent_wait is None:
         return False
     is_meant = waits.c.child_run_id == child.id
-    wait = claim(connection, child.parent_wait, None, now, is_meant)
+    wait = claim(connection, child.parent_wait, None, now, CLAIM.where(is_meant))
     if wait is not None:
-        signal(connection, tasks.c.id == wait.task_id, now)
+        signal_all(connection, [wait.task_id], now)
     return wait is not None
 
 
@@ -94,32 +94,48 @@ def versions_in_use(connection: Connection, workflow_id: str) -> list[int]:
     """Give the versions of a workflow that unfinished runs have, without reading those runs."""
     found: list[int] = []
     newest = 0
-    query = select(runs.c.version).where(runs.c.workflow_id == workflow_id, UNFINISHED)
     while True:
-        after = query.where(runs.c.version > newest).order_by(runs.c.version).limit(1)
-        version = connection.scalar(after)
+        version = connection.scalar(_NEXT_VERSION, {"of_workflow": workflow_id, "after": newest})
         if version is None:
             return found
         found.append(version)
         newest = version
 
 
+_NEXT_VERSION = (
+    select(runs.c.version)
+    .where(runs.c.workflow_id == bindparam("of_workflow"), UNFINISHED, runs.c.version > bindparam("after"))
+    .order_by(runs.c.version)
+    .limit(1)
+)
+
+
 UNFINISHED_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
 
 
+# Put together once, as below: to do so for every arrival took longer than to run it.
+CLAIM = (
+    update(waits)
+    .where(waits.c.id == bindparam("of_wait"), waits.c.status == WaitStatus.OPEN)
+    .values(
+        status=WaitStatus.CLAIMED,
+        ended_at=bindparam("at", type_=waits.c.ended_at.type),
+        event_id=bindparam("by_event", type_=waits.c.event_id.type),
+    )
+    .returning(*COLUMNS)
+)
+"""What ``claim`` runs; narrowed further, a wait is claimed only if it is so."""
+
+
 def claim(
-    connection: Connection, wait_id: UUID, event_id: UUID | None, now: datetime, *further: Any
+    connection: Connection, wait_id: UUID, event_id: UUID | None, now: datetime, claiming: Any = CLAIM
 ) -> Wait | None:
-    """Let what was waited for end a wait; None when it is not open (any more), or not as ``further`` says.
+    """Let what was waited for end a wait; None when it is not open (any more), or not as ``claiming`` says.
 
     Compare and set: of an arrival, a timeout and a cancellation, one wins. The run's task is still to be signalled.
     """
-    row = connection.execute(
-        update(waits)
-        .where(waits.c.id == wait_id, waits.c.status == WaitStatus.OPEN, *further)
-        .values(status=WaitStatus.CLAIMED, ended_at=now, event_id=event_id)
-        .returning(*COLUMNS)
-    ).one_or_none()
+    given = {"of_wait": wait_id, "by_event": event_id, "at": now}
+    row = connection.execute(claiming, given).one_or_none()
     return None if row is None else wait_in(row)
 
 
@@ -141,8 +157,11 @@ def _end(connection: Connection, wait_ids: Collection[UUID], status: WaitStatus,
 
 def get(connection: Connection, wait_id: UUID) -> Wait | None:
     """Give the wait with that id."""
-    row = connection.execute(select(*COLUMNS).where(waits.c.id == wait_id)).one_or_none()
+    row = connection.execute(_GET, {"of_wait": wait_id}).one_or_none()
     return None if row is None else wait_in(row)
+
+
+_GET = select(*COLUMNS).where(waits.c.id == bindparam("of_wait"))
 
 
 def wait_in(row: Row[Any]) -> Wait:

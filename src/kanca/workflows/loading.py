@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from kanca.domain.event import StoredEvent
+from kanca.domain.status import WaitStatus
 from kanca.domain.task import RunChange, Step, Task
 from kanca.domain.wait import Wait
 from kanca.domain.workflow import read_definition
@@ -81,7 +82,10 @@ class WorkflowLoader:
             if version.number != task.target:
                 version = replace(version, number=task.target)
             event = found.events.get(run.event_id) if run.event_id else None
-            states[run.id] = RunState(run, version, steps, event, tuple(found.waits.get(run.id, ())))
+            its_waits = tuple(found.waits.get(run.id, ()))
+            came = {wait.event_id for wait in its_waits} & found.events.keys()
+            arrived = {event_id: found.events[event_id] for event_id in came if event_id is not None}
+            states[run.id] = RunState(run, version, steps, event, its_waits, arrived)
         return states
 
     def _keep(self, versions: dict[_Key, _Stored]) -> None:
@@ -112,11 +116,28 @@ def _read_runs(connection: Connection, run_ids: Collection[UUID], known: Abstrac
     found = runs.get_all(connection, run_ids)
     wanted = {(run.workflow_id, run.version) for run in found.values()} - known
     steps = runs.steps_of_all(connection, found)
+    its_waits = waits.of_runs(connection, found)
+    started_by = {run.event_id for run in found.values()}
+    came = {
+        wait.event_id
+        for run_id in found
+        for wait in _unused(its_waits.get(run_id, ()), steps.get(run_id, ()))
+    }
     return _Found(
         {run_id: (run, steps.get(run_id, ())) for run_id, run in found.items()},
-        waits.of_runs(connection, found),
-        read_events(connection, {run.event_id for run in found.values() if run.event_id is not None}),
+        its_waits,
+        read_events(connection, {event_id for event_id in started_by | came if event_id is not None}),
         _read_versions(connection, wanted),
+    )
+
+
+def _unused(its_waits: Iterable[Wait], steps: Iterable[Step]) -> Iterator[Wait]:
+    """The waits for which something came that is not in a step yet."""
+    stored = {(step.node_id, step.iteration) for step in steps}
+    return (
+        wait
+        for wait in its_waits
+        if wait.status is WaitStatus.CLAIMED and (wait.node_id, wait.iteration) not in stored
     )
 
 

@@ -60,6 +60,8 @@ class RunState:
     event: StoredEvent | None
     """What started it; None when that was no event."""
     waits: tuple[Wait, ...] = ()
+    arrived: Mapping[UUID, StoredEvent] = field(default_factory=dict)
+    """What came for its waits and is not in a step yet, as far as it was read together with the run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,9 @@ class Waiting:
             output = None if ended.output is None else read_json(ended.output)
             error = None if ended.error is None else read_json(ended.error)
             return Came(run=EndedRun(show_id(RUN, ended.id), ended.status, output, error))
-        event = await self._around.desk.event(wait.event_id) if wait.event_id else None
+        event = self._state.arrived.get(wait.event_id) if wait.event_id else None
+        if event is None and wait.event_id:
+            event = await self._around.desk.event(wait.event_id)
         if event is None:
             return Came(event={"id": None, "type": NO_URL, "data": None, "headers": {}})
         return Came(event=stored_event_scope(event), decision=_decision(event))
