@@ -132,6 +132,7 @@ async def known(client: httpx.AsyncClient, database: Database) -> dict[str, str]
         "event_id": shown(event),
         "workflow_id": "test-123",
         "run_id": show_id(RUN, run.id),
+        "node_id": "node-456",
         "letter": show_id(DEAD_LETTER, letter.id),
         "name": "stripe",
     }

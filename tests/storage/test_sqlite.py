@@ -102,7 +102,7 @@ async def test_readers_do_not_wait_for_a_writer_nor_see_what_is_not_committed(
     count = await database.engine.run_read(
         lambda connection: connection.execute("SELECT count(*) FROM kanca_endpoints").fetchone()[0]
     )
-    assert count == 2
+    assert count == 3
     other.execute("ROLLBACK")
     other.close()
 

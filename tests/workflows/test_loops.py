@@ -83,10 +83,10 @@ async def test_few_items_are_no_special_case(items: str, results: list[Any]) -> 
     assert play.output == results
 
 
-async def test_a_loop_without_a_body_gives_nothing_for_each_item() -> None:
+async def test_a_loop_without_a_body_gives_its_items() -> None:
     play = loop(edges="")
     await play.finish()
-    assert (play.status, play.output) == ("succeeded", [{}, {}, {}])
+    assert (play.status, play.output) == ("succeeded", [10, 20, 30])
 
 
 @pytest.mark.parametrize(

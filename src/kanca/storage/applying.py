@@ -35,7 +35,8 @@ def apply(
     """
     kept = _kept(connection, event_id)
     # Whoever looks for its wait locks these, too.
-    lock_names(connection, [mailbox(row.workflow, row.node_id, row.rule, row.key) for row in kept])
+    names = [mailbox(row.workflow, row.node_id, row.rule, row.key) for row in kept]
+    lock_names(connection, [*names, wait.id.hex, event_id.hex])
     if kept:
         kept = _kept(connection, event_id)
     outcome = next(
@@ -50,9 +51,9 @@ def apply(
         return False
     if kept:
         connection.execute(delete(early_events).where(early_events.c.event_id == event_id))
-        signal(connection, tasks.c.id.in_({row.task_id for row in kept}), now)
     elif outcome is not None:
         _let_succeed(connection, outcome, wait, result, now)
+    signal(connection, tasks.c.id.in_({wait.task_id, *(row.task_id for row in kept)}), now)
     return True
 
 

@@ -82,6 +82,8 @@ class NodeType:
     """Of a type that may wait: what it is left with once that is over. Sync; it only computes."""
     takes_events: bool = False
     """What it waits for are events: an address resumes it."""
+    takes_decisions: bool = False
+    """Only an address that says what was decided resumes it."""
     ports_of: Callable[[Any], tuple[str, ...]] | None = None
     """Of a type whose ports are set by the config."""
     joins_first: Callable[[Any], bool] | None = None

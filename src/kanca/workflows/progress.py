@@ -154,7 +154,12 @@ class Progress:
         return not self._open
 
     def result(self) -> Any:
-        """The output of the node at which the run ended; of several, an object with each one's output under its id."""
+        """The output of the node at which the run ended; of several, an object with each one's output under its id.
+
+        Of the body of a loop that has no nodes, the item.
+        """
+        if self.loop is not None and not self.order:
+            return self._ended[self.loop].output
         last: Mapping[str, Any] = {
             node: self.outputs[node] for node in self.order if node in self.outputs and not self._led_on(node)
         }

@@ -40,7 +40,11 @@ class Waiting:
         self._state = state
         self._detail = detail
         self._workflow = workflow
-        self._awaiting = [node.id for node in workflow.nodes.values() if self.takes_events(node)]
+        self._awaiting = [
+            node.id
+            for node in workflow.nodes.values()
+            if self.takes_events(node) and not node.type.takes_decisions
+        ]
         self._scopes: dict[int, Mapping[str, Any]] = {}
 
     def scope(self, run: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:

@@ -112,3 +112,37 @@ async def test_without_a_public_address_nobody_is_asked() -> None:
     play = asking(resume_url=None, notify_url=RECEIVER, retry={"max_retries": 1})
     await play.finish()
     assert play.error["code"] == "no_public_url"
+
+
+async def test_handlers_are_asked_before_it_waits_and_get_no_address() -> None:
+    play = asking(notify_handlers=True, details="=event.data")
+
+    await play.go_on()
+
+    [event] = [event for completion in play.store.history for event in completion.records.events]
+    told = json.loads(event.body)
+    assert (event.type, told["event_type"]) == ("approval.requested", "approval.requested")
+    assert set(told["data"]) == {
+        "title",
+        "details",
+        "run_id",
+        "node_id",
+        "iteration",
+        "generation",
+        "expires_at",
+    }
+    assert b"https://k/" not in event.body
+    assert play.waits() == {"ask": "open"}
+
+
+async def test_no_expression_is_given_an_address_that_leaves_open_what_was_decided() -> None:
+    values = graph(
+        node("say", "Transform", value="='ask' in (has(run.resume_urls) ? run.resume_urls : {})"),
+        node("ask", "Approval", title="Pay?"),
+        edges="start>say say>ask",
+    )
+    play = Play(values, resume_url=url)
+
+    await play.go_on()
+
+    assert play.store.step("say").output == b"false"

@@ -126,6 +126,7 @@ APPROVAL = NodeType(
     run=run,
     resume=resume,
     takes_events=True,
+    takes_decisions=True,
     model=ApprovalConfig,
     ports=("approved", "rejected", "timeout"),
     sample={"decision": "approved"},

@@ -169,4 +169,5 @@ HTTP_REQUEST = NodeType(
     " `Idempotency-Key`, the step's call id.",
     run=run,
     model=HttpRequestConfig,
+    sample={"status": 200, "headers": {}, "json": {}},
 )
