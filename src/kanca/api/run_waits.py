@@ -22,6 +22,7 @@ from kanca.domain.endpoint import RESUME_ENDPOINT
 from kanca.domain.event import Duplicate, NewEvent
 from kanca.domain.ids import EVENT, RUN, show_id
 from kanca.domain.resume_token import RESUME_PATH, Decision
+from kanca.domain.resumption import ADDRESS_LASTS, DECIDED, RESUMED, mark_of
 from kanca.domain.status import StepStatus, WaitStatus
 from kanca.domain.task import RunChange
 from kanca.domain.wait import Wait, WaitAddress
@@ -36,17 +37,14 @@ from kanca.errors import (
 )
 from kanca.storage import applying, events, runs, waits
 from kanca.workflows.going_back import generation_of, next_generation
+from kanca.workflows.nodes.approval import RULE as APPROVAL_RULE
 from kanca.workflows.runs import work_of
 from kanca.workflows.values import NotJson, write_json
 
 router = resource("Workflows", "/api/runs")
 
-RESUMED, DECIDED = "run.resumed", "approval.decided"
-ADDRESS_LASTS = timedelta(days=30)
-"""How much longer than its wait an address that resumes it is good."""
 REMEMBERED = timedelta(days=7)
 """For how long behind that its use is remembered."""
-APPROVAL_RULE = "@approval"
 MAX_ITERATION = 2**31 - 1
 _EVENT_ID = "evt_019503f0a1c27d3e8f00b4a6c8d2e1f0"
 _RUN_ID = "run_019503f0a1c27d3e8f00b4a6c8d2e1f0"
@@ -233,13 +231,6 @@ def _open_wait(connection: Connection, run_id: UUID, node_id: str, iteration: in
 def _event(services: Services, waiting: _Waiting, given: Resume) -> NewEvent:
     """The event that somebody's answer is, as ingest would have it."""
     wait, now, identifier = waiting.wait, services.now(), services.ids.new()
-    mark = {
-        "wait": wait.id.hex,
-        "run": show_id(RUN, wait.run_id),
-        "node": wait.node_id,
-        "iteration": wait.iteration,
-        "decision": given.decision,
-    }
     described = {
         "method": "POST",
         "path": RESUME_PATH + "…",
@@ -249,7 +240,7 @@ def _event(services: Services, waiting: _Waiting, given: Resume) -> NewEvent:
         "authenticated": True,
         "test": False,
         "by_hand": True,
-        "resume": mark,
+        "resume": mark_of(waiting.address, given.decision),
     }
     return NewEvent(
         id=identifier,

@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from kanca.domain.event import NewEvent
-from kanca.domain.ids import EVENT, RUN, show_id
+from kanca.domain.ids import EVENT, show_id
 from kanca.domain.resume_token import ResumeToken
+from kanca.domain.resumption import DECIDED, mark_of
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.dedupe import dedupe_key
 from kanca.ingest.describe import describe_request
-from kanca.ingest.reading import DECIDED, Reading
+from kanca.ingest.reading import Reading
 from kanca.ingest.refusal import Refusal
 
 MAX_DESCRIBED_BYTES = 64 * 1024
@@ -29,7 +30,7 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
     if reading.is_json_anyway:
         marks["read_as"] = "application/json"
     if arrival.resume is not None:
-        marks["resume"] = _resume_mark(arrival.resume)
+        marks["resume"] = mark_of(arrival.resume.address, arrival.resume.decision)
     described = describe_request(
         request.method,
         request.path,
@@ -57,18 +58,6 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
         dedupe_until=None if key is None else received_at + endpoint.dedupe_window,
     )
     return event if arrival.resume is None else _resuming(event, arrival.resume, endpoint.dedupe_window)
-
-
-def _resume_mark(token: ResumeToken) -> dict[str, Any]:
-    """What the event resumes, as its request says it."""
-    address = token.address
-    return {
-        "wait": address.wait_id.hex,
-        "run": show_id(RUN, address.run_id),
-        "node": address.node_id,
-        "iteration": address.iteration,
-        "decision": token.decision,
-    }
 
 
 def _resuming(event: NewEvent, token: ResumeToken, window: timedelta) -> NewEvent:

@@ -14,6 +14,7 @@ from kanca.bodies import Kind
 from kanca.domain.endpoint import Dedupe
 from kanca.domain.event import ENVELOPE_KEYS, MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH, is_envelope
 from kanca.domain.patterns import matches
+from kanca.domain.resumption import RESUMED
 from kanca.ingest.dedupe import (
     Key,
     content_key,
@@ -29,11 +30,6 @@ from kanca.ingest.refusal import Refusal
 from kanca.providers import SignedRequest
 
 Headers = Mapping[bytes, bytes]
-
-RESUMED = "run.resumed"
-"""The type of events that have a run go on."""
-DECIDED = "approval.decided"
-"""The type of those that give the answer which a run waits for."""
 
 _NOTHING: Mapping[str, Any] = {}
 _NOT_JSON = Refusal("invalid_json", "The body must be JSON, and its content type say nothing else.")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import RUN, derived_id, read_id, show_id
+from kanca.domain.resumption import mark_in
 from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import Becomes, Completion, Done, Outcome, Records, Task, TaskKind, Wait
 from kanca.errors import ExpressionFailed
@@ -70,14 +69,14 @@ class Arrivals:
 
     async def directly(self, task: Task, event: StoredEvent) -> Completion:
         """Bring an event that came in at the address of a wait, under its dispatch."""
-        resume = _resume_in(event)
-        run_id = read_id(RUN, str(resume.get("run")))
+        mark = mark_in(event.request)
+        run_id = read_id(RUN, str(mark.get("run")))
         run = await self.desk.run(run_id) if run_id else None
         version = await self.loader.version(run.workflow_id, run.version) if run else None
         if run is None or version is None:
             outcome = Outcome(event.id, "dispatch", OutcomeStatus.SKIPPED, works=1, reason=RUN_GONE)
             return self._done(task, outcome)
-        detail = ResumeDetail(run.workflow_id, str(resume["node"]), 1, str(resume["wait"]))
+        detail = ResumeDetail(run.workflow_id, str(mark["node"]), 1, str(mark["wait"]))
         return await self.bring(task, event, version.number, detail)
 
     async def bring(self, task: Task, event: StoredEvent, number: int, detail: ResumeDetail) -> Completion:
@@ -141,7 +140,7 @@ class Arrivals:
 
     async def _may_come_to_wait(self, event: StoredEvent) -> bool:
         """Whether the run that the event names may still wait for it: it is at it, or has failed and may be retried."""
-        run_id = read_id(RUN, str(_resume_in(event).get("run")))
+        run_id = read_id(RUN, str(mark_in(event.request).get("run")))
         run = await self.desk.run(run_id) if run_id else None
         if run is None or run.cancel_requested_at is not None:
             return False
@@ -177,9 +176,3 @@ class Arrivals:
 
     def _done(self, task: Task, outcome: Outcome) -> Completion:
         return Completion(task, Done(), Records(outcomes=(outcome,)))
-
-
-def _resume_in(event: StoredEvent) -> dict[str, Any]:
-    """What the gateway wrote of the wait that an event is for."""
-    resume = json.loads(event.request).get("resume")
-    return resume if isinstance(resume, dict) else {}

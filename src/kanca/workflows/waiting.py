@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import RUN, show_id
+from kanca.domain.resumption import ADDRESS_LASTS, mark_in
 from kanca.domain.status import WaitStatus
 from kanca.domain.task import Task
 from kanca.domain.wait import Wait, WaitAddress
@@ -22,8 +22,6 @@ from kanca.workflows.surroundings import Surroundings
 from kanca.workflows.validation import PreparedNode, Workflow
 from kanca.workflows.values import read_json, write_json
 
-URL_LASTS = timedelta(days=30)
-"""How much longer than the longest wait of its node an address to resume it is good."""
 MAX_DEPTH = 16
 """How many runs may wait for each other, each for the next."""
 NO_URL = "wait.unknown"
@@ -71,7 +69,7 @@ class Waiting:
             return {}
         config = self._workflow.nodes[at.node_id].settings.config
         # The same in every attempt, so not from now on.
-        until = self._state.run.started_at + URL_LASTS + getattr(config, "longest_wait", timedelta(0))
+        until = self._state.run.started_at + ADDRESS_LASTS + getattr(config, "longest_wait", timedelta(0))
         address = self._address(at)
         return {
             "resume": make(address, until, None),
@@ -155,9 +153,5 @@ class Waiting:
 
 
 def _decision(event: StoredEvent) -> str | None:
-    try:
-        resume = json.loads(event.request).get("resume") or {}
-    except (ValueError, AttributeError):
-        return None
-    decision = resume.get("decision") if isinstance(resume, dict) else None
+    decision = mark_in(event.request).get("decision")
     return decision if isinstance(decision, str) else None

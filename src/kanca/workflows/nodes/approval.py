@@ -14,6 +14,8 @@ from kanca.workflows.step import AwaitEvent, Came, Left, Publication, StepContex
 from kanca.workflows.values import write_json
 
 REQUESTED = "approval.requested"
+RULE = "@approval"
+"""Events for such a wait name it: none is found by a key of its own."""
 DECISIONS = {"approve": "approved", "reject": "rejected"}
 
 
@@ -64,7 +66,7 @@ async def run(step: StepContext, config: ApprovalConfig) -> Any:
     if config.notify_url is not None:
         await _notify(step, config)
     told = (Publication(step.new_id(), REQUESTED, _told(step, config)),) if config.notify_handlers else ()
-    return AwaitEvent("@approval", step.call_id, config.longest_wait, told)
+    return AwaitEvent(RULE, step.call_id, config.longest_wait, told)
 
 
 def resume(step: StepContext, _config: ApprovalConfig, came: Came) -> Left:
