@@ -10,10 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select
 
+from kanca.domain.status import UNFINISHED_RUNS
 from kanca.domain.task import TaskState
 from kanca.storage.matching import DIRECT, KEYLESS, Arrival, Opening
 from kanca.storage.tables import early_events, runs, tasks, waits
-from kanca.storage.waits import UNFINISHED_RUNS
 
 TAKEN, EARLY, AMBIGUOUS, MISSED = "Taken", "Early", "Ambiguous", "Missed"
 

@@ -19,7 +19,7 @@ from kanca.api.runs import find
 from kanca.api.services import Given, Services
 from kanca.api.workflow_models import Run, run_fields
 from kanca.domain.ids import RUN, show_id
-from kanca.domain.status import RunStatus, StepStatus
+from kanca.domain.status import UNFINISHED_RUNS, RunStatus, StepStatus
 from kanca.domain.task import NewTask, RunChange, TaskKind
 from kanca.errors import (
     EventNotFound,
@@ -121,7 +121,7 @@ async def ended(services: Services, run_id: UUID, looks: int) -> RunChange:
     while True:
         run = await services.database.read(find, run_id)
         looks -= 1
-        if not looks or run.status not in waits.UNFINISHED_RUNS:
+        if not looks or run.status not in UNFINISHED_RUNS:
             return run
         await services.pause(LOOK_EVERY_S)
 
@@ -136,14 +136,14 @@ def prepared(connection: Connection, services: Services, run: RunChange) -> Work
 
 def _request_cancel(connection: Connection, services: Services, run_id: UUID) -> None:
     run = find(connection, run_id)
-    if run.status not in waits.UNFINISHED_RUNS:
+    if run.status not in UNFINISHED_RUNS:
         raise RunOver(f"The run {show_id(RUN, run_id)} has {run.status}.")
     waits.request_cancel(connection, run_id, services.now())
 
 
 def _retry(connection: Connection, services: Services, run_id: UUID, node_id: str | None) -> RunChange:
     run = find(connection, run_id)
-    if run.status in waits.UNFINISHED_RUNS:
+    if run.status in UNFINISHED_RUNS:
         raise RunUnfinished(f"The run {show_id(RUN, run_id)} is {run.status}: cancel it first.")
     if run.is_test:
         raise InvalidInput("A test is not done again: start another one.")

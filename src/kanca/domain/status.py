@@ -82,6 +82,10 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+UNFINISHED_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
+"""Runs of which something is still to come."""
+
+
 def event_status(outcomes: Iterable[tuple[OutcomeStatus, int | None]]) -> EventStatus:
     """The status of an event whose outcomes are ``(status, works)``.
 

@@ -8,13 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from kanca.domain.status import RunStatus, StepStatus
+from kanca.domain.status import UNFINISHED_RUNS, RunStatus, StepStatus
 from kanca.domain.task import NewTask, RunChange
 from kanca.storage import dead_letters
 from kanca.storage.events import padded
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.tables import runs, steps
-from kanca.storage.waits import UNFINISHED_RUNS
 
 AT_ONCE = 1_000
 MOST_ABOVE = 32

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
-from kanca.domain.status import WaitStatus
+from kanca.domain.status import UNFINISHED_RUNS, WaitStatus
 from kanca.domain.task import NewTask, RunChange, Task, TaskState
 from kanca.domain.wait import Wait
 from kanca.storage import waits
@@ -119,7 +119,7 @@ _MISSED = {
 _MAY_OPEN = {WaitStatus.OPEN, WaitStatus.CANCELLED}
 # Of a run that was given up from outside, because its workers died of it, waits stay open; they take nothing.
 _IS_OF_LIVING = (
-    select(runs.c.id).where(runs.c.id == table.c.run_id, runs.c.status.in_(waits.UNFINISHED_RUNS)).exists()
+    select(runs.c.id).where(runs.c.id == table.c.run_id, runs.c.status.in_(UNFINISHED_RUNS)).exists()
 )
 # Put together once, as below: to do so for every wait and every arrival took longer than to ask.
 _CLAIM = waits.CLAIM.where(_IS_OF_LIVING)
@@ -216,7 +216,7 @@ def _open(
 def _may_wait(connection: Connection, run_id: UUID) -> bool:
     """Whether the run is not over, and nobody wants it to be."""
     run = connection.execute(_RUN, {"of_run": run_id}).one_or_none()
-    return run is not None and run.status in waits.UNFINISHED_RUNS and run.cancel_requested_at is None
+    return run is not None and run.status in UNFINISHED_RUNS and run.cancel_requested_at is None
 
 
 _RUN = (

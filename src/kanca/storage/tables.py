@@ -25,7 +25,7 @@ from sqlalchemy import (
     text,
 )
 
-from kanca.domain.status import RunOrigin, RunStatus, WaitStatus
+from kanca.domain.status import UNFINISHED_RUNS, RunOrigin, WaitStatus
 from kanca.domain.task import TaskState
 from kanca.storage.types import Id, Instant, Number
 
@@ -346,9 +346,8 @@ runs = Table(
     Column("cancel_requested_at", Instant),
     Index(None, "workflow_id", "id"),
 )
-UNFINISHED = text(
-    f"status IN ('{RunStatus.PENDING}', '{RunStatus.RUNNING}', '{RunStatus.WAITING}') AND NOT is_test"
-)
+_UNFINISHED = ", ".join(f"'{status}'" for status in UNFINISHED_RUNS)
+UNFINISHED = text(f"status IN ({_UNFINISHED}) AND NOT is_test")
 """As an index knows it: a query that says it in other words would not use that index."""
 Index(
     "ix_runs_unfinished",

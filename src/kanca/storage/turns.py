@@ -10,10 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from kanca.domain.status import UNFINISHED_RUNS
 from kanca.storage.dialects.locking import lock_names
 from kanca.storage.signals import signal
 from kanca.storage.tables import run_slots, runs, tasks
-from kanca.storage.waits import UNFINISHED_RUNS
 
 AT_ONCE = 100
 """Runs that are told at once that it may be their turn."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from kanca.domain.status import RunStatus, WaitStatus
+from kanca.domain.status import UNFINISHED_RUNS, WaitStatus
 from kanca.domain.task import RunChange
 from kanca.domain.wait import Wait
 from kanca.storage.signals import signal, signal_all
@@ -108,9 +108,6 @@ _NEXT_VERSION = (
     .order_by(runs.c.version)
     .limit(1)
 )
-
-
-UNFINISHED_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
 
 
 # Put together once, as below: to do so for every arrival took longer than to run it.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kanca.domain.status import RunStatus
+from kanca.domain.status import UNFINISHED_RUNS
 from kanca.domain.task import Completion
 from kanca.storage import turns
 from kanca.storage.ports import Database, Waker
 
 PAUSE = timedelta(seconds=2)
 """Between two looks, where no run of this process has just ended."""
-_ENDED = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
 
 
 class TurnGiver:
@@ -27,7 +26,7 @@ class TurnGiver:
 
     def concerns(self, completion: Completion) -> bool:
         """Whether a turn may have become free."""
-        return self._is_waited and any(run.status in _ENDED for run in completion.records.runs)
+        return self._is_waited and any(run.status not in UNFINISHED_RUNS for run in completion.records.runs)
 
     async def run_once(self) -> timedelta:
         """Give the turns that are free. Raises DatabaseUnavailable."""

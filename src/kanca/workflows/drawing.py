@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from kanca.domain.status import RunStatus, StepStatus, WaitStatus
+from kanca.domain.status import UNFINISHED_RUNS, StepStatus, WaitStatus
 from kanca.domain.task import RunChange, Step
 from kanca.domain.wait import Wait
 from kanca.domain.workflow import OUT, Definition, Edge, Node
@@ -33,7 +33,6 @@ CLASSES = {
 """How each status looks. Of several iterations of a node that ended differently, the first one here is shown."""
 
 _BREAK = "<br/>"
-_UNFINISHED = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
 # A sign of punctuation is harmless within a word; elsewhere Mermaid may read it as Markdown.
 _SPECIAL = re.compile(r"[^A-Za-z0-9 _.:,-]|(?<![A-Za-z0-9])[_.:-]|[_.:-](?![A-Za-z0-9])")
 
@@ -120,7 +119,7 @@ class _Passage:
 
     def _is_running(self, node: str) -> bool:
         """Whether the run is at the node: some way led there, and every node before it has ended."""
-        if self._run.status not in _UNFINISHED:
+        if self._run.status not in UNFINISHED_RUNS:
             return False
         before = self._incoming[node]
         if not before:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from kanca.domain.ids import id_at
-from kanca.domain.status import RunStatus
+from kanca.domain.status import UNFINISHED_RUNS
 from kanca.storage.dialects.postgresql.address import Address
 from kanca.storage.dialects.postgresql.failures import translated
 from kanca.storage.dialects.postgresql.partitions import (
@@ -25,7 +25,7 @@ BATCH_ROWS = 5_000
 _STATEMENT_TIMEOUT = timedelta(seconds=60)
 _LOCK = 0x6B616E6361_03
 
-_OPEN_RUNS = ", ".join(f"'{status}'" for status in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING))
+_OPEN_RUNS = ", ".join(f"'{status}'" for status in UNFINISHED_RUNS)
 _DAY_OF = "floor((('x' || left(replace({}::text, '-', ''), 12))::bit(48)::bigint) / 86400000.0)::int"
 """Days since 1970 of a UUIDv7; the servers' own function for it begins with version 17."""
 _UNFINISHED = f"""

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 
 from kanca.domain.ids import id_at
-from kanca.domain.status import RunStatus
+from kanca.domain.status import UNFINISHED_RUNS
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.retention import days_to_drop
 from kanca.storage.tables import PARTITIONED
@@ -18,7 +18,7 @@ FREED_PAGES = 500
 _KEY = {table.name: next(iter(table.primary_key.columns)).name for table in PARTITIONED}
 _DAY_MS = 86_400_000
 
-_OPEN_RUNS = ", ".join(f"'{status}'" for status in (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING))
+_OPEN_RUNS = ", ".join(f"'{status}'" for status in UNFINISHED_RUNS)
 # The first six bytes are the milliseconds.
 _UNFINISHED = f"""
     SELECT DISTINCT substr(ref, 1, 6) FROM kanca_tasks WHERE ref < ?1
