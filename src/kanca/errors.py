@@ -15,6 +15,8 @@
     │   ├── InvalidSecret            a secret that its provider cannot have issued
     │   ├── InvalidEndpoint          an endpoint, or its config, when saved
     │   ├── InvalidCredential        a credential that its kind cannot be
+    │   ├── InvalidSubscription      a subscription, when saved
+    │   ├── InvalidEvent             an event that cannot be published
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
     ├── Forbidden               403  the key is right, the request is not allowed
@@ -26,6 +28,10 @@
     │   ├── RunNotFound
     │   ├── WaitNotFound             the run has not waited at that node
     │   ├── CredentialNotFound
+    │   ├── SubscriptionNotFound
+    │   ├── DeliveryNotFound
+    │   ├── ReplayNotFound
+    │   ├── EventTypeNotFound
     │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
     │   ├── BuiltInEndpoint          the endpoint came with Kanca
@@ -33,7 +39,12 @@
     │   ├── SecretRequired           the endpoint must verify, and has nothing to verify with
     │   ├── WorkflowExists           another workflow has the id
     │   ├── WorkflowInUse            endpoints use the workflow
-    │   ├── CredentialInUse          workflows use the credential
+    │   ├── CredentialInUse          workflows or subscriptions use the credential
+    │   ├── SubscriptionExists       another subscription has the id
+    │   ├── ChallengeFailed          the receiver has not echoed the token
+    │   ├── DeliveryOpen             the delivery has not ended
+    │   ├── ReplayOver               the replay has ended
+    │   ├── EventIdTaken             another event was published with the id
     │   ├── RunOver                  the run has ended
     │   ├── RunUnfinished            the run has not ended
     │   ├── RunNotFailed             only what has failed can be tried again
@@ -187,6 +198,20 @@ class InvalidCredential(InvalidInput):
     title = "Invalid credential"
 
 
+class InvalidSubscription(InvalidInput):
+    """The subscription cannot be saved as it is."""
+
+    code = "invalid_subscription"
+    title = "Invalid subscription"
+
+
+class InvalidEvent(InvalidInput):
+    """The event cannot be published as it is."""
+
+    code = "invalid_event"
+    title = "Invalid event"
+
+
 class UnknownProvider(InvalidInput):
     """There is no such provider."""
 
@@ -263,6 +288,34 @@ class CredentialNotFound(NotFound):
     code = "credential_not_found"
 
 
+class SubscriptionNotFound(NotFound):
+    """There is no such subscription."""
+
+    code = "subscription_not_found"
+    title = "Subscription not found"
+
+
+class DeliveryNotFound(NotFound):
+    """There is no such delivery."""
+
+    code = "delivery_not_found"
+    title = "Delivery not found"
+
+
+class ReplayNotFound(NotFound):
+    """There is no such replay."""
+
+    code = "replay_not_found"
+    title = "Replay not found"
+
+
+class EventTypeNotFound(NotFound):
+    """There is no such event type."""
+
+    code = "event_type_not_found"
+    title = "Event type not found"
+
+
 class DeadLetterNotFound(NotFound):
     """There is no such dead letter."""
 
@@ -312,6 +365,41 @@ class CredentialInUse(Conflict):
     """Workflows use the credential."""
 
     code = "credential_in_use"
+
+
+class SubscriptionExists(Conflict):
+    """Another subscription has this id."""
+
+    code = "subscription_exists"
+    title = "Subscription exists"
+
+
+class ChallengeFailed(Conflict):
+    """The receiver has not echoed the token of the challenge."""
+
+    code = "challenge_failed"
+    title = "Challenge failed"
+
+
+class DeliveryOpen(Conflict):
+    """The delivery has not ended."""
+
+    code = "delivery_open"
+    title = "Delivery open"
+
+
+class ReplayOver(Conflict):
+    """The replay has ended."""
+
+    code = "replay_over"
+    title = "Replay over"
+
+
+class EventIdTaken(Conflict):
+    """Another event was published with this id."""
+
+    code = "event_id_taken"
+    title = "Event id taken"
 
 
 class RunOver(Conflict):

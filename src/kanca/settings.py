@@ -124,6 +124,66 @@ class Settings(BaseModel):
             "CIDR ranges and host names that outgoing requests may reach although they are private."
         ),
     )
+    egress_ports: Words = Field(
+        (), description="The only ports that outgoing requests may go to; empty: all, `443,8443` for example."
+    )
+    egress_proxy: SecretStr | None = Field(
+        None,
+        description=(
+            "The proxy that outgoing requests go through: `http://user:password@proxy:3128` (CONNECT) or "
+            "`socks5://proxy:1080`. Kanca itself looks names up, and checks the addresses."
+        ),
+    )
+    delivery_concurrency: int = Field(
+        1_000, ge=1, le=20_000, description="Deliveries that one worker process has under way at once."
+    )
+    delivery_timeout: float = Field(
+        15.0,
+        gt=0,
+        le=300,
+        description="Seconds for one attempt of a delivery, unless its subscription says so.",
+    )
+    delivery_retry_on: str = Field(
+        "usual",
+        pattern="^(usual|any)$",
+        description=(
+            "Which failed deliveries are tried again: `usual` all but those answered with a 4xx that says that "
+            "trying again is useless, `any` all."
+        ),
+    )
+    delivery_retry_after_max: int = Field(
+        86_400, ge=0, le=604_800, description="Seconds: the longest that a receiver may put a delivery off."
+    )
+    subscription_disable_after_hours: float = Field(
+        120.0,
+        gt=0,
+        le=720,
+        description="A subscription of which every attempt failed for so long is disabled.",
+    )
+    max_hops: int = Field(
+        10,
+        ge=1,
+        le=100,
+        description="How often an event may go through Kanca in a circle before it is not sent any more.",
+    )
+    event_catalogue: str = Field(
+        "open",
+        pattern="^(open|closed)$",
+        description="`closed` refuses to publish events of types that are not in the catalogue.",
+    )
+    outbox_urls: Words = Field(
+        (),
+        description=(
+            "Databases of your own, besides Kanca's, in which the relay looks for a `kanca_outbox`: SQLAlchemy URLs."
+        ),
+    )
+    alert_urls: Words = Field(
+        (),
+        description=(
+            "Where people are told of trouble with webhooks: Apprise URLs, such as `slack://…` or `mailto://…` "
+            "(needs the extra `alerts`)."
+        ),
+    )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
     gateways: int = Field(1, ge=0, le=64, description="Gateway processes; more than one needs PostgreSQL.")
@@ -266,12 +326,18 @@ def _read_file(environ: Mapping[str, str]) -> dict[str, Any]:
 def _redacted(name: str, value: object) -> object:
     if isinstance(value, SecretStr):
         return "***"
+    if isinstance(value, tuple) and name.endswith("_urls"):
+        return ["***" if name == "alert_urls" else _without_password(url) for url in value]
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, str) and name.endswith("_url"):
-        without_login = _LOGIN.sub(r"\1:***@", value)
-        return _PASSWORD_PARAMETER.sub(r"\1***", without_login)
+        return _without_password(value)
     return value
+
+
+def _without_password(url: str) -> str:
+    without_login = _LOGIN.sub(r"\1:***@", url)
+    return _PASSWORD_PARAMETER.sub(r"\1***", without_login)
 
 
 def _text(value: object) -> str:

@@ -25,6 +25,7 @@ KEY = "key"
 STEP = "stp"
 CALL = "call"
 WAIT = "wait"
+REPLAY = "rpl"
 
 CHOSEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an id chosen by the user may look like (workflows, subscriptions, nodes)."""

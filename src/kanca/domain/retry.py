@@ -17,6 +17,8 @@ class RetryPolicy:
     max_delay: timedelta = timedelta(seconds=300)
     jitter: float = 0.2
     """Part of the delay that chance takes away: 0.2 gives 80 to 100 %."""
+    schedule: tuple[timedelta, ...] = ()
+    """The delays one by one, in place of the growing ones; the last one goes for all that follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,9 @@ def after_failure(
         return GiveUp()
     if asked_delay is not None:
         return RetryAfter(max(asked_delay, timedelta(0)))
+    if policy.schedule:
+        delay = policy.schedule[min(attempt_number, len(policy.schedule)) - 1]
+        return RetryAfter(delay * (1 - policy.jitter * chance))
     # The exponent is capped so that a policy with thousands of attempts does not overflow a float.
     growth = policy.backoff_factor ** min(attempt_number - 1, 64)
     seconds = min(policy.initial_delay.total_seconds() * growth, policy.max_delay.total_seconds())

@@ -82,6 +82,40 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class DeliveryStatus(StrEnum):
+    """Where a delivery is."""
+
+    PENDING = "pending"
+    """No attempt has ended."""
+    RETRYING = "retrying"
+    """An attempt failed, and another one follows."""
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    """Out of attempts, or an answer that makes further ones useless: a dead letter."""
+    SKIPPED = "skipped"
+    """It was not tried (any more); ``reason`` says why."""
+
+
+class ReplayStatus(StrEnum):
+    """Where a replay is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+class ReplayOnly(StrEnum):
+    """Which events of its time a replay sends."""
+
+    FAILED = "failed"
+    """Those whose delivery is dead."""
+    MISSING = "missing"
+    """Those that have no delivery, or one that was skipped."""
+    ALL = "all"
+    """Delivered ones too."""
+
+
 UNFINISHED_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
 """Runs of which something is still to come."""
 

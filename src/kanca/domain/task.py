@@ -24,7 +24,15 @@ from enum import IntEnum
 from uuid import UUID
 
 from kanca.domain.event import NewEvent
-from kanca.domain.status import OutcomeStatus, RunOrigin, RunStatus, StepStatus
+from kanca.domain.status import (
+    DeliveryStatus,
+    OutcomeStatus,
+    ReplayOnly,
+    ReplayStatus,
+    RunOrigin,
+    RunStatus,
+    StepStatus,
+)
 
 LANES = 64
 """Fairness classes of the queue: tasks of one target share a lane, and claims take from all lanes in turn."""
@@ -34,6 +42,12 @@ SUSPECT_CRASHES = 2
 
 SUSPECT_LANE = LANES
 """Where suspects wait: no ordinary claim looks there."""
+
+DELIVERY_LANES = range(LANES + 1, LANES + 1 + 128)
+"""Those of deliveries, which are claimed apart from all else: thousands of them may be under way at once."""
+
+DELIVERY_CRASHES = 20
+"""Workers that may die holding a delivery. None of the user's code runs in it, and it dies with thousands of others."""
 
 
 class TaskKind(IntEnum):
@@ -49,6 +63,10 @@ class TaskKind(IntEnum):
     """Bring an event to the run that waits for it. ``ref`` is the event, ``target`` the workflow."""
     RETURN = 5
     """Tell a run that one which it started has ended. ``ref`` is the run that ended, ``target`` its workflow."""
+    DELIVER = 6
+    """Send an event to a subscription. ``ref`` is the event, ``target`` the subscription."""
+    REPLAY = 7
+    """Go on with a replay. ``ref`` is the replay, ``target`` the subscription, or 0."""
 
 
 class TaskState(IntEnum):
@@ -107,7 +125,8 @@ class Task:
 
 def lane_of(kind: TaskKind, target: int) -> int:
     """The lane of a target's tasks. A multiplicative hash (Knuth): neighbours in number are not neighbours in lane."""
-    return ((target * 8 + kind) * 2654435761 & 0xFFFFFFFF) >> 26
+    mixed = (target * 8 + kind) * 2654435761 & 0xFFFFFFFF
+    return DELIVERY_LANES.start + (mixed >> 25) if kind is TaskKind.DELIVER else mixed >> 26
 
 
 def order_key_of(text: str) -> int:
@@ -297,6 +316,57 @@ class RunAnswer:
 
 
 @dataclass(slots=True)
+class Delivery:
+    """A delivery that has ended. One row per event and subscription."""
+
+    event_id: UUID
+    subscription: int
+    """The subscription's number."""
+    status: DeliveryStatus
+    attempts: int
+    """Made in all."""
+    reason: str | None
+    """The code of why it was skipped or is dead."""
+    response_status: int | None
+    """Of the last attempt."""
+    started_at: datetime | None
+    """Of the last attempt."""
+    finished_at: datetime
+    attempt: bytes | None = None
+    """The last attempt, as JSON (``AttemptReport``). Those before it that failed are rows of their own."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """New deliveries made from stored events: a job that goes on where it stopped."""
+
+    id: UUID
+    tenant: str | None
+    """None: of all tenants."""
+    subscription: int | None
+    """The number of the only subscription that is sent to; None: all that are active."""
+    only: ReplayOnly
+    since: datetime
+    until: datetime
+    event_types: tuple[str, ...]
+    """Types or wildcards; empty: all."""
+    rate_per_second: float | None
+    """Deliveries that it makes in a second; None: as fast as it can."""
+    status: ReplayStatus
+    position: UUID | None
+    """The last event that was looked at."""
+    total: int
+    """Deliveries that there were to make when it was created."""
+    queued: int
+    """Deliveries that it made so far."""
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    """Set by who wants it to end, and never by who works on it."""
+
+
+@dataclass(slots=True)
 class Records:
     """Rows that are written in the transaction that ends, retries or checkpoints a task."""
 
@@ -309,6 +379,10 @@ class Records:
     events: tuple[NewEvent, ...] = ()
     """Events that are published; their dispatch is among ``tasks``."""
     answers: tuple[RunAnswer, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    """Those that ended."""
+    replays: tuple[Replay, ...] = ()
+    """As they are from now on."""
 
 
 @dataclass(slots=True)

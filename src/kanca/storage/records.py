@@ -5,6 +5,8 @@ The rows of ``kanca.domain.task`` have the same fields as their tables have colu
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -13,8 +15,19 @@ from typing import Any
 from sqlalchemy import Column, Table
 
 from kanca.domain.positions import PositionClock
-from kanca.domain.task import NewTask, Records, lane_of
-from kanca.storage.tables import answers, attempts, dead_letters, events, outcomes, runs, steps, tasks
+from kanca.domain.task import NewTask, Records, Replay, lane_of
+from kanca.storage.tables import (
+    answers,
+    attempts,
+    dead_letters,
+    deliveries,
+    events,
+    outcomes,
+    replays,
+    runs,
+    steps,
+    tasks,
+)
 
 Row = tuple[Any, ...]
 
@@ -55,6 +68,17 @@ def _part(
     return Part(table, columns, attrgetter(name), attrgetter(*(c.name for c in columns)), on_conflict)
 
 
+def _replays() -> Part:
+    part = _part("replays", replays, is_replaced=True, once=("created_at", "cancel_requested_at"))
+    columns = [column.name for column in part.columns]
+
+    def values(replay: Replay) -> Row:
+        types = json.dumps(replay.event_types)
+        return tuple(types if name == "event_types" else getattr(replay, name) for name in columns)
+
+    return dataclasses.replace(part, values=values)
+
+
 _OF_A_RUN_FOR_EVER = (
     "event_id",
     "started_at",
@@ -76,6 +100,8 @@ PARTS = (
     # Their ids are derived from the step: done again, it publishes the same event.
     _part("events", events),
     _part("answers", answers, is_replaced=True),
+    _part("deliveries", deliveries, is_replaced=True),
+    _replays(),
 )
 
 TASK_COLUMNS = tuple(

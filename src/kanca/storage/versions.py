@@ -8,7 +8,16 @@ from sqlalchemy import Connection, select, text
 
 from kanca.storage.tables import versions
 
-Subject = Literal["credentials", "endpoints", "handlers", "node_types", "workflows", "workflow_numbers"]
+Subject = Literal[
+    "credentials",
+    "endpoints",
+    "event_types",
+    "handlers",
+    "node_types",
+    "subscriptions",
+    "workflows",
+    "workflow_numbers",
+]
 
 _BUMP = text(
     "INSERT INTO kanca.versions AS old (subject, version) VALUES (:subject, 1)"

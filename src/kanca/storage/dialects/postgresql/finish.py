@@ -128,6 +128,7 @@ def _partitioned_ids(batch: Sequence[Completion]) -> Iterator[Any]:
         records = completion.records
         yield from (outcome.event_id for outcome in records.outcomes)
         yield from (attempt.id for attempt in records.attempts)
+        yield from (delivery.event_id for delivery in records.deliveries)
         yield from (step.id for step in records.steps)
         yield from (event.id for event in records.events)
 

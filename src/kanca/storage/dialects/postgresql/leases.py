@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from kanca.domain.task import SUSPECT_CRASHES, SUSPECT_LANE
+from kanca.domain.task import DELIVERY_CRASHES, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
 from kanca.storage.dialects.postgresql.claim import TASK, task_of
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.ports import Rescued
@@ -51,13 +51,14 @@ DELETE FROM kanca.workers WHERE id IN (
 RETURNING id
 """
 # No index knows who holds a task: claims would pay for it all the time, and this is rare.
+_SPARED = f"CASE WHEN t.kind = {TaskKind.DELIVER:d} THEN {DELIVERY_CRASHES - SUSPECT_CRASHES} ELSE 0 END"
 _RESCUE = f"""
 UPDATE kanca.tasks AS t
 SET crashes = t.crashes + 1,
-    lane = CASE WHEN t.crashes + 1 >= {SUSPECT_CRASHES} THEN {SUSPECT_LANE} ELSE t.lane END,
-    state = CASE WHEN t.crashes + 1 >= $3 THEN 1 ELSE 0 END,
-    worker = CASE WHEN t.crashes + 1 >= $3 THEN $1::int END,
-    fence = t.fence + CASE WHEN t.crashes + 1 >= $3 THEN 1 ELSE 0 END
+    lane = CASE WHEN t.crashes + 1 >= {SUSPECT_CRASHES} + {_SPARED} THEN {SUSPECT_LANE} ELSE t.lane END,
+    state = CASE WHEN t.crashes + 1 >= $3 + {_SPARED} THEN 1 ELSE 0 END,
+    worker = CASE WHEN t.crashes + 1 >= $3 + {_SPARED} THEN $1::int END,
+    fence = t.fence + CASE WHEN t.crashes + 1 >= $3 + {_SPARED} THEN 1 ELSE 0 END
 WHERE t.state = 1 AND t.worker = ANY ($2::int[])
 RETURNING {TASK}, t.state
 """  # noqa: S608 - made of constants

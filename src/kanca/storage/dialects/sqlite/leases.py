@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
 
-from kanca.domain.task import SUSPECT_CRASHES, SUSPECT_LANE
+from kanca.domain.task import DELIVERY_CRASHES, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
 from kanca.storage.dialects.sqlite.claim import TASK, task_of
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.ports import Rescued
@@ -30,13 +30,14 @@ WHERE state = 1 AND worker = ? AND id NOT IN (SELECT value FROM json_each(?))
 _IS_KNOWN = "SELECT 1 FROM kanca_workers WHERE id = ?"
 _IS_ANY_DEAD = "SELECT 1 FROM kanca_workers WHERE expires_at <= kanca_now() AND id <> ? LIMIT 1"
 _CLEAR_AWAY = "DELETE FROM kanca_workers WHERE expires_at <= kanca_now() AND id <> ? RETURNING id"
+_SPARED = f"CASE WHEN kind = {TaskKind.DELIVER:d} THEN {DELIVERY_CRASHES - SUSPECT_CRASHES} ELSE 0 END"
 _RESCUE = f"""
 UPDATE kanca_tasks
 SET crashes = crashes + 1,
-    lane = CASE WHEN crashes + 1 >= {SUSPECT_CRASHES} THEN {SUSPECT_LANE} ELSE lane END,
-    state = CASE WHEN crashes + 1 >= ?3 THEN 1 ELSE 0 END,
-    worker = CASE WHEN crashes + 1 >= ?3 THEN ?1 END,
-    fence = fence + CASE WHEN crashes + 1 >= ?3 THEN 1 ELSE 0 END
+    lane = CASE WHEN crashes + 1 >= {SUSPECT_CRASHES} + {_SPARED} THEN {SUSPECT_LANE} ELSE lane END,
+    state = CASE WHEN crashes + 1 >= ?3 + {_SPARED} THEN 1 ELSE 0 END,
+    worker = CASE WHEN crashes + 1 >= ?3 + {_SPARED} THEN ?1 END,
+    fence = fence + CASE WHEN crashes + 1 >= ?3 + {_SPARED} THEN 1 ELSE 0 END
 WHERE state = 1 AND worker = ?2
 RETURNING {TASK}, state
 """  # noqa: S608 - made of constants

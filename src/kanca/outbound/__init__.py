@@ -1,0 +1,1 @@
+"""Sending: publishing events, finding their subscriptions, signing and delivering."""

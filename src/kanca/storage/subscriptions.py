@@ -1,0 +1,220 @@
+"""Subscriptions, their secrets encrypted, and how their receivers are.
+
+Every change first moves the version that caches watch (see ``storage.endpoints``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, Select, insert, select, update
+
+from kanca.domain.endpoint import Secret
+from kanca.domain.subscription import (
+    Subscription,
+    SubscriptionConfig,
+    read_subscription_config,
+    show_subscription_config,
+)
+from kanca.errors import InvalidSetting, SubscriptionExists, SubscriptionNotFound
+from kanca.storage.dialects.upsert import upsert
+from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
+from kanca.storage.sealed_secrets import NOTHING, seal, unseal
+from kanca.storage.secret_box import SecretBox
+from kanca.storage.tables import subscription_health, subscriptions
+from kanca.storage.versions import bump_version
+
+
+class ListedSubscription(NamedTuple):
+    """A subscription in a list, which is shown even when something in it cannot be read."""
+
+    subscription: Subscription
+    unreadable: tuple[str, ...]
+    """``config``, ``secrets``: what could not be read, and stands there as if nothing were set."""
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a subscription's receiver is."""
+
+    subscription: int
+    failing_since: datetime | None = None
+    """Every attempt since then failed."""
+    last_success_at: datetime | None = None
+    last_failure_at: datetime | None = None
+    last_error: str | None = None
+    """The code of the last failure."""
+
+
+def create(connection: Connection, box: SecretBox, subscription: Subscription) -> Subscription:
+    """Store a new subscription, whatever its ``number``, and give it with its own. Raises SubscriptionExists."""
+    bump_version(connection, "subscriptions")
+    if get(connection, box, subscription.id) is not None:
+        raise SubscriptionExists(f"There is a subscription {subscription.id} already")
+    values = {"id": subscription.id, "created_at": subscription.created_at, **_values(box, subscription)}
+    result = connection.execute(insert(subscriptions).values(values).returning(subscriptions.c.number))
+    return replace(subscription, number=result.scalar_one())
+
+
+def change(
+    connection: Connection,
+    box: SecretBox,
+    subscription_id: str,
+    change: Callable[[Subscription], Subscription],
+    tenant: str | None = None,
+) -> Subscription:
+    """Change a subscription as it is now, without losing what others change at the same time; give it as it is then.
+
+    ``change`` gets the subscription and gives the new one; its number, id and age stay. ``tenant``: it must be this
+    one's. Raises SubscriptionNotFound.
+    """
+    bump_version(connection, "subscriptions")
+    before = get(connection, box, subscription_id)
+    if before is None or (tenant is not None and before.tenant != tenant):
+        raise not_found(subscription_id)
+    after = change(before)
+    connection.execute(
+        update(subscriptions).where(subscriptions.c.number == before.number).values(_values(box, after))
+    )
+    return replace(after, number=before.number, id=before.id, created_at=before.created_at)
+
+
+def delete(connection: Connection, subscription_id: str, now: datetime, tenant: str | None = None) -> int:
+    """Delete a subscription and give its number: what is open for it is skipped, its records stay, its secrets go.
+
+    Raises SubscriptionNotFound.
+    """
+    bump_version(connection, "subscriptions")
+    query = (
+        update(subscriptions)
+        .where(subscriptions.c.id == subscription_id, subscriptions.c.deleted_at.is_(None))
+        .values(deleted_at=now, updated_at=now, is_active=False, secrets=NOTHING)
+    )
+    if tenant is not None:
+        query = query.where(subscriptions.c.tenant == tenant)
+    number = connection.scalar(query.returning(subscriptions.c.number))
+    if number is None:
+        raise not_found(subscription_id)
+    return int(number)
+
+
+def get(connection: Connection, box: SecretBox, subscription_id: str) -> Subscription | None:
+    """Give the subscription with that id, unless it was deleted. Raises InvalidSetting if no key opens its secrets."""
+    row = connection.execute(_live().where(subscriptions.c.id == subscription_id)).one_or_none()
+    return None if row is None else _subscription(box, row)
+
+
+def page(
+    connection: Connection,
+    box: SecretBox,
+    limit: int = 50,
+    cursor: str | None = None,
+    tenant: str | None = None,
+) -> Page[ListedSubscription]:
+    """List subscriptions, newest first. Raises InvalidInput for a wrong limit or cursor."""
+    query = _live().order_by(subscriptions.c.number.desc()).limit(check_limit(limit) + 1)
+    if cursor is not None:
+        query = query.where(subscriptions.c.number < read_number_cursor(cursor))
+    if tenant is not None:
+        query = query.where(subscriptions.c.tenant == tenant)
+    rows = connection.execute(query).all()
+    items = tuple(_listed(box, row) for row in rows[:limit])
+    return Page(items, cursor_after(items[-1].subscription.number) if len(rows) > limit else None)
+
+
+def read_all(connection: Connection, box: SecretBox) -> list[ListedSubscription]:
+    """Give all that are not deleted, oldest first: what a worker matches events with."""
+    return [_listed(box, row) for row in connection.execute(_live().order_by(subscriptions.c.number))]
+
+
+def by_numbers(
+    connection: Connection, box: SecretBox, numbers: Collection[int]
+) -> dict[int, ListedSubscription]:
+    """Give subscriptions by number, deleted ones too: what is open for them still has to end."""
+    query = select(subscriptions).where(subscriptions.c.number.in_(set(numbers)))
+    return {row.number: _listed(box, row) for row in connection.execute(query)}
+
+
+def ids_of(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """Give the ids of subscriptions by number, those of deleted ones too."""
+    query = select(subscriptions.c.number, subscriptions.c.id).where(subscriptions.c.number.in_(set(numbers)))
+    return {row.number: row.id for row in connection.execute(query)}
+
+
+def health_of(connection: Connection, numbers: Iterable[int]) -> dict[int, Health]:
+    """Give how the receivers of subscriptions are, by number; those that were never asked are well."""
+    wanted = set(numbers)
+    query = select(subscription_health).where(subscription_health.c.subscription.in_(wanted))
+    found = {row.subscription: Health(**row._asdict()) for row in connection.execute(query)}
+    return {number: found.get(number, Health(number)) for number in wanted}
+
+
+def note_health(connection: Connection, noted: Sequence[Health]) -> None:
+    """Store how receivers are from now on."""
+    rows = [asdict(health) for health in sorted(noted, key=lambda each: each.subscription)]
+    names = [field.name for field in fields(Health) if field.name != "subscription"]
+    upsert(connection, subscription_health, rows, lambda excluded: {name: excluded[name] for name in names})
+
+
+def not_found(subscription_id: str) -> SubscriptionNotFound:
+    """The error for an id that no subscription has."""
+    return SubscriptionNotFound(f"There is no subscription {subscription_id[:64]}")
+
+
+def _live() -> Select[Any]:
+    return select(subscriptions).where(subscriptions.c.deleted_at.is_(None))
+
+
+def _values(box: SecretBox, subscription: Subscription) -> dict[str, Any]:
+    """What may change."""
+    return {
+        "tenant": subscription.tenant,
+        "name": subscription.name,
+        "url": subscription.url,
+        "events": json.dumps(subscription.events),
+        "sources": json.dumps(subscription.sources),
+        "config": json.dumps(show_subscription_config(subscription.config)),
+        "secrets": seal(box, subscription.secrets),
+        "is_active": subscription.is_active,
+        "is_verified": subscription.is_verified,
+        "disabled_reason": subscription.disabled_reason,
+        "disabled_at": subscription.disabled_at,
+        "updated_at": subscription.updated_at,
+    }
+
+
+def _subscription(box: SecretBox, row: Row[Any]) -> Subscription:
+    return _made(row, read_subscription_config(json.loads(row.config)), unseal(box, row.secrets))
+
+
+def _listed(box: SecretBox, row: Row[Any]) -> ListedSubscription:
+    unreadable = []
+    config, secrets = SubscriptionConfig(), tuple[Secret, ...]()
+    try:
+        config = read_subscription_config(json.loads(row.config))
+    except ValueError:
+        unreadable.append("config")
+    try:
+        secrets = unseal(box, row.secrets)
+    except InvalidSetting:
+        unreadable.append("secrets")
+    return ListedSubscription(_made(row, config, secrets), tuple(unreadable), row.deleted_at is not None)
+
+
+def _made(row: Row[Any], config: SubscriptionConfig, secrets: tuple[Secret, ...]) -> Subscription:
+    values = row._asdict()
+    del values["deleted_at"]
+    return Subscription(
+        **values
+        | {
+            "config": config,
+            "secrets": secrets,
+            "events": tuple(json.loads(row.events)),
+            "sources": tuple(json.loads(row.sources)),
+        }
+    )
