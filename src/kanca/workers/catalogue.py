@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from kanca.domain.endpoint import NodeBehavior
 from kanca.domain.event import StoredEvent
 from kanca.domain.subscription import OPERATIONAL_ENDPOINT
+from kanca.expressions.filtering import Filter
 from kanca.handlers.matching import decode_spec
 from kanca.storage.claimed_work import (
     EndpointRow,
@@ -23,7 +24,6 @@ from kanca.storage.claimed_work import (
 )
 from kanca.storage.ports import Database
 from kanca.storage.workflows import beyond
-from kanca.workers.filtering import Filter
 from kanca.workers.subscriptions import SubscriptionBook
 from kanca.workers.targets import (
     DEFAULT_TIMEOUT,

@@ -229,6 +229,8 @@ class DeliveryShift:
         self._at_work.add(self._spawn(self._do(job, receiver)))
 
     async def _do(self, job: Job, receiver: Receiver) -> None:
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - a coroutine that runs is in a task; mypy does not know
         began = self._loop.time()
         is_slow = False
 
@@ -254,13 +256,14 @@ class DeliveryShift:
                 self._places.slow -= 1
             else:
                 self._places.busy -= 1
-            self._at_work.discard(asyncio.current_task())  # type: ignore[arg-type]  # there is one
+            self._at_work.discard(this)
             now = self._loop.time()
             if attempted is None:
                 receiver.ended(Ended.CUT_SHORT, now, now - began)
             else:
                 asked = attempted.asked_delay
-                receiver.ended(attempted.ended, now, now - began, asked and asked.total_seconds())
+                asked_s = None if asked is None else asked.total_seconds()
+                receiver.ended(attempted.ended, now, now - began, asked_s)
             if not self.is_lost:
                 self._begin_waiting(receiver)
         if attempted is not None:

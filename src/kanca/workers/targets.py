@@ -12,9 +12,9 @@ from kanca.bodies import headers_in
 from kanca.domain.endpoint import EndpointConfig, NodeBehavior
 from kanca.domain.event import StoredEvent
 from kanca.domain.subscription import OPERATIONAL, OPERATIONAL_ENDPOINT, Subscription
+from kanca.expressions.filtering import Filter
 from kanca.handlers.event import Headers
 from kanca.handlers.matching import Arrival, HandlerSpec, wants
-from kanca.workers.filtering import Filter
 
 DEFAULT_TIMEOUT = timedelta(seconds=EndpointConfig().webhook_timeout)
 """For one attempt of the work of published events."""
