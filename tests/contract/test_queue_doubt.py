@@ -31,8 +31,8 @@ class Mute:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._queue, name)
 
-        async def answer(*arguments: Any) -> Any:
-            result = await method(*arguments)
+        async def answer(*arguments: Any, **options: Any) -> Any:
+            result = await method(*arguments, **options)
             if self._lost.get(name):
                 self._lost[name] -= 1
                 raise DatabaseUnavailable

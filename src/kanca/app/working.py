@@ -10,9 +10,9 @@ from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
+from kanca.app.sending import sending_means
 from kanca.domain.ids import IdFactory
 from kanca.egress import EgressClient, EgressGuard
-from kanca.app.sending import sending_means
 from kanca.outbound.sending import Authentication, Nothing
 from kanca.queue.duties import Duties
 from kanca.settings import Settings
