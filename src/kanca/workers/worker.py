@@ -224,15 +224,17 @@ class Worker:
 
     async def _work(self, shift: Shift, deliveries: DeliveryShift) -> None:
         """Work until asked to stop or the lease is lost. Raises WorkerStuck."""
-        delivering = asyncio.create_task(deliveries.run())
+        working = [asyncio.create_task(shift.run()), asyncio.create_task(deliveries.run())]
         try:
-            await shift.run()
-            if shift.is_stuck:
-                raise WorkerStuck
-            await delivering
+            # The first of them that fails, or is stuck, ends the process: it would go on with half of its work.
+            for ended in asyncio.as_completed(working):
+                await ended
+                if shift.is_stuck:
+                    raise WorkerStuck
         finally:
-            delivering.cancel()
-            await asyncio.gather(delivering, return_exceptions=True)
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
 
     def _delivery_means(self) -> DeliveryMeans:
         deliverer = Deliverer(
