@@ -13,7 +13,7 @@ import secrets
 from base64 import b64encode, urlsafe_b64encode
 from functools import lru_cache
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from kanca.domain.subscription import SignatureKind
 from kanca.errors import InvalidSecret
@@ -94,6 +94,18 @@ def private_key(secret: str) -> Ed25519PrivateKey:
 def public_key(secret: str) -> str:
     """The ``whpk_…`` of a ``whsk_…``: what a receiver verifies with. Raises InvalidSecret."""
     return PUBLIC_PREFIX + b64encode(_public_bytes(secret)).decode()
+
+
+def verifying_key(text: str) -> Ed25519PublicKey:
+    """The key that a ``whpk_…`` is, or that belongs to a ``whsk_…``. Raises InvalidSecret."""
+    if text.startswith(PRIVATE_PREFIX):
+        return private_key(text).public_key()
+    if not text.startswith(PUBLIC_PREFIX):
+        raise InvalidSecret(f"A public key begins with `{PUBLIC_PREFIX}`.")
+    raw = _decoded(text, PUBLIC_PREFIX)
+    if len(raw) != _SEED_BYTES:
+        raise InvalidSecret(f"The key has {len(raw)} bytes behind `{PUBLIC_PREFIX}`, not {_SEED_BYTES}.")
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def jwk(secret: str) -> dict[str, str]:

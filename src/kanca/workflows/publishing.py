@@ -8,7 +8,7 @@ from typing import Any
 from kanca.bodies import hops_in
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import RUN, show_id
-from kanca.workflows.runs import RunState
+from kanca.workflows.runs import RunDetail, RunState
 from kanca.workflows.step import Publication
 from kanca.workflows.values import write_json
 
@@ -16,11 +16,16 @@ PUBLISHED = 0
 """The endpoint number of published events."""
 
 
-def published(publication: Publication, state: RunState, now: datetime) -> NewEvent:
+def hops_of_run(state: RunState, detail: RunDetail) -> int:
+    """How often what started the run, or the run above it, went through Kanca."""
+    return detail.hops if state.event is None else hops_in(state.event.request)
+
+
+def published(publication: Publication, state: RunState, detail: RunDetail, now: datetime) -> NewEvent:
     """The event that a node of a run publishes. It has the correlation id of the event that started the run."""
     run = state.run
     about: dict[str, Any] = {"method": None, "published_by": show_id(RUN, run.id), "authenticated": True}
-    if state.event is not None and (hops := hops_in(state.event.request)):
+    if hops := hops_of_run(state, detail):
         about["hops"] = hops  # what goes round through a workflow is told by it
     body = {"event_type": publication.type, "data": publication.data}
     return NewEvent(
