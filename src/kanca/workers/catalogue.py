@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.endpoint import NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.domain.subscription import OPERATIONAL_ENDPOINT
 from kanca.handlers.matching import decode_spec
 from kanca.storage.claimed_work import (
     EndpointRow,
@@ -34,6 +35,7 @@ from kanca.workers.targets import (
     find_targets,
 )
 
+_WITHOUT_SENDER = frozenset({PUBLISHED, OPERATIONAL_ENDPOINT})
 MOST_SENDERS = 50_000
 MOST_TARGETS = 10_000
 """What is more is forgotten, and read again when it is needed."""
@@ -64,7 +66,7 @@ class Catalogue:
         ``endpoints``: numbers of others that are needed. Raises DatabaseUnavailable.
         """
         versions, events = await self._database.queue.read_claimed(ids)
-        needed = {event.endpoint for event in events.values()}.union(endpoints) - {PUBLISHED}
+        needed = {event.endpoint for event in events.values()}.union(endpoints) - _WITHOUT_SENDER
         is_fresh = versions == self._versions
         missing = needed - self._senders.keys() if is_fresh else needed
         if missing or not is_fresh:

@@ -11,6 +11,7 @@ import msgspec
 from kanca.bodies import headers_in
 from kanca.domain.endpoint import EndpointConfig, NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.domain.subscription import OPERATIONAL_ENDPOINT
 from kanca.handlers.event import Headers
 from kanca.handlers.matching import Arrival, HandlerSpec, wants
 from kanca.workers.filtering import Filter
@@ -112,6 +113,7 @@ def arrival_of(event: StoredEvent, sender: Sender | None) -> Arrival:
         webhook_id=sender.webhook_id if sender else None,
         slug=sender.slug if sender else None,
         is_authenticated=is_authenticated(event),
+        is_operational=event.endpoint == OPERATIONAL_ENDPOINT,
     )
 
 
