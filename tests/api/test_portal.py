@@ -177,7 +177,8 @@ async def test_what_is_no_token_opens_nothing(
     client: httpx.AsyncClient, headers: dict[str, str], code: str
 ) -> None:
     answer = await client.get(
-        "/webhooks/subscriptions", headers={name: value.encode("latin-1") for name, value in headers.items()}
+        "/webhooks/subscriptions",
+        headers=[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
     )
 
     assert (answer.status_code, await code_of(answer)) == (401, code)
