@@ -187,12 +187,16 @@ async def test_a_message_that_is_put_off_knows_who_has_it(database: Database) ->
 
 
 async def test_a_message_has_so_many_lines_and_a_number_of_others(database: Database) -> None:
-    told = [replace(A_NOTICE, subject=f"s{number}") for number in range(alerts.MOST_LINES + 7)]
+    told = [
+        replace(A_NOTICE, subject=f"s{number}", facts={"last_error": "timeout"})
+        for number in range(alerts.MOST_LINES + 7)
+    ]
     await collect(database, "a", NOW, *told)
     alert = await database.write(alerts.take, NOW, LEASE)
 
     assert alert is not None
     assert (len(alert.lines), alert.others) == (alerts.MOST_LINES, 7 * 3)
+    assert {line.reason for line in alert.lines} == {"timeout"}
 
 
 async def test_messages_to_people_are_never_told_as_events(database: Database) -> None:

@@ -27,7 +27,7 @@ PORTAL_ROUTES = (
     ("GET", "/api/deliveries/{delivery_id}"),
     ("POST", "/api/deliveries/{delivery_id}/resend"),
     ("GET", "/api/event-types"),
-    *((method, _REPLAYS) for method in ("GET", "POST")),
+    ("GET", _REPLAYS),
     ("GET", _REPLAYS + "/{replay_id}"),
     ("POST", _REPLAYS + "/{replay_id}/cancel"),
 )

@@ -125,7 +125,7 @@ def _facts(lines: Iterable[Line], others: int, told: Iterable[Notice]) -> str:
     found = {(line.kind, line.subject): line for line in lines}
     for notice in told:
         key = (notice.kind, notice.subject)
-        reason = notice.facts.get("reason")
+        reason = notice.facts.get("reason") or notice.facts.get("last_error")
         if key in found:
             count = found[key].count + notice.count
             found[key] = replace(found[key], count=count, reason=reason or found[key].reason)

@@ -66,16 +66,17 @@ class Notices:
 
     def note(
         self,
-        kind: NoticeKind,
+        kind: str,
         subject: str,
         tenant: str,
         facts: Mapping[str, Any],
         *,
         endpoint: int | None = None,
     ) -> None:
-        """Note that something happened to ``subject``.
+        """Note that something happened to ``subject``; ``kind`` is one of ``NoticeKind``.
 
-        ``facts`` become members of the event's data, as JSON has them; ``reason`` is a code, which people are told too.
+        ``facts`` become members of the event's data, as JSON has them; ``reason``, or else ``last_error``, is a code
+        that people are told too.
         ``endpoint`` is the number of the endpoint that the event in question came to: nothing is told of trouble with
         events about webhooks themselves.
         """
