@@ -19,7 +19,10 @@
     │   ├── InvalidEvent             an event that cannot be published
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
+    │   └── TokenExpired             a portal token whose time is over
     ├── Forbidden               403  the key is right, the request is not allowed
+    │   ├── NotForTenants            only an operator may do, or set, this
+    │   └── ReadOnlyToken            a portal token that changes nothing
     ├── NotFound                404
     │   ├── EndpointNotFound
     │   ├── EventNotFound
@@ -233,6 +236,13 @@ class Unauthenticated(KancaError):
     exit_code = 3
 
 
+class TokenExpired(Unauthenticated):
+    """The token's time is over; get a new one."""
+
+    code = "token_expired"
+    title = "Token expired"
+
+
 class Forbidden(KancaError):
     """The request is not allowed."""
 
@@ -240,6 +250,20 @@ class Forbidden(KancaError):
     title = "Forbidden"
     status = 403
     exit_code = 3
+
+
+class NotForTenants(Forbidden):
+    """A portal token is not for this."""
+
+    code = "not_for_tenants"
+    title = "Not for tenants"
+
+
+class ReadOnlyToken(Forbidden):
+    """The token is for reading only."""
+
+    code = "read_only_token"
+    title = "Read-only token"
 
 
 class NotFound(KancaError):

@@ -19,6 +19,7 @@ from kanca.app.ended_secrets import EndedSecrets
 from kanca.app.outgoing import Outgoing
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
+from kanca.domain import portal_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
 from kanca.ingest.asgi import IngestASGI
@@ -150,7 +151,8 @@ async def open_gateway(
     await ingest.start()
     regular.start()
     try:
-        management = ManagementGuard(create_api(services, ingest_document()), access)
+        portal_keys = box.derived(portal_token.KEY_LABEL)
+        management = ManagementGuard(create_api(services, ingest_document()), access, portal_keys)
         yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher)
     finally:
         await regular.stop()

@@ -10,7 +10,6 @@ from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-
 MOST_CONNECTIONS = 20_000
 """Granian takes no more connections than its backlog unless told: idle senders would keep all others waiting."""
 

@@ -115,6 +115,7 @@ def arrival_of(event: StoredEvent, sender: Sender | None) -> Arrival:
         webhook_id=sender.webhook_id if sender else None,
         slug=sender.slug if sender else None,
         is_authenticated=is_authenticated(event),
+        is_operational=event.endpoint == OPERATIONAL_ENDPOINT,
     )
 
 
