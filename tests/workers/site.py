@@ -65,7 +65,7 @@ NOT_SENDING = SendingMeans(
     places=100,
     connections=400,
     disable_after=timedelta(hours=120),
-    tell=lambda *_: None,
+    tell=lambda *_, **__: None,
 )
 
 

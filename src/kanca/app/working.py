@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -13,12 +14,15 @@ from kanca.app.resume_urls import resume_urls
 from kanca.app.sending import sending_means
 from kanca.domain.ids import IdFactory
 from kanca.egress import EgressClient, EgressGuard
+from kanca.handlers.threads import SyncThreads
+from kanca.outbound.alerts import Addresses
 from kanca.outbound.sending import Authentication, Nothing
-from kanca.queue.duties import Duties
+from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
+from kanca.workers.noticing import Noticer, Notices, PeopleTeller
 from kanca.workers.worker import Worker, worker_settings
 from kanca.workflows.credentials import StoredCredentials
 from kanca.workflows.surroundings import NodeMeans
@@ -34,8 +38,8 @@ class _Later:
         del name
         return Nothing()
 
-    def forget(self, name: str) -> None:
-        del name
+    def forget(self, name: str, refused: object) -> None:
+        del name, refused
 
 
 @asynccontextmanager
@@ -48,7 +52,16 @@ async def open_worker(
     """
     hooks.handlers.check_providers(catalogue_of(settings))
     ids, box = IdFactory(), load_secret_box(settings)
-    duties = Duties({"clock": ClockCorrection(database, ids)})
+    noted, threads, waker = Notices(database), SyncThreads(), database.waker()
+    addresses = Addresses(settings.alert_urls, threads.run)
+    regular: dict[str, Duty] = {
+        "clock": ClockCorrection(database, ids),
+        "notices": Noticer(database, waker, noted, ids.new, tells_people=bool(addresses)),
+    }
+    if addresses:
+        place = f"Kanca at {settings.public_url or socket.gethostname()}"
+        regular["people"] = PeopleTeller(database, addresses, place)
+    duties = Duties(regular)
     guard = EgressGuard(settings.egress_allow)
     async with EgressClient(guard, user_agent=f"Kanca/{__version__}") as http:
         authentication: Authentication = _Later()
@@ -58,7 +71,7 @@ async def open_worker(
             hooks.handlers,
             hooks.nodes,
             NodeMeans(http, StoredCredentials(database, box), resume_urls(settings, box)),
-            sending_means(settings, box, http, authentication, lambda *_: None),
+            sending_means(settings, box, http, authentication, noted.note),
             ids,
             worker_settings(settings, settings.app or NO_APP, predecessor),
         )
@@ -67,3 +80,6 @@ async def open_worker(
             yield worker
         finally:
             await duties.stop()
+            await noted.flush()
+            threads.close()
+            await waker.close()

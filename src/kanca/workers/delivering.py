@@ -20,6 +20,7 @@ from kanca.domain.delivery import (
     work_of,
 )
 from kanca.domain.event import StoredEvent
+from kanca.domain.ids import DELIVERY, EVENT, show_id
 from kanca.domain.retry import GiveUp as OutOfAttempts
 from kanca.domain.retry import RetryPolicy, after_failure
 from kanca.domain.status import DeliveryStatus
@@ -31,7 +32,6 @@ from kanca.domain.task import (
     DeadLetter,
     Delivery,
     Done,
-    HandBack,
     Records,
     Retry,
     Task,
@@ -45,11 +45,13 @@ from kanca.outbound.reports import AttemptReport, DeliverDetail, detail_of
 from kanca.outbound.sending import Sent
 from kanca.outbound.verdict import Delivered, GiveUp, TryAgain, judge
 from kanca.storage.subscriptions import ListedSubscription
+from kanca.workers.health import Tell
 
 RECORD_REFUSED = "record_refused"
 WORKER_LOST = "worker_lost"
 INTERNAL_ERROR = "internal_error"
 BODIES_KEPT = 256
+DELIVERY_DEAD = "delivery.dead"
 FILTERED = "filtered"
 _NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed"})
 _WHY_NOT = {
@@ -314,9 +316,17 @@ def is_unreachable(report: AttemptReport) -> bool:
     return report.status is None and (report.code in _NO_CONNECTION or report.address is None)
 
 
-def hand_back(task: Task) -> Completion:
-    """Leave a delivery to others; no attempt is counted."""
-    return Completion(task, HandBack())
+def tell_of_dead(letter: DeadLetter, tell: Tell) -> None:
+    """Tell people of a delivery that is dead."""
+    subscription_id = letter.work.partition(":")[2]
+    facts = {
+        "subscription_id": subscription_id,
+        "delivery_id": show_id(DELIVERY, delivery_id(letter.ref, letter.target)),
+        "event_id": show_id(EVENT, letter.ref),
+        "event_type": letter.event_type,
+        "reason": letter.code,
+    }
+    tell(DELIVERY_DEAD, subscription_id, letter.tenant, facts, endpoint=letter.endpoint)
 
 
 def _cause(report: AttemptReport) -> bytes:

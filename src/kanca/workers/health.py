@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,8 +22,15 @@ DISABLED = "subscription.disabled"
 FAILED_TOO_LONG = "failing"
 """Why a subscription is disabled of which every attempt failed for too long."""
 
-Tell = Callable[[str, str, str, dict[str, object]], None]
-"""Tells people: the kind of the notice, what it is about, its tenant, facts."""
+
+class Tell(Protocol):
+    """Tells of trouble. Waits for nothing."""
+
+    def __call__(
+        self, kind: str, subject: str, tenant: str, facts: Mapping[str, Any], *, endpoint: int | None = None
+    ) -> None:
+        """Note it. ``endpoint``: the number of the endpoint of the event that it is about."""
+        ...
 
 
 @dataclass(slots=True)

@@ -34,7 +34,7 @@ from kanca.storage.secret_box import SecretBox
 from kanca.workers.arriving import Arrivals
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
-from kanca.workers.delivering import Deliverer, DeliveryRules, Sends
+from kanca.workers.delivering import Deliverer, DeliveryRules, Sends, tell_of_dead
 from kanca.workers.delivery_shift import DeliveryMeans, DeliveryShift
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
@@ -327,6 +327,9 @@ class Worker:
 
     def _written(self, event: StoredEvent | None, completion: Completion) -> None:
         self._tally.recorded(event, completion)
+        for letter in completion.records.dead_letters:
+            if letter.kind is TaskKind.DELIVER:
+                tell_of_dead(letter, self._sending.tell)
         if self._scheduler.concerns(completion):
             self._duties.hurry("scheduler")
         if self._turns.concerns(completion):
