@@ -1,4 +1,4 @@
-"""Nobody gets Kanca to reach what is inside: not by how an address is written, by DNS, by a redirect or through a proxy.
+"""Nobody gets Kanca to reach what is inside: by no spelling of an address, by DNS, by a redirect or through a proxy.
 
 What counts is not that an error comes, but that no socket connects and no proxy is asked. Both are watched here.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,7 +17,7 @@ import pytest
 from aiohttp import web
 
 from kanca.egress import EgressClient, EgressGuard, EgressResponse, is_forbidden, read_proxy
-from kanca.errors import EgressFailed, EgressRefused
+from kanca.errors import EgressRefused
 from tests.egress.proxies import ProxyServer, http_proxy, socks_proxy
 from tests.egress.receiver import Names, receiving
 
@@ -77,9 +76,9 @@ WRITTEN = [
     "127.0.0.1%2f@good.example",
     "①②⑦.0.0.1",  # other digits, other dots (IDN)
     "127。0。0。1",
-    "127．0．0．1",
-    "１２７.0.0.1",
-    "１６９.254.１６９.254",
+    "127\uff0e0\uff0e0\uff0e1",
+    "\uff11\uff12\uff17.0.0.1",
+    "\uff11\uff16\uff19.254.\uff11\uff16\uff19.254",
     "good.example@127.0.0.1",  # user and password
     "good.example:80@127.0.0.1",
     ":@127.0.0.1",
@@ -310,28 +309,14 @@ async def test_a_proxy_is_asked_only_for_what_was_checked_when_the_answer_change
         return web.Response(headers={"Connection": "close"})
 
     names = Names({"rebinding.test": [["127.0.0.2"], ["127.0.0.1"], ["127.0.0.1", "127.0.0.2"]]})
-    async with receiving(answer, address="127.0.0.2") as receiver:
-        async with through(proxy, names, "127.0.0.2") as client:
-            url = receiver.url(host="rebinding.test")
-            assert (await ask(client, url)).status == 200
-            assert await refused(client, url) == "loopback"
-            assert (await ask(client, url)).status == 200
+    async with (
+        receiving(answer, address="127.0.0.2") as receiver,
+        through(proxy, names, "127.0.0.2") as client,
+    ):
+        url = receiver.url(host="rebinding.test")
+        assert (await ask(client, url)).status == 200
+        assert await refused(client, url) == "loopback"
+        assert (await ask(client, url)).status == 200
     assert proxy.asked == [f"127.0.0.2:{receiver.port}"] * 2
     # The proxy itself is at 127.0.0.1, by its operator's choice.
     assert set(watch.connected) == {"127.0.0.1", "127.0.0.2"}
-
-
-async def test_a_proxy_that_leads_elsewhere_gets_past_no_certificate(proxy: ProxyServer) -> None:
-    async with receiving(address="127.0.0.2", tls=None) as receiver:
-        names = Names({"hooks.test": [["127.0.0.2"]]})
-        async with through(proxy, names, "127.0.0.2") as client:
-            with pytest.raises(EgressFailed) as caught:
-                await client.request(
-                    "GET",
-                    receiver.url(host="hooks.test", scheme="https"),
-                    timeout=SECONDS,
-                    max_response_bytes=10,
-                    tls=ssl.create_default_context(),
-                )
-    assert caught.value.facts["cause"] == "tls"
-    assert not receiver.requests
