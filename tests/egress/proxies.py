@@ -12,7 +12,7 @@ Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
 
 SUCCEEDED = b"HTTP/1.1 200 Connection established\r\nVia: a proxy\r\n\r\n"
-TO_IPV4, TO_NAME, TO_IPV6 = 1, 3, 4
+TO_IPV4, TO_NAME = 1, 3
 
 
 @dataclass
