@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -74,7 +75,7 @@ async def _measure(
             for number, (lot, event_ids) in enumerate(lots.items()):
                 before, of_database = cpu_seconds(pid), cpu_seconds(database_pid) if database_pid else 0.0
                 began_at = await site.let_go(lot)
-                ended_at = await site.until(lambda connection, ids=event_ids: _have_ended(connection, ids))
+                ended_at = await site.until(partial(_have_ended, event_ids=event_ids))
                 if number:
                     rates.append(len(event_ids) / (ended_at - began_at))
                     worker_us.append((cpu_seconds(pid) - before) / len(event_ids) * 1e6)
@@ -82,7 +83,7 @@ async def _measure(
                     database_us.append(spent / len(event_ids) * 1e6)
                     bares.append(_bare_requests(sink, size))
             began_at = await site.let_go("wide")
-            ended_at = await site.until(lambda connection: _count_of(connection, wide) >= WIDE)
+            ended_at = await site.until(partial(_has_all, event_id=wide))
     return {
         "per_second": statistics.median(rates),
         "requests_per_second": statistics.median(bares),
@@ -136,8 +137,9 @@ def _have_ended(connection: Connection, event_ids: list[UUID]) -> bool:
     return (connection.scalar(query) or 0) >= len(event_ids)
 
 
-def _count_of(connection: Connection, event_id: UUID) -> int:
-    return connection.scalar(select(func.count()).where(deliveries.c.event_id == event_id)) or 0
+def _has_all(connection: Connection, event_id: UUID) -> bool:
+    query = select(func.count()).where(deliveries.c.event_id == event_id)
+    return (connection.scalar(query) or 0) >= WIDE
 
 
 def _bare_requests(sink: str, requests: int) -> float:

@@ -223,7 +223,7 @@ async def test_a_certificate_of_ones_own_is_given_to_the_client() -> None:
     class Http:
         async def request(self, *_: Any, **options: Any) -> EgressResponse:
             given.append(options.get("tls"))
-            return EgressResponse(200, {}, b"", False, "", EgressTiming(None, None, 1, 1))
+            return EgressResponse(200, {}, b"", False, "", EgressTiming(None, None, None, 1, 1))
 
     context = ssl.create_default_context()
     site = Site(Http(), Proofs(tls=context))  # type: ignore[arg-type] # all that is asked of one

@@ -6,17 +6,16 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kanca import __version__
 from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
+from kanca.app.outgoing import egress_client
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending import sending_means
 from kanca.domain.ids import IdFactory
-from kanca.egress import EgressClient, EgressGuard
 from kanca.handlers.threads import SyncThreads
 from kanca.outbound.alerts import Addresses
-from kanca.outbound.sending import Authentication, Nothing
+from kanca.outbound.authentication import Authentication
 from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
@@ -31,15 +30,6 @@ LEASE_CONNECTIONS = 1
 
 NO_APP = "-"
 """The name under which a worker without an app announces that it has no handlers."""
-
-
-class _Later:
-    async def of(self, name: str | None) -> Nothing:
-        del name
-        return Nothing()
-
-    def forget(self, name: str, refused: object) -> None:
-        del name, refused
 
 
 @asynccontextmanager
@@ -62,16 +52,15 @@ async def open_worker(
         place = f"Kanca at {settings.public_url or socket.gethostname()}"
         regular["people"] = PeopleTeller(database, addresses, place)
     duties = Duties(regular)
-    guard = EgressGuard(settings.egress_allow)
-    async with EgressClient(guard, user_agent=f"Kanca/{__version__}") as http:
-        authentication: Authentication = _Later()
+    async with egress_client(settings) as http:
+        credentials = StoredCredentials(database, box)
         worker = Worker(
             database,
             lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
             hooks.handlers,
             hooks.nodes,
-            NodeMeans(http, StoredCredentials(database, box), resume_urls(settings, box)),
-            sending_means(settings, box, http, authentication, noted.note),
+            NodeMeans(http, credentials, resume_urls(settings, box)),
+            sending_means(settings, box, http, Authentication(credentials, http), noted.note),
             ids,
             worker_settings(settings, settings.app or NO_APP, predecessor),
         )

@@ -200,7 +200,7 @@ def _timing(response: EgressResponse) -> TimingReport:
     return TimingReport(
         dns_ms=timing.dns_ms,
         connect_ms=timing.connect_ms,
-        tls_ms=getattr(timing, "tls_ms", None),
+        tls_ms=timing.tls_ms,
         first_byte_ms=timing.first_byte_ms,
         total_ms=timing.total_ms,
     )
