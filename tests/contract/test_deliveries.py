@@ -79,7 +79,7 @@ async def test_an_open_delivery_says_how_often_it_was_tried(database: Database) 
     key = event.id, shop.number
     expected = ((0, 0, PENDING), (2, 0, RETRYING), (0, 3, RETRYING), (1, 3, RETRYING))
     for attempt, before, status in expected:
-        await database.write(lambda connection: connection.execute(delete(t.tasks)) and None)
+        await database.write(_clear)
         await opened(database, key, attempt=attempt, attempts=before)
         found = await database.read(deliveries.get, delivery_id(*key))
         assert found is not None

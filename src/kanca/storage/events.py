@@ -224,7 +224,7 @@ def _original(event_id: UUID, all_outcomes: Sequence[Outcome], delivered: EndedD
     status = status_of(all_outcomes, delivered)
     if status is EventStatus.PENDING:
         return Original(event_id, status, None, None)
-    ended = [outcome for outcome in all_outcomes if outcome.status is not OutcomeStatus.EXPANDED]
+    ended = [outcome for outcome in all_outcomes if outcome.status.is_end]
     results = {outcome.work: outcome.result for outcome in ended if outcome.result is not None}
     if len(ended) > 1 and results:
         members = (json.dumps(work).encode() + b":" + result for work, result in results.items())

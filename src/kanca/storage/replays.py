@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 
 from kanca.domain.delivery import Key, is_sent_again
 from kanca.domain.ids import REPLAY, id_at, show_id
-from kanca.domain.status import DeliveryStatus, ReplayOnly, ReplayStatus
+from kanca.domain.status import DeliveryStatus, OutcomeStatus, ReplayOnly, ReplayStatus
 from kanca.domain.task import NewTask, Replay, TaskKind
 from kanca.errors import ReplayNotFound, ReplayOver
 from kanca.storage import redelivering
@@ -151,6 +151,7 @@ def dispatched_among(connection: Connection, event_ids: Sequence[UUID]) -> set[U
         outcomes.c.event_id.in_(padded(event_ids)),
         outcomes.c.event_id.between(min(event_ids), max(event_ids)),
         outcomes.c.works.is_not(None),
+        outcomes.c.status != OutcomeStatus.ADDED,
     )
     return set(connection.scalars(query))
 

@@ -70,7 +70,7 @@ def _add_work(connection: Connection, keys: Collection[Key]) -> None:
         {
             "event_id": event_id,
             "work": ADDED_WORK,
-            "status": OutcomeStatus.EXPANDED,
+            "status": OutcomeStatus.ADDED,
             "works": number,
             "attempt_number": 1,
         }
