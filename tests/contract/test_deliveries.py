@@ -99,7 +99,7 @@ async def test_what_is_open_again_is_not_listed_as_it_ended(database: Database) 
     assert (found.row.status, found.last_attempt) == (RETRYING, None)
 
 
-cells = st.sampled_from([None, PENDING, RETRYING, DELIVERED, DEAD, SKIPPED, "delivered and open"])
+cells = st.sampled_from([None, PENDING, RETRYING, DELIVERED, DEAD, SKIPPED, "delivered and open", "replayed"])
 
 
 @given(
@@ -166,7 +166,10 @@ async def _put(database: Database, model: dict[Key, DeliveryStatus], key: Key, c
         await ended(database, a_delivery(key, cell if isinstance(cell, DeliveryStatus) else DELIVERED))
     if cell in (PENDING, RETRYING, "delivered and open"):
         await opened(database, key, attempt=0 if cell == PENDING else 1)
-    if cell is not None:
+    if cell == "replayed":
+        await opened(database, key, replay="rpl_1")
+        model[key] = PENDING
+    elif cell is not None:
         model[key] = cell if isinstance(cell, DeliveryStatus) else RETRYING
 
 

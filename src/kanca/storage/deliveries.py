@@ -19,7 +19,6 @@ from kanca.errors import InvalidInput
 from kanca.storage.delivery_rows import (
     IS_DELIVERY,
     IS_OPEN,
-    OPEN_STATUSES,
     DeliveryRow,
     Range,
     end_of_window,
@@ -160,7 +159,7 @@ def _look(
     ranges = [replace(each, before=scan.before) for each in _ranges(wanted)]
     if not ranges:
         return [], None
-    if wanted.status is None or wanted.status in OPEN_STATUSES:
+    if wanted.status is None:
         return read_rows(connection, ranges, wanted.status, scan.window)
     end = end_of_window(connection, ranges, wanted.status, scan.window)
     ranges = [replace(each, down_to=end) for each in ranges]
@@ -180,7 +179,7 @@ def _ranges(wanted: DeliveryFilter) -> list[Range]:
 
 
 def _effort(wanted: DeliveryFilter) -> Effort | None:
-    if wanted.tenant or wanted.event_type or wanted.status in OPEN_STATUSES:
+    if wanted.tenant or wanted.event_type:
         return ROW_BY_ROW
     return IN_DATABASE if wanted.status else None
 

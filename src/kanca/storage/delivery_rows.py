@@ -101,16 +101,16 @@ def read_rows(
 ) -> tuple[list[DeliveryRow], Key | None]:
     """Give deliveries within the ranges, by descending key; what is open has a record that does not count.
 
-    With a ``status`` only those that have it; where that is one of open ones, all that are open. Some ``most`` rows are
-    read of each range and kind, so the list may end early: the second value then is the last key down to which it is
-    complete, else None.
+    With a ``status`` only those that have it; where that is one of open ones, also some that have the other. At
+    ``most`` so many rows are read of each range and kind, so the list may end early: the second value then is the last
+    key down to which it is complete, else None.
     """
     parts: list[Select[Any]] = []
     for each in ranges:
         if status not in OPEN_STATUSES:
             parts.append(_records(each, status, most))
         if status is None or status in OPEN_STATUSES:
-            parts.append(_open(each, most))
+            parts.append(_open(each, status, most))
     query = union_all(
         *(select(*part.subquery().c, literal(number).label("part")) for number, part in enumerate(parts))
     )
@@ -129,22 +129,20 @@ def read_rows(
 def end_of_window(
     connection: Connection, ranges: Sequence[Range], status: DeliveryStatus, size: int
 ) -> Key | None:
-    """Give the key down to which each range has at most ``size`` records; None when that is all of them.
+    """Give the key down to which each range has ``size`` records at most, or open ones; None when that is all of them.
 
     Of those that are not delivered, where those alone are found by an index.
     """
+    columns: list[ColumnElement[Any]] = [deliveries.c.event_id, deliveries.c.subscription]
+    if status in OPEN_STATUSES:
+        columns = [tasks.c.ref, tasks.c.target]
     ends: list[Key] = []
     for each in ranges:
-        query = (
-            select(deliveries.c.event_id, deliveries.c.subscription)
-            .where(*_of_records(each, status))
-            .order_by(deliveries.c.event_id.desc(), deliveries.c.subscription.desc())
-            .offset(size - 1)
-            .limit(1)
-        )
-        row = connection.execute(query).one_or_none()
+        conditions = _of_tasks(each) if status in OPEN_STATUSES else _of_records(each, status)
+        query = select(*columns).where(*conditions).order_by(*(column.desc() for column in columns))
+        row = connection.execute(query.offset(size - 1).limit(1)).one_or_none()
         if row is not None:
-            ends.append((row.event_id, row.subscription))
+            ends.append((row[0], row[1]))
     return max(ends, default=None)
 
 
@@ -190,7 +188,7 @@ def _records(within: Range, status: DeliveryStatus | None, most: int) -> Select[
     )
 
 
-def _open(within: Range, most: int) -> Select[Any]:
+def _open(within: Range, status: DeliveryStatus | None, most: int) -> Select[Any]:
     columns: list[Any] = [
         tasks.c.ref.label("event_id"),
         tasks.c.target.label("subscription"),
@@ -202,7 +200,7 @@ def _open(within: Range, most: int) -> Select[Any]:
     ]
     return (
         select(*columns)
-        .where(IS_DELIVERY, *_bounds(within, tasks.c.ref, tasks.c.target))
+        .where(*_of_tasks(within), *_MAY_BE.get(status, ()))
         .order_by(tasks.c.ref.desc(), tasks.c.target.desc())
         .limit(most)
     )
@@ -213,6 +211,17 @@ def _of_records(within: Range, status: DeliveryStatus | None) -> list[ColumnElem
     if within.subscription is not None and status in {DeliveryStatus.DEAD, DeliveryStatus.SKIPPED}:
         bounds.append(NOT_DELIVERED)
     return bounds
+
+
+def _of_tasks(within: Range) -> list[ColumnElement[bool]]:
+    return [IS_DELIVERY, *_bounds(within, tasks.c.ref, tasks.c.target)]
+
+
+_MAY_BE: dict[DeliveryStatus | None, list[ColumnElement[bool]]] = {
+    DeliveryStatus.PENDING: [tasks.c.attempt == 0],
+    DeliveryStatus.RETRYING: [or_(tasks.c.attempt > 0, tasks.c.detail.is_not(None))],
+}
+"""What of an open status the database can tell; the rest is in the detail."""
 
 
 def _bounds(within: Range, event_id: ColumnElement[Any], number: ColumnElement[Any]) -> list[Any]:
