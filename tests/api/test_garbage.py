@@ -13,14 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kanca.api.app import api_document
-from kanca.domain.ids import DEAD_LETTER, RUN, show_id
+from kanca.domain.delivery import delivery_id
+from kanca.domain.ids import DEAD_LETTER, DELIVERY, REPLAY, RUN, show_id
 from kanca.domain.status import RunStatus
 from kanca.domain.task import RunChange
+from kanca.storage import replays
 from kanca.storage.ports import Database
 from tests.api.conformity import ROUTES
 from tests.api.rows import accept, later_ids, shown, store
 from tests.api.workflow_samples import definition
 from tests.factories import a_dead_letter
+from tests.sending import a_delivery, a_replay, ended, subscribe
 
 ODD_TEXTS = [
     "",
@@ -125,6 +128,10 @@ async def known(client: httpx.AsyncClient, database: Database) -> dict[str, str]
     made = (await client.post("/api/webhooks/endpoints", json={"workflow_id": "test-123"})).json()
     event = await accept(database)
     letter = a_dead_letter(event)
+    shop = await subscribe(database)
+    await ended(database, a_delivery((event.id, shop.number)))
+    replay = a_replay()
+    await database.write(replays.create, replay, event.received_at)
     run = RunChange(later_ids.new(), "test-123", 1, None, RunStatus.RUNNING, event.received_at)
     await store(database, letter, run)
     return {
@@ -134,6 +141,9 @@ async def known(client: httpx.AsyncClient, database: Database) -> dict[str, str]
         "run_id": show_id(RUN, run.id),
         "node_id": "node-456",
         "letter": show_id(DEAD_LETTER, letter.id),
+        "delivery_id": show_id(DELIVERY, delivery_id(event.id, shop.number)),
+        "replay_id": show_id(REPLAY, replay.id),
+        "subscription_id": shop.id,
         "name": "stripe",
     }
 

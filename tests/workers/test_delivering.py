@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kanca.domain.status import DeliveryStatus
+from kanca.domain.status import DeliveryStatus, EventStatus
 from kanca.domain.task import TaskKind, TaskState
 from kanca.outbound import breaker
-from kanca.storage import subscriptions
+from kanca.storage import dead_letters, deliveries, subscriptions
 from tests.workers.receiving import Receivers, delivered, published, subscribe
 from tests.workers.site import BOX, Site
 
@@ -72,7 +73,9 @@ async def test_what_fails_is_tried_again_and_every_attempt_is_kept(site: Site) -
         3,
         200,
     )
-    failed = await site.attempts(event)
+    seen = await site.database.read(deliveries.by_key, (event, delivery.subscription))
+    assert seen is not None
+    failed = await site.database.read(deliveries.attempts_of, seen)
     assert [(each.attempt_number, each.code, each.work) for each in failed] == [
         (1, "receiver_error", "subscription:shop"),
         (2, "receiver_error", "subscription:shop"),
@@ -213,3 +216,39 @@ async def test_several_workers_share_the_receivers_and_send_nothing_twice(site: 
     for event in events:
         await delivered(site, event, 12)
     assert len(receivers.sent) == len(set(receivers.sent)) == 360
+
+
+async def test_a_dead_letter_is_retried_and_its_filter_asked_again(site: Site) -> None:
+    receivers = Receivers()
+    shop = await subscribe(site, "shop", filter="event.data.total > 100")
+    await site.start(sending=receivers.means())
+    [event] = await published(site, data={"sum": 150})
+    await delivered(site, event)
+    [letter] = await site.letters()
+    await site.database.write(
+        subscriptions.change, BOX, "shop", lambda now: replace(now, config=replace(now.config, filter="true"))
+    )
+    await site.database.write(dead_letters.retry, letter.id, datetime.now(UTC))
+    site.waker.wake()
+
+    async def is_delivered() -> bool:
+        found = await delivered(site, event)
+        return found[shop.number].status is DeliveryStatus.DELIVERED
+
+    await site.until(is_delivered)
+    assert receivers.count("shop") == 1
+
+
+async def test_an_event_is_pending_until_its_last_delivery_has_ended(site: Site) -> None:
+    receivers = Receivers()
+    slow = asyncio.Event()
+    receivers.answers["slow"] = [slow]
+    await subscribe(site, "quick")
+    await subscribe(site, "slow")
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+    await delivered(site, event, 1)
+    assert await site.status(event) is EventStatus.PENDING
+    slow.set()
+    await delivered(site, event, 2)
+    assert await site.status(event) is EventStatus.SUCCEEDED

@@ -62,6 +62,17 @@ _WORK: dict[str, JsonValue] = {
 }
 
 
+_DELIVERIES: dict[str, JsonValue] = {
+    "total": 2,
+    "pending": 0,
+    "retrying": 0,
+    "delivered": 2,
+    "dead": 0,
+    "skipped": 0,
+    "path": f"/api/deliveries?event_id={_EVENT_ID}",
+}
+
+
 class Event(BaseModel):
     """One accepted webhook, and what became of it."""
 
@@ -129,15 +140,30 @@ class FailedAttempt(BaseModel):
     error: Any = Field(description="The cause.")
 
 
+class DeliveriesOfEvent(BaseModel):
+    """How many deliveries of an event there are, by where they are."""
+
+    total: int
+    pending: int
+    retrying: int
+    delivered: int
+    dead: int
+    skipped: int
+    path: str = Field(description="Where they are listed.")
+
+
 class EventWithWork(Event):
     """One event with all that is known of its work."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [_EVENT | {"work": [_WORK], "failed_attempts": []}]}
+        json_schema_extra={
+            "examples": [_EVENT | {"work": [_WORK], "deliveries": _DELIVERIES, "failed_attempts": []}]
+        }
     )
 
     work: list[Work]
-    failed_attempts: list[FailedAttempt]
+    deliveries: DeliveriesOfEvent
+    failed_attempts: list[FailedAttempt] = Field(description="Of the other work; deliveries have their own.")
 
 
 class EventPage(BaseModel):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from kanca.api.answers import error_message, stored_json, written_json
-from kanca.api.event_models import Event, EventWithWork, FailedAttempt, Work
+from kanca.api.event_models import DeliveriesOfEvent, Event, EventWithWork, FailedAttempt, Work
 from kanca.bodies import Kind, Unreadable, event_body
 from kanca.domain import endpoint as domain
+from kanca.domain.delivery import ADDED_WORK
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import ATTEMPT, CALL, DEAD_LETTER, EVENT, RUN, derived_id, show_id
-from kanca.domain.status import EventStatus, OutcomeStatus
+from kanca.domain.status import DeliveryStatus, EventStatus, OutcomeStatus
 from kanca.domain.task import Attempt, Outcome
 from kanca.storage.endpoints import EndpointName
 from kanca.storage.event_list import EventWithOutcomes
@@ -31,11 +32,14 @@ def show_event(found: EventWithOutcomes, endpoint: EndpointName | None) -> Event
     return Event(**_fields(found, endpoint, LISTED_PAYLOAD_BYTES))
 
 
-def show_event_with_work(found: EventWithOutcomes, endpoint: EndpointName | None) -> EventWithWork:
-    """The event with its work."""
+def show_event_with_work(
+    found: EventWithOutcomes, endpoint: EndpointName | None, deliveries: Mapping[DeliveryStatus, int]
+) -> EventWithWork:
+    """The event with its work, and how many deliveries of it there are."""
     return EventWithWork(
         **_fields(found, endpoint, SHOWN_PAYLOAD_BYTES),
-        work=[_work(outcome) for outcome in found.outcomes],
+        work=[_work(outcome) for outcome in found.outcomes if outcome.work != ADDED_WORK],
+        deliveries=_deliveries(found, deliveries),
         failed_attempts=[_attempt(attempt) for attempt in found.attempts],
     )
 
@@ -56,7 +60,7 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
     is_omitted = len(event.body) > payload_limit
     payload = None if is_omitted else _payload(event)
     is_binary = payload is None and not is_omitted
-    ended = [outcome for outcome in found.outcomes if outcome.status is not OutcomeStatus.EXPANDED]
+    ended = [outcome for outcome in found.outcomes if outcome.status.is_end]
     return {
         "id": show_id(EVENT, event.id),
         "webhook_id": endpoint.webhook_id if endpoint else None,
@@ -80,7 +84,7 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
         **_answered(found, endpoint),
         "execution_time_ms": _execution_ms(ended),
         "received_at": event.received_at,
-        "processed_at": None if found.status is EventStatus.PENDING else _last_end(ended),
+        "processed_at": _processed_at(found, ended),
         "error_message": _error_of(found, ended),
         "retry_count": _retries(found, ended),
         "status": found.status,
@@ -136,6 +140,19 @@ def _execution_ms(ended: Sequence[Outcome]) -> float | None:
     return round((last - min(begun)).total_seconds() * 1000, 3) if begun and last else None
 
 
+def _deliveries(found: EventWithOutcomes, numbers: Mapping[DeliveryStatus, int]) -> DeliveriesOfEvent:
+    by_status = {status.value: numbers.get(status, 0) for status in DeliveryStatus}
+    path = f"/api/deliveries?event_id={show_id(EVENT, found.event.id)}"
+    return DeliveriesOfEvent(total=sum(by_status.values()), path=path, **by_status)
+
+
+def _processed_at(found: EventWithOutcomes, ended: Sequence[Outcome]) -> datetime | None:
+    if found.status is EventStatus.PENDING:
+        return None
+    ends = (_last_end(ended), found.deliveries.finished_at)
+    return max((moment for moment in ends if moment), default=None)
+
+
 def _last_end(ended: Sequence[Outcome]) -> datetime | None:
     return max((outcome.finished_at for outcome in ended if outcome.finished_at), default=None)
 
@@ -150,14 +167,15 @@ def _error_of(found: EventWithOutcomes, ended: Sequence[Outcome]) -> str | None:
         if outcome.status is OutcomeStatus.DEAD:
             errors = [attempt.error for attempt in found.attempts if attempt.work == outcome.work]
             return error_message(errors[-1]) if errors else outcome.reason
-    return None
+    dead = found.deliveries.numbers.get(DeliveryStatus.DEAD, 0)
+    return f"{dead} of its deliveries {'is' if dead == 1 else 'are'} dead." if dead else None
 
 
 def _skipped_for(found: EventWithOutcomes, ended: Sequence[Outcome]) -> str | None:
     """Why nothing was done for the event; None where something was, or still is."""
     if found.status is not EventStatus.SKIPPED:
         return None
-    return next((outcome.reason for outcome in ended if outcome.reason), None)
+    return next((outcome.reason for outcome in ended if outcome.reason), found.deliveries.reason)
 
 
 def _retries(found: EventWithOutcomes, ended: Sequence[Outcome]) -> int:

@@ -23,7 +23,7 @@ from kanca.domain.ids import EVENT, show_id
 from kanca.domain.status import EventStatus
 from kanca.errors import EndpointNotFound, EventNotFound
 from kanca.providers import Catalogue
-from kanca.storage import endpoints, event_list, events
+from kanca.storage import deliveries, endpoints, event_list, events
 from kanca.storage.endpoints import EndpointName
 from kanca.storage.event_list import MAX_OFFSET, EventFilter, EventWithOutcomes
 from kanca.storage.pages import MAX_LIMIT, Page
@@ -92,7 +92,8 @@ async def get(services: Given, event_id: EventIdPath) -> Json:
     found = await services.database.read(event_list.get, event_id)
     if found is None:
         raise EventNotFound(f"There is no event {show_id(EVENT, event_id)}, or not any more.")
-    return Json(show_event_with_work(found, await _name_of(services, found.event)))
+    counted = await services.database.read(deliveries.count_of, event_id)
+    return Json(show_event_with_work(found, await _name_of(services, found.event), counted))
 
 
 @router.get(

@@ -12,13 +12,16 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH
-from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, EVENT, RUN, WEBHOOK_ID, read_id
+from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, DELIVERY, EVENT, REPLAY, RUN, WEBHOOK_ID, read_id
 from kanca.errors import (
     DeadLetterNotFound,
+    DeliveryNotFound,
     EndpointNotFound,
     EventNotFound,
     NotFound,
+    ReplayNotFound,
     RunNotFound,
+    SubscriptionNotFound,
     WorkflowNotFound,
 )
 from kanca.storage.event_list import MAX_OFFSET
@@ -64,6 +67,12 @@ def _workflow_id(text: str) -> str:
     return text
 
 
+def _subscription_id(text: str) -> str:
+    if not CHOSEN_ID.fullmatch(text):
+        raise SubscriptionNotFound(f"There is no subscription {text[:64]!a}.")
+    return text
+
+
 def _id(kind: str, name: str, missing: type[NotFound]) -> Callable[[str], UUID]:
     def read(text: str) -> UUID:
         found = read_id(kind, text)
@@ -104,6 +113,9 @@ WebhookIdPath = Annotated[
 WorkflowIdPath = Annotated[
     str, AfterValidator(_workflow_id), Path(description="The id that the definition says.")
 ]
+SubscriptionIdPath = Annotated[
+    str, AfterValidator(_subscription_id), Path(description="`sub_…`, or the id that was chosen.")
+]
 EventIdPath = Annotated[
     UUID,
     BeforeValidator(_id(EVENT, "event", EventNotFound)),
@@ -115,6 +127,18 @@ RunIdPath = Annotated[
     BeforeValidator(_id(RUN, "run", RunNotFound)),
     _shown_id(RUN),
     Path(description="`run_` and 32 digits."),
+]
+DeliveryIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(DELIVERY, "delivery", DeliveryNotFound)),
+    _shown_id(DELIVERY),
+    Path(description="`dlv_` and 32 digits."),
+]
+ReplayIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(REPLAY, "replay", ReplayNotFound)),
+    _shown_id(REPLAY),
+    Path(description="`rpl_` and 32 digits."),
 ]
 read_dead_letter_id = _id(DEAD_LETTER, "dead letter", DeadLetterNotFound)
 

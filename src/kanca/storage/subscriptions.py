@@ -168,6 +168,12 @@ def ids_of(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     return {row.number: row.id for row in connection.execute(query)}
 
 
+def numbers_of(connection: Connection, subscription_id: str, limit: int = 10) -> list[int]:
+    """Give the numbers of the subscriptions that have or had this id: the last ``limit``, the newest first."""
+    query = select(subscriptions.c.number).where(subscriptions.c.id == subscription_id)
+    return list(connection.scalars(query.order_by(subscriptions.c.number.desc()).limit(limit)))
+
+
 def health_of(connection: Connection, numbers: Iterable[int]) -> dict[int, Health]:
     """Give how the receivers of subscriptions are, by number; those that were never asked are well."""
     wanted = set(numbers)

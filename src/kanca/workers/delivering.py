@@ -41,7 +41,7 @@ from kanca.errors import KancaError
 from kanca.handlers.causes import cause, cause_of
 from kanca.outbound.message import envelope, is_too_far, transformed
 from kanca.outbound.receivers import Ended
-from kanca.outbound.reports import AttemptReport, DeliverDetail, detail_of
+from kanca.outbound.reports import AttemptReport, detail_of
 from kanca.outbound.sending import Sent
 from kanca.outbound.verdict import Delivered, GiveUp, TryAgain, judge
 from kanca.storage.subscriptions import ListedSubscription
@@ -263,8 +263,8 @@ class Deliverer:
             kind=TaskKind.DELIVER,
             ref=job.event.id,
             target=job.subscription.number,
-            detail=DeliverDetail(attempts=record.attempts).encode(),
-            order_key=None,
+            detail=msgspec.structs.replace(detail_of(job.task), attempts=record.attempts).encode(),
+            order_key=job.task.order_key,
             event_id=job.event.id,
             work=work_of(job.subscription.id),
             endpoint=job.event.endpoint,

@@ -23,6 +23,7 @@ from kanca.workers.catalogue import Catalogue
 from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
+from kanca.workers.replaying import Replayer
 from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
 from kanca.workers.targets import DEFAULT_TIMEOUT, KnownHandler, KnownWorkflow, Targets
 from kanca.workers.workbench import Held
@@ -54,6 +55,7 @@ class Performer:
     entrance: Entrance
     arrivals: Arrivals
     fan_out: FanOut
+    replayer: Replayer
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
 
@@ -70,6 +72,8 @@ class Performer:
                 return await self._call(held, event, give_up)
             case TaskKind.RESUME, event, _ if event is not None:
                 return await self.arrivals.again(held.task, event)
+            case TaskKind.REPLAY, _, _:
+                return await self.replayer.go_on(held.task)
             case TaskKind.RETURN, _, _:
                 await self.arrivals.desk.tell_parent(held.task.ref)
                 return Completion(held.task, Done())

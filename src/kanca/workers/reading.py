@@ -15,7 +15,7 @@ from kanca.workers.workbench import Held
 from kanca.workflows.loading import WorkflowLoader
 from kanca.workflows.runs import RunState
 
-_ABOUT_RUNS = (TaskKind.RUN, TaskKind.RETURN)
+_ABOUT_NO_EVENT = (TaskKind.RUN, TaskKind.RETURN, TaskKind.REPLAY)
 
 
 class Reader:
@@ -34,7 +34,7 @@ class Reader:
             of_runs = [task for task in tasks if task.kind is TaskKind.RUN]
             states = await self._loader.states(of_runs) if of_runs else {}
             endpoints = {state.event.endpoint for state in states.values() if state.event is not None}
-            ids = {task.ref for task in tasks if task.kind not in _ABOUT_RUNS}
+            ids = {task.ref for task in tasks if task.kind not in _ABOUT_NO_EVENT}
             events = await self.catalogue.read(ids, endpoints)
             return [self._held(task, states, events) for task in tasks]
 

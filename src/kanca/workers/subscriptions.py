@@ -49,6 +49,12 @@ class SubscriptionBook:
         if missing:
             self._listed |= await self._database.read(subscriptions.by_numbers, self._box, missing)
 
+    async def current(self) -> Subscribers:
+        """All of them as they are now. Raises DatabaseUnavailable."""
+        versions, _ = await self._database.queue.read_claimed(())
+        await self.refresh(versions)
+        return self.subscribers
+
     def get(self, number: int) -> ListedSubscription | None:
         """The subscription with that number, deleted or not; None when there never was one."""
         return self._listed.get(number)

@@ -21,6 +21,7 @@ from kanca.errors import KancaError, Unavailable
 from kanca.handlers.matching import encode_spec
 from kanca.handlers.registry import HandlerRegistry
 from kanca.handlers.threads import SyncThreads
+from kanca.outbound.filtering import Filters
 from kanca.outbound.receivers import Receivers
 from kanca.queue.cleaner import Cleaner
 from kanca.queue.duties import Duties
@@ -41,6 +42,7 @@ from kanca.workers.fan_out import FanOut
 from kanca.workers.health import HealthKeeper, Tell
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
+from kanca.workers.replaying import Replayer
 from kanca.workers.settlement import Settling
 from kanca.workers.shift import Means, Shift, Stop
 from kanca.workers.subscriptions import SubscriptionBook
@@ -289,8 +291,11 @@ class Worker:
         engine = WorkflowEngine(surroundings)
         arrivals = Arrivals(self._database, self._desk, loader, self._settling)
         entrance = Entrance(self._database, loader, catalogue, self._settling)
+        replayer = Replayer(
+            self._database, self._book.current, Filters(), self._settling.now, self._waker.wake
+        )
         self._performer = Performer(
-            calls, engine, catalogue, self._settling, entrance, arrivals, self._fan_out, own
+            calls, engine, catalogue, self._settling, entrance, arrivals, self._fan_out, replayer, own
         )
         self._reader = Reader(self._database.queue, catalogue, loader)
         await self._reader.read([])
