@@ -15,13 +15,27 @@ import typer
 from typer.core import TyperGroup
 
 from kanca import __version__
-from kanca.cli import config, credential, dlq, endpoint, event, provider, schedule, secret, workflow
+from kanca.cli import (
+    config,
+    credential,
+    dlq,
+    endpoint,
+    event,
+    event_type,
+    portal,
+    provider,
+    schedule,
+    secret,
+    workflow,
+)
 from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
+from kanca.cli.publish import publish
+from kanca.cli.receive import receive
 from kanca.cli.send import send
 from kanca.cli.serve import serve
 from kanca.errors import KancaError
@@ -108,8 +122,23 @@ app.command()(dev)
 app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
+app.command()(publish)
+app.command()(receive)
 app.command()(apply)
-for noun in (endpoint, event, workflow, run_noun, schedule, credential, dlq, provider, secret, config):
+for noun in (
+    endpoint,
+    event,
+    event_type,
+    workflow,
+    run_noun,
+    schedule,
+    credential,
+    portal,
+    dlq,
+    provider,
+    secret,
+    config,
+):
     app.add_typer(noun.app)
 
 
