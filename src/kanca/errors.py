@@ -65,11 +65,11 @@
     │   └── ShuttingDown
     ├── ExpressionFailed             an expression that was valid failed on this input
     ├── TransformFailed              a subscription's transform makes no body of an event
+    ├── AuthenticationFailed         what a delivery would prove itself with could not be had
     └── EgressError                  an outgoing request
         ├── EgressRefused            the guard forbids the address
         ├── EgressTimeout
-        ├── EgressFailed
-        └── AuthenticationFailed     what it would prove itself with could not be had; it was not sent
+        └── EgressFailed
 
 An error carries a stable ``code``, facts, and a sentence in ``detail``. ``kanca.api.problems`` turns the tree into
 ``application/problem+json`` and ``kanca.cli`` turns it into exit codes. Codes never change their meaning. What an
@@ -571,7 +571,8 @@ class EgressFailed(EgressError):
     code = "egress_failed"
 
 
-class AuthenticationFailed(EgressError):
+class AuthenticationFailed(KancaError):
     """The credential of an outgoing request could not be had."""
 
     code = "authentication_failed"
+    title = "Authentication failed"

@@ -122,7 +122,6 @@ class Sender:
         config = subscription.config
         headers = headers_for(subscription, event, body, moment, live(subscription.secrets, moment))
         proof = await self._proof(config.credential)
-        tls: dict[str, Any] = {} if proof.tls is None else {"tls": proof.tls}
         response = await self._http.request(
             "POST",
             _with_query(subscription.url, proof.query),
@@ -130,7 +129,7 @@ class Sender:
             body=body,
             timeout=self._timeout if config.timeout is None else timedelta(seconds=config.timeout),
             max_response_bytes=MAX_BODY_BYTES,
-            **tls,
+            tls=proof.tls,
         )
         if response.status == 401 and config.credential is not None:
             self._authentication.forget(config.credential, proof)

@@ -22,7 +22,7 @@ The codes of failed attempts, which never change their meaning:
 | ``url_refused`` | the URL itself may not be asked: a forbidden address, scheme or port | given up |
 
 Any other code is that of the error (``kanca.errors``) for which no request was made, such as ``invalid_secret`` or
-``credential_not_found``: tried again, for what is missing may be there by then.
+``authentication_failed``: tried again, for what is missing may be there by then.
 """
 
 from __future__ import annotations
