@@ -9,6 +9,7 @@ from kanca import __version__
 from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
 from kanca.app.own_providers import catalogue_of
+from kanca.app.relaying import open_relays
 from kanca.app.resume_urls import resume_urls
 from kanca.domain.ids import IdFactory
 from kanca.egress import EgressClient, EgressGuard
@@ -37,9 +38,13 @@ async def open_worker(
     """
     hooks.handlers.check_providers(catalogue_of(settings))
     ids, box = IdFactory(), load_secret_box(settings)
-    duties = Duties({"clock": ClockCorrection(database, ids)})
-    guard = EgressGuard(settings.egress_allow)
-    async with EgressClient(guard, user_agent=f"Kanca/{__version__}") as http:
+    guard, waker = EgressGuard(settings.egress_allow), database.waker()
+    async with (
+        EgressClient(guard, user_agent=f"Kanca/{__version__}") as http,
+        open_relays(settings, database, waker.wake) as relays,
+        hooks.publisher.through(database),
+    ):
+        duties = Duties({"clock": ClockCorrection(database, ids), **relays})
         worker = Worker(
             database,
             lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
@@ -54,3 +59,4 @@ async def open_worker(
             yield worker
         finally:
             await duties.stop()
+            await waker.close()

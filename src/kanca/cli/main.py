@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from kanca import __version__
-from kanca.cli import config, credential, dlq, endpoint, event, provider, schedule, secret, workflow
+from kanca.cli import config, credential, dlq, endpoint, event, outbox, provider, schedule, secret, workflow
 from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
 from kanca.cli.dev import dev
@@ -109,7 +109,19 @@ app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
 app.command()(apply)
-for noun in (endpoint, event, workflow, run_noun, schedule, credential, dlq, provider, secret, config):
+for noun in (
+    endpoint,
+    event,
+    workflow,
+    run_noun,
+    schedule,
+    credential,
+    dlq,
+    outbox,
+    provider,
+    secret,
+    config,
+):
     app.add_typer(noun.app)
 
 
