@@ -56,6 +56,8 @@
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
+    │   ├── BacklogFull              too much work is waiting
+    │   ├── DiskFull                 too little free disk
     │   ├── CommitTimeout            the database did not answer in time; the commit may have happened
     │   └── ShuttingDown
     ├── ExpressionFailed             an expression that was valid failed on this input
@@ -81,6 +83,8 @@ class KancaError(Exception):
     title: ClassVar[str] = "Internal error"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
+    retry_after_s: ClassVar[int | None] = None
+    """When it is worth trying again, where that is known."""
 
     def __init__(self, detail: str = "", **facts: Any) -> None:
         """``detail`` is a sentence for people (default: the class's docstring).
@@ -457,6 +461,7 @@ class CommitQueueFull(TooManyRequests):
     """More requests wait to be stored than this process takes."""
 
     code = "commit_queue_full"
+    retry_after_s = 60
 
 
 class Unavailable(KancaError):
@@ -466,12 +471,27 @@ class Unavailable(KancaError):
     title = "Service unavailable"
     status = 503
     exit_code = 6
+    retry_after_s = 5
 
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached."""
 
     code = "database_unavailable"
+
+
+class BacklogFull(Unavailable):
+    """Too much work is waiting already."""
+
+    code = "backlog_full"
+    retry_after_s = 120
+
+
+class DiskFull(Unavailable):
+    """There is too little free disk."""
+
+    code = "disk_full"
+    retry_after_s = 120
 
 
 class CommitTimeout(Unavailable):

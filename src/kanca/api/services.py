@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 
 from kanca.domain.ids import IdFactory
+from kanca.outbound.publisher import Publisher
 from kanca.providers import Catalogue, Draft, Issued
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
@@ -61,6 +62,8 @@ class Services:
     """None where this process has no ingest: then no endpoint can be tested from here."""
     closed_for: Callable[[], str | None] = _nothing
     """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
+    publisher: Publisher | None = None
+    """What publishes events; None: one is made of the rest, with an open catalogue."""
     backlog: Callable[[], int] | None = None
     """How much inbound work is due, as it was measured last; None: the database is asked."""
     is_redis_available: Callable[[], bool] | None = None

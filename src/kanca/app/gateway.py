@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import ingest_settings
 from kanca.ingest.store import DatabaseStore
 from kanca.ingest.surroundings import Surroundings
+from kanca.outbound.publisher import Publisher
 from kanca.queue.backlog import BacklogGauge
 from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
@@ -74,10 +76,11 @@ class Gateway:
 
     asgi: ASGIApp
     ingest: Ingest
+    publisher: Publisher
 
     async def drain(self, limit: timedelta) -> None:
         """Refuse what comes from now on, and finish what is at hand."""
-        await self.ingest.stop(limit)
+        await asyncio.gather(self.ingest.stop(limit), self.publisher.close(limit))
 
 
 @asynccontextmanager
@@ -115,6 +118,15 @@ async def open_gateway(
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
     duties["ended secrets"] = EndedSecrets(database, box)
+    publisher = Publisher(
+        database,
+        box,
+        waker.wake,
+        closed_for=ingest.closed_for,
+        is_catalogue_closed=settings.event_catalogue == "closed",
+        timeout=own_settings.commit_timeout,
+        max_waiting=own_settings.commit_queue_max,
+    )
     services = Services(
         database=database,
         secret_box=box,
@@ -124,6 +136,7 @@ async def open_gateway(
         resume_url=resume_urls(settings, box),
         send_test=ingest.test,
         closed_for=ingest.closed_for,
+        publisher=publisher,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
@@ -138,10 +151,11 @@ async def open_gateway(
     regular.start()
     try:
         management = ManagementGuard(create_api(services, ingest_document()), access)
-        yield Gateway(Root(IngestASGI(ingest), management), ingest)
+        yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher)
     finally:
         await regular.stop()
-        await ingest.stop(timedelta(seconds=settings.shutdown_seconds))
+        limit = timedelta(seconds=settings.shutdown_seconds)
+        await asyncio.gather(ingest.stop(limit), publisher.close(limit))
         await outgoing.close()
         await waker.close()
         if shared is not None:

@@ -14,7 +14,7 @@ from kanca.workflows.nodes import built_in_registry
 
 if TYPE_CHECKING:
     from kanca.app.mounted import MountedApp
-    from kanca.app.publishing import Publisher
+    from kanca.app.publishing import HooksPublisher
 
 
 class Kanca:
@@ -82,11 +82,11 @@ class Kanca:
         return self.publisher.publish_sync(event_type, payload, connection, **about)
 
     @cached_property
-    def publisher(self) -> Publisher:
+    def publisher(self) -> HooksPublisher:
         """What publishes for this object. ``publisher.close()`` lets go of what publishing without Kanca has opened."""
-        from kanca.app.publishing import Publisher  # noqa: PLC0415 - loaded by who publishes
+        from kanca.app.publishing import HooksPublisher  # noqa: PLC0415 - loaded by who publishes
 
-        return Publisher(lambda: self.settings)
+        return HooksPublisher(lambda: self.settings)
 
     def approval_urls(self, event: Event[Any]) -> dict[str, str]:
         """The addresses that answer an ``approval.requested`` event: ``{"approve", "reject"}``.

@@ -24,7 +24,7 @@ PUBLISH_TIMEOUT_S = 60.0
 """The longest that ``publish_sync`` waits for Kanca's own database, which has shorter limits of its own."""
 
 
-class Publisher:
+class HooksPublisher:
     """Publishes for one ``Kanca`` object; opens Kanca's database only when it is asked for and nobody else has it."""
 
     def __init__(self, settings: Callable[[], Settings]) -> None:

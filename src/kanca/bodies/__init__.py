@@ -11,11 +11,13 @@ from kanca.bodies.document import Body, Kind, read_body, read_document
 from kanca.bodies.event_data import content_type_of, event_body, event_data, headers_in
 from kanca.bodies.json import MAX_DEPTH, read_json
 from kanca.bodies.unreadable import Unreadable
+from kanca.bodies.writing import NotJson, write_json
 
 __all__ = [
     "MAX_DEPTH",
     "Body",
     "Kind",
+    "NotJson",
     "Unreadable",
     "codings_of",
     "content_type_of",
@@ -26,4 +28,5 @@ __all__ = [
     "read_body",
     "read_document",
     "read_json",
+    "write_json",
 ]

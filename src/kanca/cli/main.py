@@ -15,13 +15,26 @@ import typer
 from typer.core import TyperGroup
 
 from kanca import __version__
-from kanca.cli import config, credential, dlq, endpoint, event, outbox, provider, schedule, secret, workflow
+from kanca.cli import (
+    config,
+    credential,
+    dlq,
+    endpoint,
+    event,
+    event_type,
+    outbox,
+    provider,
+    schedule,
+    secret,
+    workflow,
+)
 from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
+from kanca.cli.publish import publish
 from kanca.cli.send import send
 from kanca.cli.serve import serve
 from kanca.errors import KancaError
@@ -108,10 +121,12 @@ app.command()(dev)
 app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
+app.command()(publish)
 app.command()(apply)
 for noun in (
     endpoint,
     event,
+    event_type,
     workflow,
     run_noun,
     schedule,

@@ -6,19 +6,15 @@ from datetime import datetime
 
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import RUN, show_id
+from kanca.domain.published import PUBLISHED, published_body, published_request
 from kanca.workflows.runs import RunState
 from kanca.workflows.step import Publication
 from kanca.workflows.values import write_json
-
-PUBLISHED = 0
-"""The endpoint number of published events."""
 
 
 def published(publication: Publication, state: RunState, now: datetime) -> NewEvent:
     """The event that a node of a run publishes. It has the correlation id of the event that started the run."""
     run = state.run
-    about = {"method": None, "published_by": show_id(RUN, run.id), "authenticated": True}
-    body = {"event_type": publication.type, "data": publication.data}
     return NewEvent(
         id=publication.id,
         endpoint=PUBLISHED,
@@ -27,8 +23,8 @@ def published(publication: Publication, state: RunState, now: datetime) -> NewEv
         received_at=now,
         source_event_id=publication.source_event_id,
         correlation_id=state.event.correlation_id if state.event else show_id(RUN, run.id),
-        request=write_json(about),
-        body=write_json(body),
+        request=published_request(show_id(RUN, run.id)),
+        body=published_body(publication.type, write_json(publication.data)),
         dedupe_key=None,
         dedupe_until=None,
     )
