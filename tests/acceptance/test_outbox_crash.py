@@ -102,7 +102,9 @@ async def _is_empty(place: Place) -> bool:
 
 
 often = pytest.mark.parametrize(
-    ("rounds", "per_round"), [(3, 100), pytest.param(30, 600, marks=pytest.mark.torture)], ids=["short", "long"]
+    ("rounds", "per_round"),
+    [(3, 100), pytest.param(30, 600, marks=pytest.mark.torture)],
+    ids=["short", "long"],
 )
 
 

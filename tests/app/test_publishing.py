@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from kanca import Kanca
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import EVENT, show_id
-from kanca.errors import EventIdTaken, InvalidInput
+from kanca.errors import EventIdTaken, InvalidEvent, InvalidInput
 from kanca.handlers.current import Handled, handling
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
@@ -63,7 +63,7 @@ def test_sync_code_publishes_too_from_any_thread(database_url: str, hooks: Kanca
 
 
 async def test_a_process_that_has_the_database_open_uses_it(database: Database, hooks: Kanca) -> None:
-    async with hooks.publisher.through(database):
+    async with hooks.publisher.through(database, hooks.settings):
         await hooks.publish("order.created", 1)
         await asyncio.to_thread(hooks.publish_sync, "order.created", 2)
         with pytest.raises(InvalidInput, match="use `await publish"):
@@ -82,7 +82,19 @@ async def test_an_id_of_ones_own_names_one_event(database: Database, hooks: Kanc
     assert len(await stored(database)) == 1
 
 
-async def test_what_a_handler_publishes_belongs_to_the_event_it_handles(database: Database, hooks: Kanca) -> None:
+async def test_a_closed_catalogue_is_kept_to(database: Database, database_url: str) -> None:
+    settings = Settings(database_url=database_url, event_catalogue="closed")
+    hooks = Kanca(settings)
+    async with hooks.publisher.through(database, settings):
+        with pytest.raises(InvalidEvent):
+            await hooks.publish("unheard.of", 1)
+
+    assert await stored(database) == []
+
+
+async def test_what_a_handler_publishes_belongs_to_the_event_it_handles(
+    database: Database, hooks: Kanca
+) -> None:
     with handling(Handled("c-1", lambda: 3)):
         await hooks.publish("order.created", 1)
         await hooks.publish("order.created", 2, correlation_id="c-2")

@@ -52,16 +52,19 @@ class MariadbServer:
 
         Raises RuntimeError when there is none to be had, or with the end of its log when it does not come up.
         """
-        program, root = _program()
-        shared = root / "usr" / "share" / ("mariadb" if (root / "usr/share/mariadb").exists() else "mysql")
+        program = _program()
+        base = program.parents[1]
+        share = (
+            base / "share" / ("mariadb" if (base / "share" / "mariadb" / "charsets").exists() else "mysql")
+        )
         options = {
             "user": pwd.getpwuid(os.geteuid()).pw_name,
             "datadir": self.directory / "data",
             "socket": self._socket,
             "pid-file": self.directory / "pid",
-            "basedir": root / "usr",
-            "lc-messages-dir": shared,
-            "character-sets-dir": shared / "charsets",
+            "basedir": base,
+            "lc-messages-dir": share,
+            "character-sets-dir": share / "charsets",
             "innodb-log-file-size": "8M",
             "innodb-buffer-pool-size": "32M",
             "innodb-flush-log-at-trx-commit": "2",  # survives a kill; only a power cut would lose data
@@ -76,12 +79,7 @@ class MariadbServer:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={
-                    **os.environ,
-                    "LD_LIBRARY_PATH": ":".join(map(str, (root / "usr/lib").glob("*-linux-gnu"))),
-                }
-                if root != Path("/")
-                else None,
+                env={**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, _libraries(program.parents[2])))},
                 start_new_session=True,  # Ctrl-C is meant for the tests
             )
         self._wait_until_ready(self._process)
@@ -142,13 +140,10 @@ class MariadbServer:
             return attempt.connect_ex(str(self._socket)) == 0
 
 
-def _program() -> tuple[Path, Path]:
-    """MariaDB's server, and the folder in which its package lies."""
+def _program() -> Path:
+    """MariaDB's server: the machine's own, else one that was unpacked."""
     installed = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if installed:
-        return Path(installed), Path(installed).parents[2]
-    root = unpacked(_PACKAGE)
-    return root / "usr" / "sbin" / "mariadbd", root
+    return Path(installed) if installed else unpacked(_PACKAGE) / "usr" / "sbin" / "mariadbd"
 
 
 def _libraries(root: Path) -> list[Path]:

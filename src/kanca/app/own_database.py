@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kanca.outbound.known_types import KnownTypes
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database, Waker
@@ -23,7 +24,14 @@ class OpenDatabase:
 
     database: Database
     waker: Waker
+    types: KnownTypes
     loop: asyncio.AbstractEventLoop
+
+    @classmethod
+    def of(cls, database: Database, settings: Settings) -> OpenDatabase:
+        """A database that was opened on the event loop that runs."""
+        types = KnownTypes(database, is_closed=settings.event_catalogue == "closed")
+        return cls(database, database.waker(), types, asyncio.get_running_loop())
 
 
 class OwnDatabase:
@@ -53,12 +61,12 @@ class OwnDatabase:
             opened.loop.call_soon_threadsafe(opened.loop.stop)
 
     def _open(self) -> OpenDatabase:
-        url = self._settings().database_url
+        settings = self._settings()
         loop = asyncio.new_event_loop()
         # A daemon: it must not keep the process from ending, and loses nothing then, for whoever publishes waits.
         threading.Thread(target=_run, args=(loop,), name="kanca-publisher", daemon=True).start()
         try:
-            return asyncio.run_coroutine_threadsafe(_open(url, loop), loop).result(TIMEOUT_S)
+            return asyncio.run_coroutine_threadsafe(_open(settings), loop).result(TIMEOUT_S)
         except BaseException:
             loop.call_soon_threadsafe(loop.stop)
             raise
@@ -69,9 +77,8 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
 
 
-async def _open(url: str, loop: asyncio.AbstractEventLoop) -> OpenDatabase:
-    database = await open_database(url, connections=CONNECTIONS)
-    return OpenDatabase(database, database.waker(), loop)
+async def _open(settings: Settings) -> OpenDatabase:
+    return OpenDatabase.of(await open_database(settings.database_url, connections=CONNECTIONS), settings)
 
 
 async def _close(opened: OpenDatabase) -> None:

@@ -15,7 +15,7 @@ from kanca.errors import EventIdTaken, InvalidInput
 from kanca.handlers.current import current
 from kanca.outbound.outbox.connections import write, write_sync
 from kanca.outbound.outbox.entry import PUBLISHED_BY, columns_of
-from kanca.outbound.publishing import published_event, says_the_same
+from kanca.outbound.publishing import data_text, published_event, says_the_same
 from kanca.settings import Settings
 from kanca.storage.events import get
 from kanca.storage.ports import Database
@@ -30,18 +30,17 @@ class HooksPublisher:
     def __init__(self, settings: Callable[[], Settings]) -> None:
         self._ids = IdFactory()
         self._own = OwnDatabase(settings)
-        self._open: OpenDatabase | None = None
+        self._given: OpenDatabase | None = None
 
     @asynccontextmanager
-    async def through(self, database: Database) -> AsyncIterator[None]:
+    async def through(self, database: Database, settings: Settings) -> AsyncIterator[None]:
         """Publish through a database that is open in this process, while entered."""
-        opened = OpenDatabase(database, database.waker(), asyncio.get_running_loop())
-        self._open = opened
+        opened = self._given = OpenDatabase.of(database, settings)
         try:
             yield
         finally:
-            if self._open is opened:
-                self._open = None
+            if self._given is opened:
+                self._given = None
             await opened.waker.close()
 
     async def publish(self, event_type: str, payload: Any, connection: Any, **about: Any) -> str:
@@ -50,7 +49,9 @@ class HooksPublisher:
         if connection is not None:
             await write(connection, columns_of(event, hops))
             return show_id(EVENT, event.id)
-        opened = self._open or await asyncio.to_thread(self._own.open)
+        opened = self._given
+        if opened is None:
+            opened = await asyncio.to_thread(self._own.open)
         if opened.loop is asyncio.get_running_loop():
             return await _store(opened, event)
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_store(opened, event), opened.loop))
@@ -61,7 +62,7 @@ class HooksPublisher:
         if connection is not None:
             write_sync(connection, columns_of(event, hops))
             return show_id(EVENT, event.id)
-        opened = self._open or self._own.open()
+        opened = self._given or self._own.open()
         if _running_loop() is opened.loop:
             raise InvalidInput(
                 "`publish_sync` would wait for the event loop that it runs in: use `await publish(…)`"
@@ -87,6 +88,7 @@ class HooksPublisher:
 
 
 async def _store(opened: OpenDatabase, event: NewEvent) -> str:
+    (await opened.types.look()).check(event.type, data_text(event))
     (answer,) = await opened.database.accepting.append([event])
     if isinstance(answer, Exception):
         raise answer

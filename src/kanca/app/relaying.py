@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
+from kanca.outbound.known_types import KnownTypes
 from kanca.outbound.outbox.relaying import Relay
 from kanca.queue.duties import Duty
 from kanca.settings import Settings
@@ -26,10 +27,13 @@ async def open_relays(
 
     Connects to nothing. Raises InvalidSetting for a URL that is none, or whose driver is not installed.
     """
+    types = KnownTypes(database, is_closed=settings.event_catalogue == "closed")
     async with AsyncExitStack() as opened:
         relays: dict[str, Duty] = {}
         for number, url in enumerate(outbox_urls(settings)):
             source = open_foreign(url)
             opened.push_async_callback(source.close)
-            relays[f"outbox-{number}"] = Relay(source, database, on_moved, now=lambda: datetime.now(UTC))
+            relays[f"outbox-{number}"] = Relay(
+                source, database, types, on_moved, now=lambda: datetime.now(UTC)
+            )
         yield relays

@@ -42,7 +42,7 @@ async def open_worker(
     async with (
         EgressClient(guard, user_agent=f"Kanca/{__version__}") as http,
         open_relays(settings, database, waker.wake) as relays,
-        hooks.publisher.through(database),
+        hooks.publisher.through(database, settings),
     ):
         duties = Duties({"clock": ClockCorrection(database, ids), **relays})
         worker = Worker(

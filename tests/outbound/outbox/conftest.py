@@ -22,13 +22,13 @@ _FIXTURES = {"sqlite": "sqlite", "postgresql": "postgres", "mariadb": "mariadb"}
 
 
 @pytest.fixture
-async def place(empty_place: Place) -> AsyncIterator[Place]:
+async def place(empty_place: Place) -> Place:
     """The same with an outbox."""
     source = open_foreign(empty_place.url)
     async with source.transaction() as transaction:
         await transaction.run(install)
     await source.close()
-    yield empty_place
+    return empty_place
 
 
 @pytest.fixture

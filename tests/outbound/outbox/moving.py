@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from kanca.domain.event import StoredEvent
+from kanca.outbound.known_types import KnownTypes
 from kanca.outbound.outbox.relaying import Relay
 from kanca.outbound.outbox.rows import status
 from kanca.outbound.outbox.table import outbox
@@ -21,11 +22,14 @@ from tests.outbound.outbox.places import Place
 
 
 @asynccontextmanager
-async def relay_of(place: Place, own: Database) -> AsyncIterator[Relay]:
+async def relay_of(
+    place: Place, own: Database, on_moved: Callable[[], None] = lambda: None, *, is_closed: bool = False
+) -> AsyncIterator[Relay]:
     """A relay from the outbox of ``place`` into ``own``."""
     source = open_foreign(place.url)
     try:
-        yield Relay(source, own, on_moved=lambda: None, now=lambda: datetime.now(UTC))
+        types = KnownTypes(own, is_closed=is_closed)
+        yield Relay(source, own, types, on_moved, now=lambda: datetime.now(UTC))
     finally:
         await source.close()
 

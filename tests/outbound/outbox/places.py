@@ -55,7 +55,11 @@ def _sync_url(place: Place) -> str:
 
 def _async_url(place: Place) -> str:
     scheme, _, rest = place.url.partition("://")
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "mysql+pymysql": "mysql+asyncmy"}
+    drivers = {
+        "sqlite": "sqlite+aiosqlite",
+        "postgresql": "postgresql+asyncpg",
+        "mysql+pymysql": "mysql+asyncmy",
+    }
     return f"{drivers[scheme]}://{rest}"
 
 

@@ -77,7 +77,7 @@ async def test_the_other_way_of_publishing_says_which_is_right(
 
 
 async def test_what_is_no_connection_is_refused(hooks: Kanca) -> None:
-    with pytest.raises(InvalidInput, match="cannot be a builtins.dict"):
+    with pytest.raises(InvalidInput, match=r"cannot be a builtins\.dict"):
         await hooks.publish("order.created", {}, connection={})
 
 
@@ -105,11 +105,13 @@ async def test_a_payload_is_written_as_json(place: Place, own: Database, hooks: 
 
     bodies = [event.body.partition(b'"data":')[2] for event in await move(place, own)]
 
-    assert sorted(bodies) == sorted([
-        b'{"total":"1.10","lines":["a"]}}',
-        b'{"line":{"price":"0.30","at":"2026-01-02T00:00:00Z"}}}',
-        b'{"b": 1.00, "a": 1}}',
-    ])
+    assert sorted(bodies) == sorted(
+        [
+            b'{"total":"1.10","lines":["a"]}}',
+            b'{"line":{"price":"0.30","at":"2026-01-02T00:00:00Z"}}}',
+            b'{"b": 1.00, "a": 1}}',
+        ]
+    )
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from kanca.domain.ids import IdFactory
 from kanca.errors import DatabaseUnavailable
 from kanca.outbound.outbox import relaying, rows
 from kanca.outbound.publishing import published_event
+from kanca.storage import event_types
 from kanca.storage.dialects import open_database
 from kanca.storage.dialects.foreign import open_foreign
 from kanca.storage.ports import Database
@@ -23,6 +24,7 @@ from tests.outbound.outbox.moving import look, move, relay_of, stored, write_row
 from tests.outbound.outbox.places import CALLERS, Place
 
 _ids = IdFactory()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 async def publish(place: Place, hooks: Kanca, payloads: Sequence[Any], **about: Any) -> None:
@@ -162,10 +164,8 @@ async def test_whatever_sqlite_keeps_in_a_column_blocks_nothing(place: Place, ow
             "hex(randomblob(16)), 'a', '{}', 'default', 'c', 0",
             "hex(randomblob(16)), 'a', x'7b7d', 'default', 'c', 'now'",
         ):
-            caller.connection.execute(
-                "INSERT INTO kanca_outbox (id, event_type, payload, tenant, correlation_id, created_at)"
-                f" VALUES ({values})"
-            )
+            columns = "id, event_type, payload, tenant, correlation_id, created_at"
+            caller.connection.execute(f"INSERT INTO kanca_outbox ({columns}) VALUES ({values})")  # noqa: S608  the test's own
         await caller.end(commit=True)
     await write_rows(place, row())
 
@@ -175,18 +175,14 @@ async def test_whatever_sqlite_keeps_in_a_column_blocks_nothing(place: Place, ow
 
 
 async def test_a_type_that_the_catalogue_refuses_stays_aside(place: Place, own: Database) -> None:
+    await own.write(event_types.put, event_types.EventType("order.created", "", None, None, False, NOW, NOW))
     await write_rows(place, row(event_type="order.created"), row(event_type="unheard.of"))
-    source = open_foreign(place.url)
 
-    def check(event_type: str, _data: bytes) -> None:
-        if event_type != "order.created":
-            raise relaying.InvalidEvent("there is no such type")
-
-    await relaying.Relay(source, own, lambda: None, lambda: datetime.now(UTC), check).run_once()
-    await source.close()
+    async with relay_of(place, own, is_closed=True) as relay:
+        await relay.run_once()
 
     assert [event.type for event in await stored(own)] == ["order.created"]
-    assert (await look(place))["refused_items"][0]["error"] == "there is no such type"
+    assert "unheard.of" in (await look(place))["refused_items"][0]["error"]
 
 
 async def test_one_id_of_the_publishers_own_is_one_event(place: Place, own: Database, hooks: Kanca) -> None:
@@ -222,7 +218,9 @@ async def test_an_id_that_was_published_otherwise_counts_too_and_other_content_i
 
 
 async def test_rows_that_waited_longer_than_any_window_are_one_event(place: Place, own: Database) -> None:
-    old = UUID(int=(int((datetime.now(UTC) - timedelta(days=40)).timestamp() * 1000) << 80) | 7 << 76 | 2 << 62)
+    old = UUID(
+        int=(int((datetime.now(UTC) - timedelta(days=40)).timestamp() * 1000) << 80) | 7 << 76 | 2 << 62
+    )
     for _ in range(2):
         await write_rows(place, row(id=old), row())
         await move(place, own)
@@ -240,7 +238,9 @@ async def test_a_batch_is_bounded_in_bytes_but_has_at_least_one_row(
     assert [len(await move(place, own)) for _ in range(3)] == [1, 3, 4]
 
 
-async def test_an_idle_relay_looks_ever_less_often_up_to_a_second(place: Place, own: Database, hooks: Kanca) -> None:
+async def test_an_idle_relay_looks_ever_less_often_up_to_a_second(
+    place: Place, own: Database, hooks: Kanca
+) -> None:
     async with relay_of(place, own) as relay:
         pauses = [(await relay.run_once()).total_seconds() for _ in range(5)]
         await publish(place, hooks, [1])
@@ -250,7 +250,9 @@ async def test_an_idle_relay_looks_ever_less_often_up_to_a_second(place: Place, 
     assert after_work.total_seconds() == 0.1
 
 
-async def test_a_database_without_an_outbox_is_looked_at_now_and_then(empty_place: Place, sqlite_url: str) -> None:
+async def test_a_database_without_an_outbox_is_looked_at_now_and_then(
+    empty_place: Place, sqlite_url: str
+) -> None:
     own = await open_database(sqlite_url)
     async with relay_of(empty_place, own) as relay:
         assert await relay.run_once() == relaying.WITHOUT_TABLE
@@ -276,15 +278,14 @@ async def test_what_could_not_be_stored_stays(
     assert len(await move(place, own)) == 2
 
 
-async def test_whoever_waits_for_work_is_told_of_new_events(place: Place, own: Database, hooks: Kanca) -> None:
+async def test_whoever_waits_for_work_is_told_of_new_events(
+    place: Place, own: Database, hooks: Kanca
+) -> None:
     told: list[int] = []
-    source = open_foreign(place.url)
-    relay = relaying.Relay(source, own, lambda: told.append(1), lambda: datetime.now(UTC))
-
-    await relay.run_once()
-    assert told == []
-    await publish(place, hooks, [1])
-    await relay.run_once()
-    await source.close()
+    async with relay_of(place, own, lambda: told.append(1)) as relay:
+        await relay.run_once()
+        assert told == []
+        await publish(place, hooks, [1])
+        await relay.run_once()
 
     assert told == [1]

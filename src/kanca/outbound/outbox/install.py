@@ -16,7 +16,7 @@ def install(connection: Connection) -> None:
 
 
 def create_outbox(op: Any) -> None:
-    """Make the table in a migration, unless it is there; ``op`` is Alembic's, with a database or without (``--sql``)."""
+    """Make the table in a migration, unless it is there; ``op`` is Alembic's. It needs no database (``--sql``)."""
     op.execute(CreateTable(outbox, if_not_exists=True))
 
 

@@ -11,6 +11,7 @@ import structlog
 
 from kanca.domain.event import Accepted, Duplicate, NewEvent
 from kanca.errors import DatabaseUnavailable, InvalidEvent, KancaError
+from kanca.outbound.known_types import KnownTypes
 from kanca.outbound.outbox import rows
 from kanca.outbound.outbox.entry import event_of
 from kanca.outbound.publishing import data_text, says_the_same
@@ -47,19 +48,16 @@ class Relay:
         self,
         source: ForeignDatabase,
         database: Database,
+        types: KnownTypes,
         on_moved: Callable[[], None],
         now: Callable[[], datetime],
-        check: Callable[[str, bytes], None] = lambda _type, _data: None,
     ) -> None:
-        """``source`` has the outbox, ``database`` is Kanca's; ``on_moved`` is told when there are new events.
-
-        ``check`` is given each type and its data, and raises InvalidEvent for what must not be published.
-        """
+        """``source`` has the outbox, ``database`` is Kanca's; ``on_moved`` is told when there are new events."""
         self._source = source
         self._database = database
         self._on_moved = on_moved
         self._now = now
-        self._check = check
+        self._types = types
         self._is_installed = False
         self._pause = SHORTEST_PAUSE
 
@@ -87,7 +85,7 @@ class Relay:
         """Move the first rows; gives how many were looked at."""
         async with self._source.transaction() as transaction:
             taken = await transaction.run(rows.take, BATCH, MAX_BATCH_BYTES)
-            answers = await self._append(taken)
+            answers = await self._append(taken) if taken else []
             await self._clear(transaction, answers)
         if any(answer.error is None for answer in answers):
             self._on_moved()
@@ -103,11 +101,11 @@ class Relay:
         """Store the rows as events. A row is left out when nobody knows whether it is stored."""
         answers: list[_Answer] = []
         events: list[tuple[int, NewEvent]] = []
-        now = self._now()
+        now, catalogue = self._now(), await self._types.look()
         for row in taken:
             try:
                 event = event_of(row._mapping, now)  # noqa: SLF001  SQLAlchemy's public name for it
-                self._check(event.type, data_text(event))
+                catalogue.check(event.type, data_text(event))
                 events.append((row.position, event))
             except InvalidEvent as error:
                 answers.append(_Answer(row.position, error.detail))
