@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kanca.bodies import MAX_DEPTH, event_data
 from kanca.domain.event import NewEvent, StoredEvent
 from kanca.errors import InvalidEvent, PayloadTooLarge
+from kanca.outbound.message import envelope
 from kanca.outbound.publishing import (
     MAX_PAYLOAD_BYTES,
     data_text,
@@ -93,6 +94,7 @@ def test_the_payload_is_stored_byte_for_byte(
 
     assert data_text(event) == payload
     assert event.body.endswith(b',"data":' + payload + b"}")
+    assert envelope(stored(event)).endswith(b',"data":' + payload + b"}")
     document = json.loads(event.body)
     assert document["event_type"] == event_type
     assert event_data(stored(event)) == document["data"]

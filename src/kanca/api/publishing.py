@@ -25,6 +25,7 @@ from kanca.api.publishing_models import (
 )
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
+from kanca.bodies import HOPS_HEADER
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import EVENT, show_id
 from kanca.errors import (
@@ -65,7 +66,7 @@ Publishing = Annotated[Publisher, Depends(publisher_of)]
 Hops = Annotated[
     str | None,
     Header(
-        alias="X-Webhook-Hops",
+        alias=HOPS_HEADER,
         description="As it came with the delivery that you publish because of: so circles are seen.",
     ),
 ]

@@ -11,8 +11,10 @@ from kanca.app.hooks import Kanca
 from kanca.app.own_providers import catalogue_of
 from kanca.app.relaying import open_relays
 from kanca.app.resume_urls import resume_urls
+from kanca.app.sending import sending_means
 from kanca.domain.ids import IdFactory
 from kanca.egress import EgressClient, EgressGuard
+from kanca.outbound.sending import Authentication, Nothing
 from kanca.queue.duties import Duties
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
@@ -26,6 +28,15 @@ LEASE_CONNECTIONS = 1
 
 NO_APP = "-"
 """The name under which a worker without an app announces that it has no handlers."""
+
+
+class _Later:
+    async def of(self, name: str | None) -> Nothing:
+        del name
+        return Nothing()
+
+    def forget(self, name: str) -> None:
+        del name
 
 
 @asynccontextmanager
@@ -45,12 +56,14 @@ async def open_worker(
         hooks.publisher.through(database, settings),
     ):
         duties = Duties({"clock": ClockCorrection(database, ids), **relays})
+        authentication: Authentication = _Later()
         worker = Worker(
             database,
             lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
             hooks.handlers,
             hooks.nodes,
             NodeMeans(http, StoredCredentials(database, box), resume_urls(settings, box)),
+            sending_means(settings, box, http, authentication, lambda *_: None),
             ids,
             worker_settings(settings, settings.app or NO_APP, predecessor),
         )

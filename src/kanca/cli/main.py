@@ -35,6 +35,7 @@ from kanca.cli.doctor import doctor
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
 from kanca.cli.publish import publish
+from kanca.cli.receive import receive
 from kanca.cli.send import send
 from kanca.cli.serve import serve
 from kanca.errors import KancaError
@@ -122,6 +123,7 @@ app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
 app.command()(publish)
+app.command()(receive)
 app.command()(apply)
 for noun in (
     endpoint,
