@@ -30,7 +30,7 @@ def test_a_package_that_cannot_be_had_is_an_error_with_apts_own_words(
         return subprocess.CompletedProcess(command, 100, "", "E: Unable to locate package no-such-flower")
 
     monkeypatch.setattr(debian, "_HOME", tmp_path)
-    monkeypatch.setattr(debian.subprocess, "run", refuse)
+    monkeypatch.setattr(subprocess, "run", refuse)
 
     with pytest.raises(RuntimeError, match="Unable to locate package no-such-flower"):
         debian.unpacked("no-such-flower")
