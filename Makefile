@@ -54,7 +54,7 @@ lock: $(INSTALLED) ## Lock the requirements anew; ARGS=--upgrade takes the newes
 	done
 	@$(NPM) install --package-lock-only
 clean: ## Remove the environment and the caches; data of a running Kanca stay
-	rm -rf .venv node_modules .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv node_modules build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 help:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
 
@@ -30,6 +31,13 @@ def postgres() -> Iterator[PostgresServer]:
 def valkey() -> Iterator[ValkeyServer]:
     """The session's Valkey 9, for every test that does not stop or kill it."""
     with ValkeyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariadbServer]:
+    """The session's MariaDB. Fails where neither the machine nor Debian has one."""
+    with MariadbServer() as server:
         yield server
 
 

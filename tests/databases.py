@@ -19,6 +19,7 @@ from kanca.storage.dialects.postgresql.partitions import partition_name
 from kanca.storage.dialects.sqlite.database import SqliteDatabase
 from kanca.storage.ports import Database
 from kanca.storage.tables import PARTITIONED
+from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 
 DAYS_AHEAD = 14
@@ -94,6 +95,14 @@ def postgres_url(postgres: PostgresServer, postgres_template: str) -> Iterator[s
     name = f"kanca_{next(_numbers)}"
     yield postgres.create_database(name, template=postgres_template)
     postgres.drop_database(name)
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariadbServer) -> Iterator[str]:
+    """An empty MariaDB database of the test's own: callers may have one, Kanca has not."""
+    name = mariadb.create_database()
+    yield mariadb.url(name)
+    mariadb.drop_database(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

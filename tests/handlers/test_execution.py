@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from kanca.domain.decisions import Discard, Retry
+from kanca.handlers.current import current
 from kanca.handlers.event import Event
 from kanca.handlers.execution import (
     MAX_ASKED_DELAY,
@@ -373,3 +374,21 @@ async def test_ten_calls_at_once_have_ten_threads(threads: SyncThreads) -> None:
         *(outcome_of(lambda event: together.wait(timeout=30) >= 0, threads) for _ in range(10))
     )
     assert outcomes == [Succeeded(b"true")] * 10
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_what_runs_within_a_handler_knows_the_event_that_is_handled(
+    threads: SyncThreads, is_async: bool
+) -> None:
+    def ask(event: Event[Any]) -> Any:
+        handled = current()
+        assert handled is not None
+        return [handled.correlation_id == event.correlation_id, handled.hops()]
+
+    async def ask_async(event: Event[Any]) -> Any:
+        return await asyncio.create_task(asyncio.to_thread(ask, event))
+
+    outcome = await outcome_of(ask_async if is_async else ask, threads, hops=lambda: 7)
+
+    assert outcome == Succeeded(b"[true,7]")
+    assert current() is None

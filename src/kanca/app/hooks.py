@@ -14,6 +14,7 @@ from kanca.workflows.nodes import built_in_registry
 
 if TYPE_CHECKING:
     from kanca.app.mounted import MountedApp
+    from kanca.app.publishing import HooksPublisher
 
 
 class Kanca:
@@ -35,6 +36,57 @@ class Kanca:
     def settings(self) -> Settings:
         """The settings of this process. Raises InvalidSetting."""
         return self._settings or load_settings()
+
+    async def publish(
+        self,
+        event_type: str,
+        payload: Any,
+        *,
+        connection: Any = None,
+        event_id: str | None = None,
+        tenant: str = "default",
+        correlation_id: str | None = None,
+    ) -> str:
+        """Publish an event; gives its id, ``evt_…``.
+
+        With a ``connection`` (SQLAlchemy's AsyncSession or AsyncConnection, or a connection of asyncpg, psycopg or
+        aiosqlite) in the caller's own transaction, through the table ``kanca_outbox``: a commit publishes it once, a
+        rollback does not. Without one it is published before this returns.
+
+        ``payload`` is anything that JSON can say, models and data classes too; bytes are JSON text that is kept as it
+        is. ``event_id`` is an id of your own: for seven days the same one of the same tenant is the same event. Within
+        a handler the event has the correlation id of the event that is handled, unless it is given one.
+
+        Raises InvalidEvent, PayloadTooLarge; InvalidInput for a connection that is none or needs ``publish_sync``; what
+        the connection raises. Without a connection also DatabaseUnavailable, and EventIdTaken for an ``event_id`` that
+        another event has.
+        """
+        about = {"event_id": event_id, "tenant": tenant, "correlation_id": correlation_id}
+        return await self.publisher.publish(event_type, payload, connection, **about)
+
+    def publish_sync(
+        self,
+        event_type: str,
+        payload: Any,
+        *,
+        connection: Any = None,
+        event_id: str | None = None,
+        tenant: str = "default",
+        correlation_id: str | None = None,
+    ) -> str:
+        """Publish an event as ``publish`` does, where nothing is awaited.
+
+        ``connection`` is SQLAlchemy's Session or Connection, or a connection of psycopg, sqlite3 or PyMySQL.
+        """
+        about = {"event_id": event_id, "tenant": tenant, "correlation_id": correlation_id}
+        return self.publisher.publish_sync(event_type, payload, connection, **about)
+
+    @cached_property
+    def publisher(self) -> HooksPublisher:
+        """What publishes for this object. ``publisher.close()`` lets go of what publishing without Kanca has opened."""
+        from kanca.app.publishing import HooksPublisher  # noqa: PLC0415 - loaded by who publishes
+
+        return HooksPublisher(lambda: self.settings)
 
     def approval_urls(self, event: Event[Any]) -> dict[str, str]:
         """The addresses that answer an ``approval.requested`` event: ``{"approve", "reject"}``.

@@ -10,6 +10,7 @@ from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
 from kanca.app.outgoing import egress_client
 from kanca.app.own_providers import catalogue_of
+from kanca.app.relaying import open_relays
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending import sending_means
 from kanca.domain.ids import IdFactory
@@ -19,7 +20,7 @@ from kanca.outbound.authentication import Authentication
 from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
-from kanca.storage.ports import Database
+from kanca.storage.ports import Database, Waker
 from kanca.storage.secret_box import load_secret_box
 from kanca.workers.noticing import Noticer, Notices, PeopleTeller
 from kanca.workers.worker import Worker, worker_settings
@@ -43,17 +44,17 @@ async def open_worker(
     hooks.handlers.check_providers(catalogue_of(settings))
     ids, box = IdFactory(), load_secret_box(settings)
     noted, threads, waker = Notices(database), SyncThreads(), database.waker()
-    addresses = Addresses(settings.alert_urls, threads.run)
     regular: dict[str, Duty] = {
         "clock": ClockCorrection(database, ids),
-        "notices": Noticer(database, waker, noted, ids.new, tells_people=bool(addresses)),
+        **_telling(settings, database, waker, noted, threads, ids),
     }
-    if addresses:
-        place = f"Kanca at {settings.public_url or socket.gethostname()}"
-        regular["people"] = PeopleTeller(database, addresses, place)
-    duties = Duties(regular)
-    async with egress_client(settings) as http:
-        credentials = StoredCredentials(database, box)
+    credentials = StoredCredentials(database, box)
+    async with (
+        egress_client(settings) as http,
+        open_relays(settings, database, waker.wake) as relays,
+        hooks.publisher.through(database, settings),
+    ):
+        duties = Duties({**regular, **relays})
         worker = Worker(
             database,
             lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
@@ -72,3 +73,22 @@ async def open_worker(
             await noted.flush()
             threads.close()
             await waker.close()
+
+
+def _telling(
+    settings: Settings,
+    database: Database,
+    waker: Waker,
+    noted: Notices,
+    threads: SyncThreads,
+    ids: IdFactory,
+) -> dict[str, Duty]:
+    """What tells of trouble, as events and to people. Raises InvalidSetting."""
+    addresses = Addresses(settings.alert_urls, threads.run)
+    duties: dict[str, Duty] = {
+        "notices": Noticer(database, waker, noted, ids.new, tells_people=bool(addresses))
+    }
+    if addresses:
+        place = f"Kanca at {settings.public_url or socket.gethostname()}"
+        duties["people"] = PeopleTeller(database, addresses, place)
+    return duties

@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from kanca.domain.decisions import Discard, Retry
 from kanca.handlers.causes import cause, cause_of
+from kanca.handlers.current import Handled, handling
 from kanca.handlers.event import Event
 from kanca.handlers.payloads import PayloadInvalid
 from kanca.handlers.registry import Handler
@@ -54,6 +55,10 @@ CallOutcome = Succeeded | Discarded | Failed
 def _ignore(_: Failed) -> None: ...
 
 
+def _no_hops() -> int:
+    return 0
+
+
 async def execute(
     handler: Handler,
     event: Event[Any],
@@ -62,20 +67,23 @@ async def execute(
     threads: SyncThreads,
     stuck_after: timedelta = timedelta(minutes=5),
     on_stuck: Callable[[Failed], None] = _ignore,
+    hops: Callable[[], int] = _no_hops,
 ) -> CallOutcome:
     """Call the handler, and give what came of it once it has returned.
 
     A handler that takes longer than ``timeout`` has failed: an async one is cancelled. A sync one cannot be stopped, so
     this waits until its thread has returned, and nobody starts a second attempt beside it. When even that takes longer
-    than ``stuck_after``, ``on_stuck`` is told once; the wait goes on. Raises CancelledError when the caller is
-    cancelled, and nothing else.
+    than ``stuck_after``, ``on_stuck`` is told once; the wait goes on. What the handler publishes has the event's
+    correlation id, and the number that ``hops`` gives. Raises CancelledError when the caller is cancelled, and nothing
+    else.
     """
     limit = _Limit(timeout, stuck_after, lambda: on_stuck(_stuck(timeout)), cancels=handler.is_async)
     try:
-        if handler.is_async:
-            result = await handler.function(event)
-        else:
-            result = await _in_thread(handler, event, threads, limit)
+        with handling(Handled(event.correlation_id, hops)):
+            if handler.is_async:
+                result = await handler.function(event)
+            else:
+                result = await _in_thread(handler, event, threads, limit)
     except GeneratorExit:
         raise  # the event loop is gone
     except BaseException as error:  # SystemExit ends the handler, not the worker

@@ -53,6 +53,12 @@ FILTERED = Counter(
     ["event_type"],
     registry=None,
 )
+OUTBOX = Counter(
+    "webhook_outbox",
+    "Rows of outboxes: moved, duplicate, conflict (of one id), refused",
+    ["result"],
+    registry=None,
+)
 
 ALL = (
     RECEIVED,
@@ -64,6 +70,7 @@ ALL = (
     ANSWER_FAILURES,
     WAITING,
     FILTERED,
+    OUTBOX,
 )
 
 

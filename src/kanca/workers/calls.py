@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kanca.bodies import hops_in
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import CALL, EVENT, derived_id, show_id
 from kanca.domain.task import Becomes, Completion, Task, TaskKind
@@ -87,6 +88,7 @@ class Calls:
                 threads=self.threads,
                 stuck_after=self.stuck_after,
                 on_stuck=bury,
+                hops=lambda: hops_in(event.request),
             )
         return self.settling.settle(work, ended, handler.policy)
 

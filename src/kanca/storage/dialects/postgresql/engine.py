@@ -70,14 +70,13 @@ class PostgresEngine:
             max_size=connections,
             max_queries=1_000_000_000,
         )
-        queries = _query_engine(
-            address,
-            STATEMENT_TIMEOUT,
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=ACQUIRE_TIMEOUT_S,
-        )
-        return cls(address, pool, queries)
+        return cls(address, pool, cls.query_engine(address, connections))
+
+    @staticmethod
+    def query_engine(address: Address, connections: int = 1) -> AsyncEngine:
+        """SQLAlchemy alone, for a database that need not be Kanca's. Connects to nothing."""
+        limits = {"max_overflow": 0, "pool_timeout": ACQUIRE_TIMEOUT_S}
+        return _query_engine(address, STATEMENT_TIMEOUT, pool_size=connections, **limits)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
