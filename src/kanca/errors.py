@@ -59,6 +59,7 @@
     │   ├── CommitTimeout            the database did not answer in time; the commit may have happened
     │   └── ShuttingDown
     ├── ExpressionFailed             an expression that was valid failed on this input
+    ├── TransformFailed              a subscription's transform makes no body of an event
     └── EgressError                  an outgoing request
         ├── EgressRefused            the guard forbids the address
         ├── EgressTimeout
@@ -491,6 +492,13 @@ class ExpressionFailed(KancaError):
 
     code = "expression_failed"
     title = "Expression failed"
+
+
+class TransformFailed(KancaError):
+    """The subscription's transform makes no body of this event."""
+
+    code = "transform_failed"
+    title = "Transform failed"
 
 
 class EgressError(KancaError):

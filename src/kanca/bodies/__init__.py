@@ -8,11 +8,19 @@ from __future__ import annotations
 
 from kanca.bodies.decoding import codings_of, decode_content
 from kanca.bodies.document import Body, Kind, read_body, read_document
-from kanca.bodies.event_data import content_type_of, event_body, event_data, headers_in
+from kanca.bodies.event_data import (
+    HOPS_HEADER,
+    content_type_of,
+    event_body,
+    event_data,
+    headers_in,
+    hops_in,
+)
 from kanca.bodies.json import MAX_DEPTH, read_json
 from kanca.bodies.unreadable import Unreadable
 
 __all__ = [
+    "HOPS_HEADER",
     "MAX_DEPTH",
     "Body",
     "Kind",
@@ -23,6 +31,7 @@ __all__ = [
     "event_body",
     "event_data",
     "headers_in",
+    "hops_in",
     "read_body",
     "read_document",
     "read_json",

@@ -15,10 +15,15 @@ class _Sent(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     read_as: str | None = None
     """The content type that ingest read the body by, where it was not the sender's."""
+    hops: int = 0
+    """Of a published event: how often what caused it went through Kanca."""
 
 
 _decode = msgspec.json.Decoder(_Sent).decode
 _NOTHING_SENT = _Sent()
+
+HOPS_HEADER = "X-Webhook-Hops"
+_MAX_DIGITS = 6
 
 
 def _sent(request: bytes) -> _Sent:
@@ -31,6 +36,22 @@ def _sent(request: bytes) -> _Sent:
 def headers_in(request: bytes) -> tuple[tuple[str, str], ...]:
     """Names and values of the headers in an event's stored request; none for a published event."""
     return _sent(request).headers
+
+
+def hops_in(request: bytes) -> int:
+    """How often an event went through Kanca before it came, as its stored request says; 0 where it says nothing.
+
+    One that was received says it in a header, which Kanca gives its own deliveries, and one that was published in
+    ``hops``.
+    """
+    sent = _sent(request)
+    if sent.hops:
+        return max(sent.hops, 0)
+    values = [value.strip() for name, value in sent.headers if name.lower() == HOPS_HEADER.lower()]
+    # Several are what proxies or circles made of one: the highest counts.
+    return max(
+        (int(value[:_MAX_DIGITS]) for value in values if value.isascii() and value.isdigit()), default=0
+    )
 
 
 def content_type_of(request: bytes) -> str | None:

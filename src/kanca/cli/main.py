@@ -22,6 +22,7 @@ from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
+from kanca.cli.receive import receive
 from kanca.cli.send import send
 from kanca.cli.serve import serve
 from kanca.errors import KancaError
@@ -108,6 +109,7 @@ app.command()(dev)
 app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
+app.command()(receive)
 app.command()(apply)
 for noun in (endpoint, event, workflow, run_noun, schedule, credential, dlq, provider, secret, config):
     app.add_typer(noun.app)

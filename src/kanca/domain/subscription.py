@@ -274,7 +274,8 @@ def _header_name(value: object) -> str | None:
         return None
     if not isinstance(value, str) or not _TOKEN.fullmatch(value):
         raise ValueError("must be null or the name of a header")
-    if value.lower() in _OWN_HEADERS - {"x-webhook-signature"} or value.lower().startswith("proxy-"):
+    taken = _OWN_HEADERS - {"x-webhook-signature"} | {"webhook-id", "webhook-timestamp"}
+    if value.lower() in taken or value.lower().startswith("proxy-"):
         raise ValueError(f"{value} is set by the delivery itself")
     return value
 

@@ -1,4 +1,4 @@
-"""What an endpoint uses expressions for, and what each may speak of."""
+"""What endpoints and subscriptions use expressions for, and what each may speak of."""
 
 from __future__ import annotations
 
@@ -15,4 +15,14 @@ def compile_answer(source: str) -> Expression:
 
 def compile_filter(source: str) -> Expression:
     """Whether anything is done for an event. A worker evaluates it. Raises InvalidExpression."""
+    return compile_expression(source, FILTER_NAMES, allow_comprehensions=True)
+
+
+def compile_transform(source: str) -> Expression:
+    """What a subscription is sent in place of the envelope. A worker evaluates it. Raises InvalidExpression."""
+    return compile_expression(source, FILTER_NAMES, allow_comprehensions=True)
+
+
+def compile_fifo_key(source: str) -> Expression:
+    """Whose turn a delivery waits for. A worker evaluates it. Raises InvalidExpression."""
     return compile_expression(source, FILTER_NAMES, allow_comprehensions=True)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.endpoint import NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.expressions.filtering import Filter
 from kanca.handlers.matching import decode_spec
 from kanca.storage.claimed_work import (
     EndpointRow,
@@ -22,7 +23,6 @@ from kanca.storage.claimed_work import (
 )
 from kanca.storage.ports import Database
 from kanca.storage.workflows import beyond
-from kanca.workers.filtering import Filter
 from kanca.workers.targets import (
     DEFAULT_TIMEOUT,
     PUBLISHED,

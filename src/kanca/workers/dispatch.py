@@ -26,13 +26,13 @@ from kanca.domain.task import (
     TaskKind,
 )
 from kanca.errors import ExpressionFailed, InvalidExpression, KancaError
+from kanca.expressions.filtering import FILTERED
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.ordering import key_by_function, key_by_path
 from kanca.handlers.payloads import PayloadInvalid, read_payload
 from kanca.handlers.registry import Handler
 from kanca.workers.calls import handed, work_of
-from kanca.workers.filtering import FILTERED
 from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
 from kanca.workers.targets import KnownHandler, KnownWorkflow, Sender, Targets
 from kanca.workflows.runs import work_of as work_of_workflow

@@ -13,11 +13,11 @@ from prometheus_client import Counter, Histogram
 from kanca.domain.event import StoredEvent
 from kanca.domain.task import Completion, Dead, Disposition, Done, Retry
 from kanca.errors import Unavailable
+from kanca.expressions.filtering import FILTERED
 from kanca.storage import statistics
 from kanca.storage.ports import Database
 from kanca.telemetry.metrics import ATTEMPTS, PROCESSING, TypeLabels
 from kanca.telemetry.metrics import FILTERED as METRIC
-from kanca.workers.filtering import FILTERED
 from kanca.workers.settlement import DISPATCH_WORK
 from kanca.workers.targets import is_authenticated
 

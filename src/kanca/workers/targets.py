@@ -11,9 +11,9 @@ import msgspec
 from kanca.bodies import headers_in
 from kanca.domain.endpoint import EndpointConfig, NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.expressions.filtering import Filter
 from kanca.handlers.event import Headers
 from kanca.handlers.matching import Arrival, HandlerSpec, wants
-from kanca.workers.filtering import Filter
 
 DEFAULT_TIMEOUT = timedelta(seconds=EndpointConfig().webhook_timeout)
 """For one attempt of the work of published events."""

@@ -6,10 +6,10 @@ from kanca.domain.endpoint import NodeBehavior
 from kanca.domain.event import StoredEvent
 from kanca.domain.workflow import Definition, Node
 from kanca.errors import ExpressionFailed
+from kanca.expressions.event_scope import stored_event_scope
 from kanca.workflows.correlation import key_of, rule_of
 from kanca.workflows.node_type import ConfigRefused
 from kanca.workflows.nodes.webhook_trigger import NAME, START_NODE, WEBHOOK_TRIGGER, WebhookTriggerConfig
-from kanca.workflows.scope import stored_event_scope
 
 
 def trigger_of(definition: Definition, node_id: str | None) -> Node | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
+from kanca.bodies import hops_in
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import RUN, show_id
 from kanca.workflows.runs import RunState
@@ -17,7 +19,9 @@ PUBLISHED = 0
 def published(publication: Publication, state: RunState, now: datetime) -> NewEvent:
     """The event that a node of a run publishes. It has the correlation id of the event that started the run."""
     run = state.run
-    about = {"method": None, "published_by": show_id(RUN, run.id), "authenticated": True}
+    about: dict[str, Any] = {"method": None, "published_by": show_id(RUN, run.id), "authenticated": True}
+    if state.event is not None and (hops := hops_in(state.event.request)):
+        about["hops"] = hops  # what goes round through a workflow is told by it
     body = {"event_type": publication.type, "data": publication.data}
     return NewEvent(
         id=publication.id,

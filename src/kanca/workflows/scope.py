@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
-from kanca.bodies import event_data, headers_in
 from kanca.domain.event import StoredEvent
-from kanca.domain.ids import EVENT, RUN, show_id
+from kanca.domain.ids import RUN, show_id
 from kanca.domain.status import RunOrigin
 from kanca.domain.task import RunChange
+from kanca.expressions.event_scope import stored_event_scope
 from kanca.workflows.values import read_json
 
 BY_HAND_TYPE = "run.manual"
@@ -40,19 +39,6 @@ def event_scope(event: StoredEvent | None, run: RunChange) -> dict[str, Any]:
     return stored_event_scope(event)
 
 
-def stored_event_scope(event: StoredEvent) -> dict[str, Any]:
-    """``event``, of one that was received or published."""
-    return {
-        "id": show_id(EVENT, event.id),
-        "type": event.type,
-        "data": event_data(event),
-        "source_event_id": event.source_event_id,
-        "correlation_id": event.correlation_id,
-        "received_at": event.received_at.isoformat(),
-        "headers": _headers(headers_in(event.request)),
-    }
-
-
 def run_scope(run: RunChange) -> dict[str, Any]:
     """``run``: the run itself."""
     return {
@@ -61,11 +47,3 @@ def run_scope(run: RunChange) -> dict[str, Any]:
         "version": run.version,
         "started_at": run.started_at.isoformat(),
     }
-
-
-def _headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in pairs:
-        key = name.lower()
-        headers[key] = f"{headers[key]}, {value}" if key in headers else value
-    return headers

@@ -12,11 +12,11 @@ from kanca.domain.resumption import ADDRESS_LASTS, mark_in
 from kanca.domain.status import WaitStatus
 from kanca.domain.task import Task
 from kanca.domain.wait import Wait, WaitAddress
+from kanca.expressions.event_scope import stored_event_scope
 from kanca.storage.matching import KEYLESS, Opening
 from kanca.workflows.calling import Failed, cause
 from kanca.workflows.progress import At
 from kanca.workflows.runs import RunDetail, RunState, run_of_run
-from kanca.workflows.scope import stored_event_scope
 from kanca.workflows.step import AwaitEvent, AwaitRun, Came, EndedRun
 from kanca.workflows.surroundings import Surroundings
 from kanca.workflows.validation import PreparedNode, Workflow

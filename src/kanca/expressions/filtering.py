@@ -1,19 +1,19 @@
-"""Whether anything is done for an event of an endpoint that has a filter."""
+"""Whether anything is done for an event where an endpoint, or a subscription, has a filter."""
 
 from __future__ import annotations
 
 from kanca.domain.event import StoredEvent
 from kanca.errors import InvalidExpression
-from kanca.expressions import Expression
+from kanca.expressions.event_scope import stored_event_scope
+from kanca.expressions.expression import Expression
 from kanca.expressions.uses import compile_filter
-from kanca.workflows.scope import stored_event_scope
 
 FILTERED = "filtered"
-"""Why an event is skipped that its endpoint's filter does not let through."""
+"""Why an event is skipped that a filter does not let through."""
 
 
 class Filter:
-    """An endpoint's filter, compiled once."""
+    """The filter of an endpoint or a subscription, compiled once."""
 
     def __init__(self, source: str) -> None:
         """Never raises: what cannot be compiled is the trouble of the events that meet it, not of a whole batch."""
