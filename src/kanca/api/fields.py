@@ -19,6 +19,7 @@ from kanca.errors import (
     EventNotFound,
     NotFound,
     RunNotFound,
+    SubscriptionNotFound,
     WorkflowNotFound,
 )
 from kanca.storage.event_list import MAX_OFFSET
@@ -64,6 +65,12 @@ def _workflow_id(text: str) -> str:
     return text
 
 
+def _subscription_id(text: str) -> str:
+    if not CHOSEN_ID.fullmatch(text):
+        raise SubscriptionNotFound(f"There is no subscription {text[:64]!a}.")
+    return text
+
+
 def _id(kind: str, name: str, missing: type[NotFound]) -> Callable[[str], UUID]:
     def read(text: str) -> UUID:
         found = read_id(kind, text)
@@ -103,6 +110,9 @@ WebhookIdPath = Annotated[
 ]
 WorkflowIdPath = Annotated[
     str, AfterValidator(_workflow_id), Path(description="The id that the definition says.")
+]
+SubscriptionIdPath = Annotated[
+    str, AfterValidator(_subscription_id), Path(description="`sub_…`, or the id that was chosen.")
 ]
 EventIdPath = Annotated[
     UUID,
