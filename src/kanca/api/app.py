@@ -91,7 +91,7 @@ def _assembled(besides: Mapping[str, Any]) -> FastAPI:
     app = _Api(
         besides,
         title="Kanca",
-        description="Receive webhooks, run handlers and workflows with them, send webhooks, and see what became of each.",
+        description="Receive webhooks, run handlers and workflows with them, send webhooks; see what became of each.",
         version=version("kanca"),
         redirect_slashes=False,
         # Their pages load scripts from elsewhere, which would have the power of whoever opens them.

@@ -122,7 +122,7 @@ async def get(services: Given, name: Name) -> CredentialView:
 async def put(
     services: Given, name: NewName, request: Annotated[CredentialRequest, Body()]
 ) -> CredentialView:
-    """Store a credential under a name that `HttpRequest` nodes and subscriptions refer to. What is replaced is not used any more."""
+    """Store a credential under a name that nodes and subscriptions refer to. What is replaced is not used any more."""
     credential = _read(name, request)
     stored, is_new = await services.database.write(
         credentials.put, services.secret_box, credential, services.now()

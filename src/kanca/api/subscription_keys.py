@@ -1,4 +1,4 @@
-"""``/webhooks/subscriptions/{id}/jwks.json``: the public keys that receivers verify deliveries with. It needs no key."""
+"""``/webhooks/subscriptions/{id}/jwks.json``: what receivers verify deliveries with, for anybody."""
 
 from __future__ import annotations
 
