@@ -80,6 +80,7 @@ async def test_the_response_tells_who_answered_and_where_the_time_went(client: E
     assert response.address == "127.0.0.1"
     assert response.timing.dns_ms is None
     assert response.timing.connect_ms is not None
+    assert response.timing.tls_ms is None
     assert response.duration_ms >= response.timing.connect_ms + response.timing.first_byte_ms > 0
 
 
@@ -181,8 +182,36 @@ async def test_a_receiver_that_hangs_is_a_timeout(client: EgressClient) -> None:
 async def test_a_body_that_does_not_end_in_time_is_a_timeout(client: EgressClient) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
     async with speaking(head, then_wait=True) as port:
-        with pytest.raises(EgressTimeout):
+        with pytest.raises(EgressTimeout) as caught:
             await ask(client, f"http://127.0.0.1:{port}/", timeout=timedelta(milliseconds=50))
+    assert caught.value.facts["phase"] == "body"
+
+
+async def test_a_body_that_trickles_ends_with_the_time_or_with_the_limit(client: EgressClient) -> None:
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x")
+                await asyncio.sleep(0.001)  # the receiver is slow; nothing is waited for
+        except ConnectionError:
+            return response
+
+    async with receiving(answer) as receiver:
+        with pytest.raises(EgressTimeout) as caught:
+            await ask(client, receiver.url(), timeout=timedelta(milliseconds=100), max_response_bytes=10**6)
+        cut = await ask(client, receiver.url(), max_response_bytes=5)
+    assert caught.value.facts["phase"] == "body"
+    assert 100 <= caught.value.facts["duration_ms"] < 5000
+    assert (cut.body, cut.truncated) == (b"xxxxx", True)
+
+
+async def test_a_head_that_trickles_is_a_timeout_of_the_response(client: EgressClient) -> None:
+    async with speaking(b"HTTP/1.1 200 OK\r\nX-A: ", then_wait=True) as port:
+        with pytest.raises(EgressTimeout) as caught:
+            await ask(client, f"http://127.0.0.1:{port}/", timeout=timedelta(milliseconds=50))
+    assert caught.value.facts["phase"] == "response"
 
 
 @pytest.mark.parametrize("timeout", [timedelta(0), timedelta(seconds=-1)])
@@ -200,8 +229,48 @@ async def test_a_look_up_that_hangs_is_a_timeout() -> None:
     async with EgressClient(LOOPBACK, resolve=never) as client:
         with pytest.raises(EgressTimeout) as caught:
             await ask(client, "http://slow.test/", timeout=timedelta(milliseconds=50))
+        with pytest.raises(EgressTimeout) as sooner:
+            await ask(client, "http://slow.test/", connect_timeout=timedelta(milliseconds=50))
     assert caught.value.facts["phase"] == "dns"
     assert caught.value.facts["address"] is None
+    assert sooner.value.facts["phase"] == "dns"
+    assert sooner.value.detail == "slow.test could not be connected to within 0.05 s"
+
+
+async def test_a_connection_that_is_not_taken_is_a_timeout_of_connecting(
+    client: EgressClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*_arguments: Any) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
+    with pytest.raises(EgressTimeout) as caught:
+        await ask(client, "http://127.0.0.1:1/", connect_timeout=timedelta(milliseconds=50))
+    assert caught.value.facts["phase"] == "connect"
+
+
+async def test_a_handshake_that_hangs_is_a_timeout_of_tls(client: EgressClient) -> None:
+    async with speaking(b"", then_wait=True) as port:
+        with pytest.raises(EgressTimeout) as caught:
+            await ask(client, f"https://127.0.0.1:{port}/", connect_timeout=timedelta(milliseconds=50))
+    assert caught.value.facts["phase"] == "tls"
+
+
+async def test_the_time_for_connecting_does_not_end_what_comes_after(client: EgressClient) -> None:
+    may_answer = asyncio.Event()
+
+    async def answer(_request: web.BaseRequest) -> web.Response:
+        await may_answer.wait()
+        return web.Response()
+
+    async with receiving(answer) as receiver:
+        asked = asyncio.ensure_future(
+            ask(client, receiver.url(), connect_timeout=timedelta(milliseconds=200))
+        )
+        done, _ = await asyncio.wait([asked], timeout=0.4)
+        assert not done
+        may_answer.set()
+        assert (await asked).status == 200
 
 
 # --- Failures --------------------------------------------------------------------------------------------------------

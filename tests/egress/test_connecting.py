@@ -213,6 +213,17 @@ async def test_tls_is_told_the_name_although_the_connection_goes_to_an_address(a
     assert told == ["hooks.test", "hooks.test"]
 
 
+async def test_tcp_and_tls_are_timed_apart(authority: Authority) -> None:
+    async with over_tls(authority, authority.server("hooks.test")) as (client, url):
+        first, second = await ask(client, url), await ask(client, url)
+    assert first.timing.connect_ms is not None
+    assert first.timing.tls_ms is not None
+    assert first.timing.tls_ms > 0
+    parts = first.timing.connect_ms + first.timing.tls_ms + first.timing.first_byte_ms
+    assert parts <= first.timing.total_ms
+    assert (second.timing.connect_ms, second.timing.tls_ms) == (None, None)
+
+
 async def problem_of(client: EgressClient, url: str) -> str:
     with pytest.raises(EgressFailed) as caught:
         await ask(client, url)

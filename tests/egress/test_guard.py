@@ -139,6 +139,23 @@ def test_an_entry_that_allows_nothing_is_an_error(entry: str) -> None:
         EgressGuard((entry,))
 
 
+def test_without_ports_all_may_be_connected_to_and_with_some_no_others() -> None:
+    assert EgressGuard().checked_url("https://good.example:8443/").port == 8443
+    guard = EgressGuard(("10.0.0.1",), ports=("443", "8443"))
+    for url in ("https://good.example/", "http://good.example:443/", "https://10.0.0.1:8443/"):
+        assert guard.checked_url(url).port in (443, 8443)
+    for url in ("http://good.example/", "https://good.example:22/", "http://10.0.0.1:6379/"):
+        with pytest.raises(EgressRefused) as caught:
+            guard.checked_url(url)
+        assert caught.value.facts["reason"] == "bad_port"
+
+
+@pytest.mark.parametrize("port", ["", "0", "-1", "65536", "https", "80-90", "4.3", "٤٤٣", " 443"])
+def test_a_port_that_is_none_is_an_error(port: str) -> None:
+    with pytest.raises(InvalidSetting, match="egress_ports"):
+        EgressGuard(ports=("443", port))
+
+
 @given(st.text(max_size=40) | st.text(max_size=30).map("http://{}".format))
 def test_any_text_is_a_url_or_refused(url: str) -> None:
     try:

@@ -103,7 +103,7 @@ async def open_gateway(
     waker = database.waker()
     store = DatabaseStore(database, box, settings.webhook_secret, name)
     own_settings = ingest_settings(settings)
-    outgoing = Outgoing(settings.egress_allow)
+    outgoing = Outgoing(settings)
     around = Surroundings(
         gates=gates,
         limiter=limiter,

@@ -1,4 +1,4 @@
-"""How a gateway reaches providers: for the certificates and keys that their signatures are checked with."""
+"""How Kanca's processes reach others: workers for what they do, gateways for what signatures are checked with."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kanca import __version__
+from kanca.settings import Settings
 
 if TYPE_CHECKING:
     from kanca.egress import EgressClient
@@ -15,22 +16,30 @@ TIMEOUT = timedelta(seconds=5)
 MAX_BYTES = 256 * 1024
 
 
-class Outgoing:
-    """Opened at its first request: most gateways never make one, and the client takes 0.3 s to load."""
+def egress_client(settings: Settings) -> EgressClient:
+    """The client that a process sends with, and that reaches what the settings allow. Raises InvalidSetting."""
+    from kanca.egress import EgressClient, EgressGuard, read_proxy  # noqa: PLC0415 - takes 0.3 s to load
 
-    def __init__(self, allowed: tuple[str, ...]) -> None:
-        """``allowed`` are addresses and hosts that may be reached although they are private."""
-        self._allowed = allowed
+    proxy = settings.egress_proxy
+    return EgressClient(
+        EgressGuard(settings.egress_allow, settings.egress_ports),
+        user_agent=f"Kanca/{__version__}",
+        proxy=None if proxy is None else read_proxy(proxy.get_secret_value()),
+    )
+
+
+class Outgoing:
+    """How a gateway reaches providers. Opened at its first request: most gateways never make one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._client: EgressClient | None = None
         self._open = AsyncExitStack()
 
     async def get(self, url: str) -> tuple[int, bytes]:
         """Send a GET and give status and body, cut at 256 KB. Raises EgressError."""
         if self._client is None:
-            from kanca.egress import EgressClient, EgressGuard  # noqa: PLC0415 - see above
-
-            client = EgressClient(EgressGuard(self._allowed), user_agent=f"Kanca/{__version__}")
-            self._client = await self._open.enter_async_context(client)
+            self._client = await self._open.enter_async_context(egress_client(self._settings))
         response = await self._client.request("GET", url, timeout=TIMEOUT, max_response_bytes=MAX_BYTES)
         return response.status, response.body
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kanca import __version__
 from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
+from kanca.app.outgoing import egress_client
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
 from kanca.domain.ids import IdFactory
-from kanca.egress import EgressClient, EgressGuard
 from kanca.queue.duties import Duties
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
@@ -38,8 +37,7 @@ async def open_worker(
     hooks.handlers.check_providers(catalogue_of(settings))
     ids, box = IdFactory(), load_secret_box(settings)
     duties = Duties({"clock": ClockCorrection(database, ids)})
-    guard = EgressGuard(settings.egress_allow)
-    async with EgressClient(guard, user_agent=f"Kanca/{__version__}") as http:
+    async with egress_client(settings) as http:
         worker = Worker(
             database,
             lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),

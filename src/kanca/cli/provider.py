@@ -157,7 +157,7 @@ def _fetch(url: str) -> bytes:
     from kanca.settings import load_settings
 
     async def get() -> tuple[int, bytes]:
-        outgoing = Outgoing(load_settings().egress_allow)
+        outgoing = Outgoing(load_settings())
         try:
             return await outgoing.get(url)
         finally:

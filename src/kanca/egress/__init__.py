@@ -1,6 +1,7 @@
 """Outgoing HTTP: every request of Kanca leaves through ``EgressClient``, which reaches only what its guard allows.
 
-``addresses.py`` says which IP addresses are public, ``guard.py`` what may be reached besides, ``client.py`` sends.
+``addresses.py`` says which IP addresses are public, ``guard.py`` what may be reached besides, ``client.py`` sends,
+over connections that ``connector.py`` makes, through ``proxy.py`` if there is one.
 Failures are ``EgressRefused`` (the guard says no), ``EgressTimeout`` and ``EgressFailed`` (``failures.py``).
 """
 
@@ -8,5 +9,14 @@ from kanca.egress.addresses import is_forbidden
 from kanca.egress.attempt import EgressResponse, EgressTiming
 from kanca.egress.client import EgressClient
 from kanca.egress.guard import EgressGuard
+from kanca.egress.proxy import EgressProxy, read_proxy
 
-__all__ = ["EgressClient", "EgressGuard", "EgressResponse", "EgressTiming", "is_forbidden"]
+__all__ = [
+    "EgressClient",
+    "EgressGuard",
+    "EgressProxy",
+    "EgressResponse",
+    "EgressTiming",
+    "is_forbidden",
+    "read_proxy",
+]

@@ -17,7 +17,9 @@ class EgressTiming:
     dns_ms: float | None
     """None when no name was looked up: a connection was used again, or the host is an address."""
     connect_ms: float | None
-    """TCP and TLS; None when a connection was used again."""
+    """TCP, and what the proxy took if there is one; None when a connection was used again."""
+    tls_ms: float | None
+    """None for http, and when a connection was used again."""
     first_byte_ms: float
     """From the request's first byte to the head of the response."""
     total_ms: float
@@ -35,7 +37,7 @@ class EgressResponse:
     truncated: bool
     """The body went on beyond the limit."""
     address: str
-    """The IP address that answered."""
+    """The IP address that answered, also when it was asked through a proxy."""
     timing: EgressTiming
 
     @property
@@ -49,14 +51,19 @@ class Attempt:
     """What is learned about one request while aiohttp works on it."""
 
     host: str
+    connect_limit_seconds: float
+    """What one connection may take, from the look-up to the end of the handshake."""
     started: float = field(default_factory=time.perf_counter)
     phase: str = "dns"
     dns_seconds: float | None = None
     connecting_since: float | None = None
+    connected_at: float | None = None
+    tls_seconds: float | None = None
     sent: float = 0.0
     address: str | None = None
     refused: list[tuple[Address, str]] = field(default_factory=list)
     has_tried: bool = False
+    is_over_connect_limit: bool = False
 
     def facts(self) -> dict[str, object]:
         """What an error about it tells."""
@@ -68,10 +75,11 @@ class Attempt:
 
     def timing(self, head_at: float) -> EgressTiming:
         """Where its time went, when the head of the response came at ``head_at`` and its body now."""
-        since = self.connecting_since
+        since, until = self.connecting_since, self.connected_at
         return EgressTiming(
             dns_ms=None if self.dns_seconds is None else rounded_ms(self.dns_seconds),
-            connect_ms=None if since is None else rounded_ms(self.sent - since),
+            connect_ms=None if since is None or until is None else rounded_ms(until - since),
+            tls_ms=None if self.tls_seconds is None else rounded_ms(self.tls_seconds),
             first_byte_ms=rounded_ms(head_at - self.sent),
             total_ms=rounded_ms(time.perf_counter() - self.started),
         )

@@ -1,20 +1,18 @@
 """The HTTP client that every outgoing request of Kanca goes through.
 
-The guard decides where sockets are made, on the very address that is about to be connected to, so nothing can change
-between the check and the connection: not DNS, which is not asked again, and not a URL that is an address itself, which
-DNS is never asked about. Redirects are never followed, environment proxies and ``.netrc`` are not read, cookies are
-not kept. Connections are kept open and used again; one that was checked stays on its address.
+The guard decides where connections are made (``connector.py``), on the very address that is about to be connected to,
+so nothing can change between the check and the connection: not DNS, which is not asked again, and not a URL that is an
+address itself, which DNS is never asked about. Redirects are never followed, environment proxies and ``.netrc`` are
+not read, cookies are not kept. Connections are kept open and used again; one that was checked stays on its address.
 """
 
 from __future__ import annotations
 
 import math
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import timedelta
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,12 +20,17 @@ import aiohttp
 from yarl import URL
 
 from kanca.egress.attempt import Attempt, EgressResponse, current
-from kanca.egress.failures import failure
+from kanca.egress.connector import GuardedConnector
+from kanca.egress.failures import TunnelFailed, failure
 from kanca.egress.guard import EgressGuard, refusal
 from kanca.egress.headers import checked_headers, joined
+from kanca.egress.proxy import EgressProxy
 from kanca.egress.reading import BadEncoding, read_limited
-from kanca.egress.resolver import ConnectorResolver, Resolve, SystemResolver
-from kanca.errors import EgressFailed, EgressTimeout
+from kanca.egress.resolver import Resolve, SystemResolver
+from kanca.errors import EgressFailed, EgressRefused, EgressTimeout
+
+CONNECT_SECONDS = 10.0
+"""What one connection may take, unless the caller says so."""
 
 
 class _Request(aiohttp.ClientRequest):
@@ -37,8 +40,7 @@ class _Request(aiohttp.ClientRequest):
         attempt = current.get()
         attempt.sent = time.perf_counter()
         attempt.phase = "response"
-        peer = conn.transport.get_extra_info("peername") if conn.transport is not None else None
-        attempt.address = str(peer[0]) if peer else None
+        attempt.address = conn.protocol.address
         return await super().send(conn)
 
 
@@ -53,29 +55,29 @@ class EgressClient:
         resolve: Resolve | None = None,
         keep_addresses: timedelta = timedelta(seconds=10),
         tls: ssl.SSLContext | None = None,
+        proxy: EgressProxy | None = None,
     ) -> None:
         """``resolve`` replaces the system's resolver, ``tls`` the system's certificate authorities.
 
+        ``proxy`` makes the connections. What it is asked for was looked up and checked here.
         ``keep_addresses`` is how long new connections use the addresses that a look-up found.
         """
         self._guard = guard
         self._user_agent = user_agent
-        self._system_resolver = SystemResolver() if resolve is None else None
-        self._resolve = resolve or self._system_resolver
+        self._system_resolver = SystemResolver()  # starts no thread before it is asked
+        self._resolve: Resolve = resolve or self._system_resolver
         self._keep_addresses = keep_addresses
         self._tls = tls
+        self._proxy = proxy
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        # No limit on connections here: who sends bounds what it has in flight, and a pool that hanging receivers can
-        # fill would make the others wait.
-        connector = aiohttp.TCPConnector(
-            limit=0,
-            use_dns_cache=bool(self._keep_addresses),
-            ttl_dns_cache=math.ceil(self._keep_addresses.total_seconds()),
-            resolver=ConnectorResolver(self._timed_resolve),
-            socket_factory=self._socket,
-            ssl=self._tls or True,
+        connector = GuardedConnector(
+            self._guard,
+            self._resolve,
+            keep_addresses=self._keep_addresses,
+            tls=self._tls,
+            proxy=self._proxy,
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -97,8 +99,7 @@ class EgressClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
-        if self._system_resolver is not None:
-            self._system_resolver.close()
+        self._system_resolver.close()
 
     async def request(
         self,
@@ -109,29 +110,36 @@ class EgressClient:
         body: bytes | None = None,
         timeout: timedelta,
         max_response_bytes: int,
+        connect_timeout: timedelta | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> EgressResponse:
         """Send one request and read its response, whatever its status; redirects are responses like others.
 
-        ``timeout`` bounds everything from the look-up to the last byte. Raises EgressRefused (fact ``reason``),
-        EgressTimeout (fact ``phase``: ``dns``, ``connect`` or ``response``) and EgressFailed (fact ``cause``). The last
-        two have ``host``, ``address`` (None before there is a connection) and ``duration_ms`` too.
+        ``timeout`` bounds everything from the look-up to the last byte, ``connect_timeout`` (10 s, when ``timeout`` is
+        no less) the making of a connection: look-up, TCP and TLS. ``tls`` is for this request in the place of the
+        client's; connections made with it are used for no other.
+
+        Raises EgressRefused (fact ``reason``), EgressTimeout (fact ``phase``: ``dns``, ``connect``, ``tls``,
+        ``response``, which is until its head has come, or ``body``) and EgressFailed (fact ``cause``). The last two
+        have ``host``, ``address`` (None before there is a connection) and ``duration_ms`` too.
         """
         target = self._guard.checked_url(url)
+        if tls is not None and target.scheme != "https":
+            raise EgressRefused("a client certificate can be shown to https URLs only", reason="bad_scheme")
         total_seconds = max(timeout.total_seconds(), 0.001)  # to aiohttp, 0 is no limit
         pairs = checked_headers(method, headers)
-        attempt = Attempt(str(target.raw_host))
+        attempt = Attempt(str(target.raw_host), _connect_seconds(connect_timeout, total_seconds))
         token = current.set(attempt)
         try:
             return await self._exchange(
-                attempt, method, target, pairs, body, total_seconds, max_response_bytes
+                attempt, method, target, pairs, body, total_seconds, max_response_bytes, tls
             )
         except TimeoutError:
-            sentence = f"{attempt.host} took longer than {timeout.total_seconds():g} s"
-            raise EgressTimeout(sentence, phase=attempt.phase, **attempt.facts()) from None
+            raise _timeout(attempt, timeout) from None
         except BadEncoding:
             sentence = f"{attempt.host} sent a body that is not encoded as it says"
             raise EgressFailed(sentence, cause="protocol", **attempt.facts()) from None
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, TunnelFailed) as error:
             if attempt.refused and not attempt.has_tried:
                 raise refusal(attempt.host, *attempt.refused[0]) from None
             raise failure(error, attempt.facts()) from None
@@ -147,6 +155,7 @@ class EgressClient:
         body: bytes | None,
         total_seconds: float,
         max_response_bytes: int,
+        tls: ssl.SSLContext | None,
     ) -> EgressResponse:
         if self._session is None:
             raise RuntimeError("the client is not open")
@@ -156,9 +165,11 @@ class EgressClient:
             headers=headers,
             data=body,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=total_seconds),
+            timeout=aiohttp.ClientTimeout(total=total_seconds, ceil_threshold=math.inf),
+            ssl=tls or True,
         ) as response:
             head_at = time.perf_counter()
+            attempt.phase = "body"
             encoding = response.headers.get("Content-Encoding", "").strip().lower()
             content, truncated = await read_limited(_chunks(response), encoding, max_response_bytes)
             if truncated:
@@ -172,31 +183,19 @@ class EgressClient:
                 timing=attempt.timing(head_at),
             )
 
-    async def _timed_resolve(self, host: str) -> Any:
-        assert self._resolve is not None  # noqa: S101 — one of the two was given
-        attempt = current.get()
-        started = time.perf_counter()
-        try:
-            return await self._resolve(host)
-        finally:
-            attempt.dns_seconds = time.perf_counter() - started
-
-    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
-        """The socket for a connection that is about to be opened. Raises OSError when its address is refused."""
-        attempt = current.get()
-        family, kind, protocol, _, destination = info
-        if attempt.connecting_since is None:
-            attempt.connecting_since = time.perf_counter()
-        attempt.phase = "connect"
-        address = ip_address(destination[0])
-        reason = self._guard.is_refused(address, attempt.host)
-        if reason is not None:
-            attempt.refused.append((address, reason))
-            raise PermissionError("refused by the egress guard")
-        attempt.has_tried = True
-        return socket.socket(family, kind, protocol)
-
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     while chunk := await response.content.readany():
         yield chunk
+
+
+def _connect_seconds(connect_timeout: timedelta | None, total_seconds: float) -> float:
+    wanted = CONNECT_SECONDS if connect_timeout is None else max(connect_timeout.total_seconds(), 0.001)
+    return min(wanted, total_seconds)
+
+
+def _timeout(attempt: Attempt, timeout: timedelta) -> EgressTimeout:
+    sentence = f"{attempt.host} took longer than {timeout.total_seconds():g} s"
+    if attempt.is_over_connect_limit:
+        sentence = f"{attempt.host} could not be connected to within {attempt.connect_limit_seconds:g} s"
+    return EgressTimeout(sentence, phase=attempt.phase, **attempt.facts())

@@ -1,6 +1,7 @@
 """What went wrong with a request, in our own words: the one place that knows aiohttp's exceptions.
 
-``EgressFailed`` has a fact ``cause``: ``dns``, ``connect``, ``tls``, ``connection_closed`` or ``protocol``.
+``EgressFailed`` has a fact ``cause``: ``dns``, ``connect``, ``tls``, ``proxy``, ``connection_closed`` or
+``protocol``.
 """
 
 from __future__ import annotations
@@ -31,9 +32,18 @@ _CONNECT_PROBLEMS = {
 }
 
 
+class TunnelFailed(Exception):
+    """A proxy made no tunnel; ``cause`` is ``proxy``, or ``connect`` when it says that nobody answers."""
+
+    def __init__(self, cause: str, sentence: str) -> None:
+        self.cause = cause
+        self.sentence = sentence
+        super().__init__(sentence)
+
+
 def failure(error: Exception, facts: Mapping[str, object]) -> EgressFailed:
-    """The error for what aiohttp, or the system under it, raised while ``facts["host"]`` was asked."""
-    cause, sentence = _cause(error)
+    """The error for what aiohttp, or the system under it or a proxy, raised while ``facts["host"]`` was asked."""
+    cause, sentence = (error.cause, error.sentence) if isinstance(error, TunnelFailed) else _cause(error)
     return EgressFailed(f"{facts['host']} {sentence}", cause=cause, **facts)
 
 

@@ -21,12 +21,15 @@ _NUMBER = re.compile(r"[0-9]+|0[xX][0-9a-fA-F]*")
 class EgressGuard:
     """Public addresses, and what ``allow`` names besides."""
 
-    def __init__(self, allow: Iterable[str] = ()) -> None:
+    def __init__(self, allow: Iterable[str] = (), ports: Iterable[str] = ()) -> None:
         """``allow`` holds CIDR ranges (``10.1.0.0/16``), single addresses and host names.
+
+        ``ports`` are the only ones that may be connected to; without any, all may be.
 
         A host name allows whatever addresses it has. Addresses of cloud metadata are allowed only by naming the very
         address: neither by a range nor by a host name. Raises InvalidSetting for an entry that is none of these.
         """
+        self._ports = frozenset(map(_port, ports))
         self._networks: list[Network] = []
         self._hosts: set[str] = set()
         for entry in allow:
@@ -51,7 +54,7 @@ class EgressGuard:
         """``url``, when it is one that may be requested as far as can be told without asking DNS.
 
         Raises EgressRefused with the fact ``reason``: ``bad_url``, ``bad_scheme`` (other than http and https),
-        ``has_credentials``, ``bad_host``, or why the address it names is refused.
+        ``has_credentials``, ``bad_host``, ``bad_port`` (not among the guard's), or why the address it names is refused.
         """
         parsed = _parsed(url)
         if parsed.scheme not in ("http", "https"):
@@ -61,6 +64,10 @@ class EgressGuard:
         host = parsed.raw_host
         if not host:
             raise EgressRefused("the URL has no host", reason="bad_host")
+        if self._ports and parsed.port not in self._ports:
+            raise EgressRefused(
+                f"port {parsed.port} may not be connected to", reason="bad_port", host=host[:253]
+            )
         address = _literal(host)
         if address is not None:
             reason = self.is_refused(address, host)
@@ -106,3 +113,9 @@ def _host_name(entry: str) -> str:
     if not _HOST_NAME.fullmatch(name) or _NUMBER.fullmatch(name.rpartition(".")[2]):
         raise InvalidSetting(f"egress_allow: {entry!r} is neither a CIDR range, an address nor a host name")
     return name
+
+
+def _port(entry: str) -> int:
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", entry) or int(entry) > 65535:
+        raise InvalidSetting(f"egress_ports: {entry!r} is no port: a number from 1 to 65535")
+    return int(entry)

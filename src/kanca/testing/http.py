@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
+import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +14,7 @@ from kanca.egress import EgressResponse, EgressTiming
 from kanca.egress.headers import checked_headers
 from kanca.errors import EgressFailed
 
-_AT_ONCE = EgressTiming(dns_ms=None, connect_ms=None, first_byte_ms=0.0, total_ms=0.0)
+_AT_ONCE = EgressTiming(dns_ms=None, connect_ms=None, tls_ms=None, first_byte_ms=0.0, total_ms=0.0)
 
 
 class UnexpectedRequest(AssertionError):
@@ -106,6 +107,8 @@ class FakeHttp:
         body: bytes | None = None,
         timeout: timedelta,  # noqa: ARG002 - as EgressClient's; what comes, comes at once
         max_response_bytes: int,
+        connect_timeout: timedelta | None = None,  # noqa: ARG002 - likewise
+        tls: ssl.SSLContext | None = None,  # noqa: ARG002 - likewise
     ) -> EgressResponse:
         """Answer as ``EgressClient.request`` does. Raises UnexpectedRequest when nothing was said about the request."""
         pairs = checked_headers(method, headers)
