@@ -15,7 +15,18 @@ import typer
 from typer.core import TyperGroup
 
 from kanca import __version__
-from kanca.cli import config, credential, dlq, endpoint, event, provider, schedule, secret, workflow
+from kanca.cli import (
+    config,
+    credential,
+    dlq,
+    endpoint,
+    event,
+    provider,
+    schedule,
+    secret,
+    subscription,
+    workflow,
+)
 from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
 from kanca.cli.dev import dev
@@ -101,7 +112,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Receive webhooks, run handlers and workflows with them."""
+    """Receive webhooks, run handlers and workflows with them, send webhooks."""
 
 
 app.command()(serve)
@@ -111,7 +122,19 @@ app.command()(doctor)
 app.command()(send)
 app.command()(receive)
 app.command()(apply)
-for noun in (endpoint, event, workflow, run_noun, schedule, credential, dlq, provider, secret, config):
+for noun in (
+    endpoint,
+    event,
+    workflow,
+    run_noun,
+    schedule,
+    subscription,
+    credential,
+    dlq,
+    provider,
+    secret,
+    config,
+):
     app.add_typer(noun.app)
 
 
