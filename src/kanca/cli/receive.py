@@ -111,8 +111,11 @@ def receive(
         secret, header, list(status or [200]), delay, challenge, _show_line if as_json else _show_text
     )
     with _listening(receiver, host, port) as server:
-        address = f"[{host}]" if ":" in host else host
-        typer.echo(f"Receiving at http://{address}:{server.server_port}/ (Ctrl-C stops it)", err=as_json)
+        address = f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/"
+        listening = (
+            json.dumps({"receiving_at": address}) if as_json else f"Receiving at {address} (Ctrl-C stops it)"
+        )
+        typer.echo(listening)
         try:
             server.serve_forever(poll_interval=0.1)
         except KeyboardInterrupt:

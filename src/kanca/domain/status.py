@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class EventStatus(StrEnum):
@@ -120,22 +121,43 @@ UNFINISHED_RUNS = (RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING)
 """Runs of which something is still to come."""
 
 
-def event_status(outcomes: Iterable[tuple[OutcomeStatus, int | None]]) -> EventStatus:
-    """The status of an event whose outcomes are ``(status, works)``.
+NO_DELIVERIES: Mapping[DeliveryStatus, int] = MappingProxyType({})
+_AS_OUTCOME: Mapping[DeliveryStatus, OutcomeStatus] = {
+    DeliveryStatus.DELIVERED: OutcomeStatus.SUCCEEDED,
+    DeliveryStatus.DEAD: OutcomeStatus.DEAD,
+    DeliveryStatus.SKIPPED: OutcomeStatus.SKIPPED,
+}
+
+
+def event_status(
+    outcomes: Iterable[tuple[OutcomeStatus, int | None]],
+    deliveries: Mapping[DeliveryStatus, int] = NO_DELIVERIES,
+) -> EventStatus:
+    """The status of an event whose outcomes are ``(status, works)``, and of whose deliveries so many have ended.
 
     ``works`` is the number of pieces of work the event has in all; it stands on the outcome of the dispatch (or of the
-    only piece of work) and is None on every other one. Until it is known, and until that many pieces have ended, the
-    event is pending.
+    only piece of work), and what replays added to it on one of its own; it is None on every other one. Until it is
+    known, and until that many pieces have ended, the event is pending.
     """
-    expected: int | None = None
-    ended: list[OutcomeStatus] = []
-    for status, works in outcomes:
-        if works is not None:
-            expected = works
-        if status is not OutcomeStatus.EXPANDED:
-            ended.append(status)
-    if expected is None or len(ended) < expected:
+    rows = list(outcomes)
+    expected = _expected(rows)
+    ended = [status for status, _ in rows if status is not OutcomeStatus.EXPANDED]
+    if expected is None or len(ended) + sum(deliveries.values()) < expected:
         return EventStatus.PENDING
+    ended += [_AS_OUTCOME[status] for status, number in deliveries.items() if number]
     if OutcomeStatus.DEAD in ended:
         return EventStatus.DEAD
     return EventStatus.SUCCEEDED if OutcomeStatus.SUCCEEDED in ended else EventStatus.SKIPPED
+
+
+def depends_on_deliveries(outcomes: Iterable[tuple[OutcomeStatus, int | None]]) -> bool:
+    """Whether an event has work that has no outcome: it is open, or it is deliveries, which have records instead."""
+    rows = list(outcomes)
+    expected = _expected(rows)
+    return expected is not None and expected > sum(status is not OutcomeStatus.EXPANDED for status, _ in rows)
+
+
+def _expected(outcomes: Iterable[tuple[OutcomeStatus, int | None]]) -> int | None:
+    """How many pieces of work there are in all; None while that is not known."""
+    known = [works for _, works in outcomes if works is not None]
+    return sum(known) if known else None

@@ -4,25 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from kanca.domain.task import Task
+from kanca.storage.delivery_details import DeliverDetail, detail_of
 
-
-class DeliverDetail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the task of a delivery says besides its event and subscription."""
-
-    attempts: int = 0
-    """Attempts of this delivery that ended before this task: it was resent."""
-    replay: str | None = None
-    """The id of the replay that asked for it."""
-
-    def encode(self) -> bytes | None:
-        """As a task carries it."""
-        return None if self == DeliverDetail() else msgspec.json.encode(self)
-
-
-def detail_of(task: Task) -> DeliverDetail:
-    """What the task of a delivery says."""
-    return DeliverDetail() if task.detail is None else msgspec.json.decode(task.detail, type=DeliverDetail)
+__all__ = ["AttemptReport", "DeliverDetail", "TimingReport", "detail_of"]
 
 
 class TimingReport(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, delete, select
 
 from kanca.domain.ids import id_at
-from kanca.domain.status import EventStatus, OutcomeStatus, event_status
-from kanca.storage.events import padded
+from kanca.domain.status import (
+    DeliveryStatus,
+    EventStatus,
+    OutcomeStatus,
+    depends_on_deliveries,
+    event_status,
+)
+from kanca.storage.events import ended_deliveries, padded
 from kanca.storage.tables import answers, outcomes
 
 _OF_RUNS = "workflow:"
@@ -61,7 +67,12 @@ def ends(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Outc
     found: dict[UUID, list[Row[Any]]] = {}
     for row in connection.execute(query):
         found.setdefault(row.event_id, []).append(row)
-    ended = {event_id: _end(rows) for event_id, rows in found.items()}
+    depend = [event_id for event_id, rows in found.items() if depends_on_deliveries(_said(rows))]
+    delivered = ended_deliveries(connection, depend)
+    ended = {
+        event_id: _end(rows, delivered[event_id].numbers if event_id in delivered else {})
+        for event_id, rows in found.items()
+    }
     return {event_id: end for event_id, end in ended.items() if end is not None}
 
 
@@ -72,8 +83,12 @@ def drop_before(connection: Connection, moment: datetime, limit: int) -> int:
     return connection.execute(delete(answers).where(answers.c.event_id.in_(oldest))).rowcount
 
 
-def _end(rows: Sequence[Row[Any]]) -> OutcomeStatus | None:
+def _end(rows: Sequence[Row[Any]], delivered: Mapping[DeliveryStatus, int]) -> OutcomeStatus | None:
     for row in rows:
         if row.work.startswith(_OF_RUNS):
             return OutcomeStatus(row.status)
-    return _AS_ENDED.get(event_status((OutcomeStatus(row.status), row.works) for row in rows))
+    return _AS_ENDED.get(event_status(_said(rows), delivered))
+
+
+def _said(rows: Iterable[Row[Any]]) -> list[tuple[OutcomeStatus, int | None]]:
+    return [(OutcomeStatus(row.status), row.works) for row in rows]

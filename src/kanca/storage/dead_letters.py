@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,12 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, tuple_, update
 
+from kanca.domain.delivery import Key
 from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import DeadLetter, NewTask, RunChange, TaskKind
-from kanca.storage import statistics, waits
+from kanca.storage import redelivering, statistics, waits
+from kanca.storage.delivery_details import DeliverDetail
+from kanca.storage.events import padded
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.statistics import Counted
@@ -121,7 +124,22 @@ def settle(connection: Connection, letter: DeadLetter, now: datetime) -> bool:
     return is_gone
 
 
+def settle_deliveries(connection: Connection, keys: Collection[Key], now: datetime) -> None:
+    """Take the dead letters of these deliveries away, for they are made again."""
+    wanted = set(keys)
+    event_ids = {event_id for event_id, _ in wanted}
+    query = select(dead_letters.c.id, dead_letters.c.ref, dead_letters.c.target).where(
+        dead_letters.c.event_id.in_(padded(event_ids)), dead_letters.c.kind == TaskKind.DELIVER
+    )
+    theirs = [row.id for row in connection.execute(query) if (row.ref, row.target) in wanted]
+    for start in range(0, len(theirs), PAGE_SIZE):
+        part = dead_letters.c.id.in_(padded(theirs[start : start + PAGE_SIZE]))
+        gone = connection.execute(delete(dead_letters).where(part).returning(*_COLUMNS))
+        _take_off(connection, [_letter(row) for row in gone], now)
+
+
 def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
+    redelivering.lock(connection)
     # Who deletes a letter retries it: two who ask at once cause one task.
     letters = [
         _letter(row) for row in connection.execute(delete(dead_letters).where(which).returning(*_COLUMNS))
@@ -130,12 +148,26 @@ def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) ->
     _reopen_outcomes(connection, letters)
     _reopen_runs(connection, letters, now)
     _take_off(connection, letters, now)
-    add_tasks(
-        connection,
-        [NewTask(each.kind, each.ref, each.target, each.detail, each.order_key) for each in letters],
-        now,
-    )
+    details = _reopen_deliveries(connection, letters, now)
+    new = [
+        NewTask(each.kind, each.ref, each.target, details.get(each.id, each.detail), each.order_key)
+        for each in letters
+        if each.kind is not TaskKind.DELIVER or each.id in details
+    ]
+    add_tasks(connection, new, now)
     return len(letters)
+
+
+def _reopen_deliveries(
+    connection: Connection, letters: Sequence[DeadLetter], now: datetime
+) -> dict[UUID, bytes | None]:
+    """Let deliveries be as if they had not ended; gives what their tasks say, by letter. Without what is open."""
+    of_key = {(each.ref, each.target): each for each in letters if each.kind is TaskKind.DELIVER}
+    ended = of_key.keys() - redelivering.open_among(connection, of_key)
+    made = redelivering.reopen(connection, ended, now)
+    return {
+        of_key[key].id: DeliverDetail(attempts=made.get(key, of_key[key].attempts)).encode() for key in ended
+    }
 
 
 def _take_off(connection: Connection, letters: Sequence[DeadLetter], now: datetime) -> None:

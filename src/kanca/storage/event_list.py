@@ -13,7 +13,16 @@ from kanca.domain.ids import id_at
 from kanca.domain.status import EventStatus
 from kanca.domain.task import Attempt, Outcome
 from kanca.errors import InvalidInput
-from kanca.storage.events import attempts_of, outcomes_of, read_events, status_of, statuses_of
+from kanca.storage.events import (
+    NONE_ENDED,
+    EndedDeliveries,
+    attempts_of,
+    deliveries_beside,
+    outcomes_of,
+    read_events,
+    status_of,
+    statuses_of,
+)
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.scanning import IN_DATABASE, ROW_BY_ROW, Scan, look
 from kanca.storage.tables import events
@@ -48,6 +57,7 @@ class EventWithOutcomes:
     outcomes: tuple[Outcome, ...]
     attempts: tuple[Attempt, ...]
     """Those that failed, the oldest first. Lists leave them out for events whose work ended well."""
+    deliveries: EndedDeliveries = NONE_ENDED
 
 
 def page(
@@ -105,10 +115,17 @@ def _with_outcomes(
 ) -> tuple[EventWithOutcomes, ...]:
     found = read_events(connection, event_ids)
     ended = outcomes_of(connection, found)
-    statuses = {event_id: status_of(outcomes) for event_id, outcomes in ended.items()}
+    delivered = deliveries_beside(connection, ended)
+    statuses = {each: status_of(its, delivered.get(each, NONE_ENDED)) for each, its in ended.items()}
     failed = attempts_of(connection, [each for each in found if statuses[each] in with_attempts])
     return tuple(
-        EventWithOutcomes(found[event_id], statuses[event_id], ended[event_id], failed.get(event_id, ()))
+        EventWithOutcomes(
+            found[event_id],
+            statuses[event_id],
+            ended[event_id],
+            failed.get(event_id, ()),
+            delivered.get(event_id, NONE_ENDED),
+        )
         for event_id in event_ids
         if event_id in found
     )

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from kanca.domain.event import NewEvent, StoredEvent
 from kanca.domain.ids import id_at, time_of
-from kanca.domain.status import EventStatus, OutcomeStatus, event_status
+from kanca.domain.status import (
+    DeliveryStatus,
+    EventStatus,
+    OutcomeStatus,
+    depends_on_deliveries,
+    event_status,
+)
 from kanca.domain.task import Attempt, Outcome
-from kanca.storage.tables import attempts, events, outcomes
+from kanca.storage.tables import attempts, deliveries, events, outcomes
 
 V = TypeVar("V")
 
@@ -26,6 +32,20 @@ _ATTEMPT = [attempts.c[field.name] for field in fields(Attempt)]
 
 CLOCKS_DIFFER_BY = timedelta(hours=1)
 """The most that the clock of a worker may be behind that of a gateway: an attempt's id is newer than its event's."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedDeliveries:
+    """What became of those deliveries of an event that have ended."""
+
+    numbers: Mapping[DeliveryStatus, int] = field(default_factory=dict)
+    finished_at: datetime | None = None
+    """When the last of them ended."""
+    reason: str | None = None
+    """Why one of them was skipped, or is dead."""
+
+
+NONE_ENDED = EndedDeliveries()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +91,8 @@ def outcomes_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUI
 
 
 def attempts_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, tuple[Attempt, ...]]:
-    """Give the failed attempts of each event, the oldest first."""
-    query = select(*_ATTEMPT).order_by(attempts.c.id)
+    """Give the failed attempts of each event, the oldest first, but for those of its deliveries: they may be many."""
+    query = select(*_ATTEMPT).where(attempts.c.work.not_like("subscription:%")).order_by(attempts.c.id)
     if event_ids:
         query = query.where(attempts.c.id >= id_at(time_of(min(event_ids)) - CLOCKS_DIFFER_BY))
     rows = _rows_of(connection, _ATTEMPT, query, event_ids)
@@ -85,22 +105,63 @@ def statuses_of(connection: Connection, event_ids: Collection[UUID]) -> dict[UUI
     """Give the status of each event."""
     columns = [outcomes.c.event_id, outcomes.c.status, outcomes.c.works]
     rows = _rows_of(connection, columns, select(*columns), event_ids)
-    return {
-        event_id: event_status((OutcomeStatus(row.status), row.works) for row in rows.get(event_id, ()))
-        for event_id in event_ids
+    said = {
+        each: [(OutcomeStatus(row.status), row.works) for row in rows.get(each, ())] for each in event_ids
     }
+    delivered = ended_deliveries(connection, [each for each in said if depends_on_deliveries(said[each])])
+    return {
+        event_id: event_status(its, delivered.get(event_id, NONE_ENDED).numbers)
+        for event_id, its in said.items()
+    }
+
+
+def ended_deliveries(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, EndedDeliveries]:
+    """Give what became of those deliveries of each event that have ended; without events that have none."""
+    if not event_ids:
+        return {}
+    each = deliveries.c
+    query = (
+        select(
+            each.event_id,
+            each.status,
+            func.count().label("number"),
+            func.max(each.finished_at, type_=each.finished_at.type).label("finished_at"),
+            func.max(each.reason).label("reason"),
+        )
+        .where(
+            each.event_id.in_(padded(event_ids)),
+            # The bounds let PostgreSQL look only at the days in question.
+            each.event_id.between(min(event_ids), max(event_ids)),
+        )
+        .group_by(each.event_id, each.status)
+    )
+    found: dict[UUID, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.event_id].append(row)
+    return {event_id: _ended(rows) for event_id, rows in found.items()}
+
+
+def deliveries_beside(
+    connection: Connection, ended: Mapping[UUID, Iterable[Outcome]]
+) -> dict[UUID, EndedDeliveries]:
+    """Give what became of the deliveries of events with these outcomes, of those whose status depends on it."""
+    depend = [event_id for event_id, its in ended.items() if depends_on_deliveries(_said(its))]
+    return ended_deliveries(connection, depend)
 
 
 def originals(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, Original]:
     """Give what to answer duplicates of these events with, by id."""
+    ended = outcomes_of(connection, event_ids)
+    delivered = deliveries_beside(connection, ended)
     return {
-        event_id: _original(event_id, ended) for event_id, ended in outcomes_of(connection, event_ids).items()
+        event_id: _original(event_id, its, delivered.get(event_id, NONE_ENDED))
+        for event_id, its in ended.items()
     }
 
 
-def status_of(ended: Iterable[Outcome]) -> EventStatus:
-    """Say what became of an event with these outcomes."""
-    return event_status((outcome.status, outcome.works) for outcome in ended)
+def status_of(ended: Iterable[Outcome], delivered: EndedDeliveries = NONE_ENDED) -> EventStatus:
+    """Say what became of an event with these outcomes and deliveries."""
+    return event_status(_said(ended), delivered.numbers)
 
 
 def as_replay(event: StoredEvent, new_id: UUID, now: datetime) -> NewEvent:
@@ -147,8 +208,20 @@ def _rows_of(
     return found
 
 
-def _original(event_id: UUID, all_outcomes: Sequence[Outcome]) -> Original:
-    status = status_of(all_outcomes)
+def _said(ended: Iterable[Outcome]) -> list[tuple[OutcomeStatus, int | None]]:
+    return [(outcome.status, outcome.works) for outcome in ended]
+
+
+def _ended(rows: Sequence[Row[Any]]) -> EndedDeliveries:
+    return EndedDeliveries(
+        {DeliveryStatus(row.status): row.number for row in rows},
+        max(row.finished_at for row in rows),
+        max((row.reason for row in rows if row.reason), default=None),
+    )
+
+
+def _original(event_id: UUID, all_outcomes: Sequence[Outcome], delivered: EndedDeliveries) -> Original:
+    status = status_of(all_outcomes, delivered)
     if status is EventStatus.PENDING:
         return Original(event_id, status, None, None)
     ended = [outcome for outcome in all_outcomes if outcome.status is not OutcomeStatus.EXPANDED]
@@ -158,7 +231,8 @@ def _original(event_id: UUID, all_outcomes: Sequence[Outcome]) -> Original:
         result: bytes | None = b"{" + b",".join(members) + b"}"
     else:
         result = next(iter(results.values()), None)
-    processed_at = max((outcome.finished_at for outcome in ended if outcome.finished_at), default=None)
+    ends = [*(outcome.finished_at for outcome in ended), delivered.finished_at]
+    processed_at = max((moment for moment in ends if moment), default=None)
     return Original(event_id, status, processed_at, result)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Table, literal, select, union_all
 
 from kanca.errors import InvalidInput
+
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +30,19 @@ ROW_BY_ROW = Effort(window=500, limit=20_000)
 """Whether a row fits has to be found out here."""
 
 
-class Scan:
-    """Collects up to ``limit`` ids, the newest first, below ``before``, after skipping ``offset`` that fit.
+class Scan(Generic[K]):
+    """Collects up to ``limit`` keys, the newest first, below ``before``, after skipping ``offset`` that fit.
 
     The caller looks at one window of rows after the other (``while scan.is_on``) and says what it saw. It ends when
     enough is found, when there are no more rows, or when the effort is spent; ``goes_on_before`` then says where the
     next page begins, and is None at the end of the list.
     """
 
-    def __init__(self, limit: int, before: UUID | None, effort: Effort | None, offset: int = 0) -> None:
+    def __init__(self, limit: int, before: K | None, effort: Effort | None, offset: int = 0) -> None:
         """``effort`` None: everything fits, so the first window is as large as the page."""
-        self.found: list[UUID] = []
+        self.found: list[K] = []
         self.is_on = True
-        self.goes_on_before: UUID | None = None
+        self.goes_on_before: K | None = None
         self.before = before
         self._is_filtered = effort is not None
         # One more than wanted shows whether there is another page.
@@ -49,7 +51,7 @@ class Scan:
         self._limit = limit
         self._skip = offset
 
-    def saw(self, fitting: Sequence[UUID], last: UUID | None) -> None:
+    def saw(self, fitting: Sequence[K], last: K | None) -> None:
         """Tell what fits in the window below ``before``, newest first, and its last row (None: it had no rows).
 
         Raises InvalidInput when the effort is spent on skipping.
@@ -75,7 +77,7 @@ class Scan:
         self.before = last
         return None
 
-    def _end(self, goes_on_before: UUID | None) -> None:
+    def _end(self, goes_on_before: K | None) -> None:
         self.is_on = False
         self.goes_on_before = goes_on_before
 
@@ -83,7 +85,7 @@ class Scan:
 def look(
     connection: Connection,
     table: Table,
-    scan: Scan,
+    scan: Scan[UUID],
     bounds: Sequence[ColumnElement[bool]],
     wanted: dict[str, Any],
 ) -> tuple[list[UUID], UUID | None]:

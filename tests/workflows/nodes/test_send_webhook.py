@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kanca.bodies import hops_in
 from kanca.domain.task import NewTask, TaskKind
 from tests.workflows.acting import Play, graph, node, problems
 
@@ -46,6 +47,24 @@ async def test_the_event_is_published_with_the_step() -> None:
     assert play.store.step("send") in completion.records.steps
     assert play.output["event_type"] == "order.shipped"
     assert play.output["event_id"].startswith("evt_")
+
+
+@pytest.mark.parametrize(
+    ("request_json", "hops"),
+    [
+        (b'{"headers": [["X-Webhook-Hops", "3"]]}', 3),
+        (b'{"hops": 2}', 2),
+        (b'{"method": "POST"}', 0),
+    ],
+)
+async def test_the_event_went_as_often_through_kanca_as_what_started_the_run(
+    request_json: bytes, hops: int
+) -> None:
+    play = sending(event_type="x")
+    play.event.request = request_json
+    await play.finish()
+    (event,) = published(play)
+    assert hops_in(event.request) == hops
 
 
 async def test_unset_the_data_are_the_input() -> None:
