@@ -13,13 +13,13 @@ from structlog.testing import capture_logs
 from kanca.api.services import Services
 from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
 from kanca.domain.task import DELIVERY_LANES, NewTask, Park, TaskKind
-from kanca.storage import endpoints, subscriptions
+from kanca.storage import subscriptions
 from kanca.storage.ports import Database, LaneAsk
 from kanca.storage.subscriptions import Health
 from kanca.storage.tables import subscriptions as subscriptions_table
 from tests.api.conftest import Clock, Wakes
 from tests.api.subscribing import SUBSCRIPTIONS, URL, change, create
-from tests.factories import ids, new_endpoint
+from tests.factories import ids
 from tests.queueing import EVERYTHING, register, said
 
 DELIVERIES = [LaneAsk(lane, 0, 1) for lane in DELIVERY_LANES]
@@ -317,18 +317,3 @@ async def test_subscribing_and_deleting_at_once_leaves_no_subscription_without_i
         subscribed, changed, deleted = (answer.status_code for answer in answers)
         assert (deleted == 200) == (subscribed == changed == 422)
         assert deleted in (200, 409)
-
-
-async def test_an_endpoint_that_is_a_source_of_events_is_found_by_its_address(
-    database: Database, services: Services
-) -> None:
-    made = [
-        await database.write(endpoints.create, services.secret_box, new_endpoint(slug=slug))
-        for slug in ("orders", None)
-    ]
-    found = await database.read(endpoints.by_address, {"orders", made[0].webhook_id, made[1].webhook_id, "x"})
-    assert found == {
-        "orders": (made[0].webhook_id, "default"),
-        made[0].webhook_id: (made[0].webhook_id, "default"),
-        made[1].webhook_id: (made[1].webhook_id, "default"),
-    }

@@ -292,9 +292,7 @@ async def test_a_replay_with_a_rate_spreads_its_deliveries(database: Database) -
     assert len(first) == 10
     dues = [row.due_at for row in first]
     assert (dues[0], first[0].state) == (None, TaskState.READY)
-    assert [later - earlier for earlier, later in pairwise(dues[1:])] == [
-        timedelta(seconds=0.5)
-    ] * 8
+    assert [later - earlier for earlier, later in pairwise(dues[1:])] == [timedelta(seconds=0.5)] * 8
     [following] = await queued(database, TaskKind.REPLAY)
     assert (following.state, following.due_at >= begun_at + timedelta(seconds=5)) == (
         TaskState.SCHEDULED,

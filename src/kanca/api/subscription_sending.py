@@ -168,15 +168,8 @@ def _ended(event: NewEvent, subscription: Subscription, sent: Sent) -> tuple[Del
         finished_at=sent.finished_at,
         attempt=msgspec.json.encode(report),
     )
-    outcome = Outcome(
-        event_id=event.id,
-        work=work_of(subscription.id),
-        status=OutcomeStatus.SUCCEEDED if is_delivered else OutcomeStatus.DEAD,
-        works=1,
-        reason=report.code,
-        started_at=sent.started_at,
-        finished_at=sent.finished_at,
-    )
+    # As of any event with deliveries: they are counted by their own records.
+    outcome = Outcome(event.id, "dispatch", OutcomeStatus.EXPANDED, works=1, finished_at=sent.finished_at)
     return delivery, outcome
 
 
