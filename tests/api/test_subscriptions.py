@@ -174,7 +174,7 @@ async def test_a_change_merges_what_is_given(client: httpx.AsyncClient, clock: C
     made = await create(client, filter="event.data.total > 5", timeout=3, headers={"X-Team": "shop"})
     clock.advance(seconds=1)
     after = await change(client, made["id"], events=["invoice.*", "invoice.*"], timeout=None, headers={})
-    changed = {"events": ["invoice.*"], "timeout": None, "headers": {}, "status": "active"}
+    changed: dict[str, Any] = {"events": ["invoice.*"], "timeout": None, "headers": {}, "status": "active"}
     still = made.keys() - changed.keys() - {"subscription_id", "attempt", "secret", "updated_at"}
     assert after.items() >= changed.items()
     assert {key: after[key] for key in still} == {key: made[key] for key in still}

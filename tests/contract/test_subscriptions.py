@@ -70,7 +70,7 @@ async def test_secrets_are_not_readable_in_the_database(database: Database) -> N
     made = await created(database, secrets=(Secret("whsec_plain"),))
 
     def stored(connection: Connection) -> bytes:
-        return bytes(connection.scalar(select(table.c.secrets).where(table.c.number == made.number)))
+        return bytes(connection.execute(select(table.c.secrets)).scalar_one())
 
     assert b"whsec_plain" not in await database.read(stored)
     with pytest.raises(InvalidSetting):
