@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from kanca.api import subscription_rules as rules
 from kanca.api.services import Services
-from kanca.api.subscription_models import SubscriptionChange, SubscriptionRequest
+from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
 from kanca.domain.ids import SUBSCRIPTION, show_id
 from kanca.domain.subscription import OPERATIONAL, Subscription, SubscriptionConfig
 from kanca.storage import credentials, endpoints, subscriptions

@@ -11,13 +11,12 @@ from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.api.subscription_changes import change_subscription, create_subscription
 from kanca.api.subscription_models import (
-    SubscriptionChange,
     SubscriptionCreated,
     SubscriptionDeleted,
     SubscriptionPage,
-    SubscriptionRequest,
     SubscriptionView,
 )
+from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
 from kanca.api.subscription_sending import verify
 from kanca.api.subscription_views import attempt_view, facts_of, find, shown, shown_facts
 from kanca.domain.subscription import Subscription
