@@ -63,7 +63,8 @@
     └── EgressError                  an outgoing request
         ├── EgressRefused            the guard forbids the address
         ├── EgressTimeout
-        └── EgressFailed
+        ├── EgressFailed
+        └── AuthenticationFailed     what it would prove itself with could not be had; it was not sent
 
 An error carries a stable ``code``, facts, and a sentence in ``detail``. ``kanca.api.problems`` turns the tree into
 ``application/problem+json`` and ``kanca.cli`` turns it into exit codes. Codes never change their meaning. What an
@@ -524,3 +525,9 @@ class EgressFailed(EgressError):
     """The outgoing request failed."""
 
     code = "egress_failed"
+
+
+class AuthenticationFailed(EgressError):
+    """The credential of an outgoing request could not be had."""
+
+    code = "authentication_failed"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from kanca.storage import credentials
 from kanca.storage.ports import Database
 from tests.api.conftest import Clock
 from tests.api.workflow_samples import definition
+from tests.egress.certificates import Authority
 
 CREDENTIALS = "/api/credentials"
 SHOP = f"{CREDENTIALS}/shop"
@@ -152,3 +154,55 @@ async def test_publishing_and_deleting_at_once_leaves_no_workflow_without_its_cr
             client.delete(f"{CREDENTIALS}/{name}"),
         )
         assert sorted([published.status_code, deleted.status_code]) in ([200, 409], [200, 422])
+
+
+OAUTH2 = {
+    "kind": "oauth2",
+    "token_url": "https://id.example/token",
+    "client_id": "kanca",
+    "client_secret": TOKEN,
+    "scope": "read write",
+}
+
+
+async def test_what_tokens_are_fetched_with_is_taken_in(
+    client: httpx.AsyncClient, services: Services
+) -> None:
+    assert (await put(client, **OAUTH2))["kind"] == "oauth2"
+    found = await services.database.read(credentials.get, services.secret_box, "shop")
+    assert found.values == {key: value for key, value in OAUTH2.items() if key != "kind"}
+
+
+async def test_a_client_certificate_is_taken_in_when_it_has_its_key(
+    client: httpx.AsyncClient, services: Services, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issued("Ada")
+    chain = certificate + authority.pem()
+    assert (await put(client, kind="mtls", certificate=chain, private_key=key))["kind"] == "mtls"
+    found = await services.database.read(credentials.get, services.secret_box, "shop")
+    assert found.values == {"certificate": chain, "private_key": key}
+
+    other = authority.issued("Ada")[1]
+    answer = await client.put(SHOP, json={"kind": "mtls", "certificate": chain, "private_key": other})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_credential")
+    assert answer.json()["problems"] == [
+        {"field": "private_key", "message": "is not the key of the first certificate"}
+    ]
+    assert "BEGIN" not in answer.text
+
+
+async def test_a_credential_that_workflows_use_does_not_become_one_that_they_cannot_send(
+    client: httpx.AsyncClient,
+) -> None:
+    await put(client)
+    await client.post("/api/workflows", json=asking(workflow_id="newest"))
+    refused = await client.put(SHOP, json=OAUTH2)
+    assert (refused.status_code, refused.json()["code"]) == (409, "credential_in_use")
+    assert refused.json()["workflows"] == ["newest"]
+    assert (await client.get(SHOP)).json()["kind"] == "bearer"
+    await client.delete("/api/workflows/newest")
+    assert (await client.put(SHOP, json=OAUTH2)).status_code == 200
+    await client.post("/api/workflows", json=asking())
+    published = await client.post("/api/workflows/test-123/publish")
+    assert published.json()["problems"][0]["code"] == "unusable_credential"

@@ -29,6 +29,25 @@ TOKEN = "sk_live_0123456789"
             {"kind": "header", "name": "X-Key", "value": TOKEN},
         ),
         (("--kind", "query", "--query-name", "key"), {"kind": "query", "name": "key", "value": TOKEN}),
+        (
+            ("--kind", "oauth2", "--token-url", "https://id.example", "--client-id", "me", "--scope", "a b"),
+            {
+                "kind": "oauth2",
+                "token_url": "https://id.example",
+                "client_id": "me",
+                "scope": "a b",
+                "client_secret": TOKEN,
+            },
+        ),
+        (
+            ("--kind", "oauth2", "--token-url", "https://id.example", "--client-id", "me"),
+            {
+                "kind": "oauth2",
+                "token_url": "https://id.example",
+                "client_id": "me",
+                "client_secret": TOKEN,
+            },
+        ),
     ],
 )
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
@@ -71,6 +90,9 @@ def test_the_secret_may_be_in_a_file(kanca: Kanca, server: ScriptedServer) -> No
         (("--kind", "basic"), "A basic credential needs --username"),
         (("--kind", "header", "--query-name", "key"), "A header credential needs --header-name"),
         (("--username", "me"), "--username is not for a bearer credential"),
+        (("--kind", "oauth2", "--client-id", "me"), "An oauth2 credential needs --token-url"),
+        (("--kind", "mtls"), "An mtls credential needs --certificate"),
+        (("--kind", "mtls", "--certificate", "nowhere.pem"), "nowhere.pem cannot be read"),
     ],
 )
 def test_options_that_do_not_fit_the_kind_are_refused_before_anything_is_asked(
@@ -106,3 +128,21 @@ def test_they_are_listed_shown_and_deleted(kanca: Kanca, server: ScriptedServer)
     assert json.loads(shown.stdout) == SHOP
     assert deleted.stdout == "Credential shop was deleted\n"
     assert [received.method for received in server.received] == ["GET", "GET", "DELETE"]
+
+
+def test_certificate_and_key_are_read_from_their_files(kanca: Kanca, server: ScriptedServer) -> None:
+    server.will_answer((200, SHOP))
+    Path("shop.pem").write_text("the certificate\nin lines\n")
+    Path("shop.key").write_text("the key\nin lines\n")
+
+    called = kanca(
+        *("credential", "set", "shop", "shop.key", "--kind", "mtls", "--certificate", "shop.pem"),
+        *("--url", server.url),
+    )
+
+    assert called.exit_code == 0, called.output
+    assert json.loads(server.received[0].body) == {
+        "kind": "mtls",
+        "certificate": "the certificate\nin lines",
+        "private_key": "the key\nin lines",
+    }

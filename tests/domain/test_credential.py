@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from kanca.domain.credential import (
     MAX_VALUE_LENGTH,
+    PLAIN_KINDS,
     Credential,
     ImpossibleCredential,
     additions,
@@ -47,7 +48,7 @@ def test_each_kind_is_sent_in_its_own_way(
 @pytest.mark.parametrize(
     ("kind", "values", "problems"),
     [
-        ("cookie", {"token": "t"}, {"kind": "must be one of: bearer, basic, header, query"}),
+        ("cookie", {"token": "t"}, {"kind": "must be one of: bearer, basic, header, query, oauth2, mtls"}),
         ("bearer", {}, {"token": "a bearer credential needs it"}),
         ("bearer", {"token": ""}, {"token": "a bearer credential needs it"}),
         ("bearer", {"token": "a b"}, {"token": "must be a text without spaces and control characters"}),
@@ -133,3 +134,74 @@ def test_what_is_hidden_are_the_secrets_themselves(
     kind: str, values: dict[str, str], secrets: set[str]
 ) -> None:
     assert secrets_of(a_credential(kind, **values)) == secrets
+
+
+OAUTH2 = {"token_url": "https://id.example/token?a=b", "client_id": "kanca", "client_secret": "s_0123456789"}
+PEM = "-----BEGIN X-----\nAAAA\r\n-----END X-----\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("oauth2", OAUTH2),
+        ("oauth2", OAUTH2 | {"scope": "read write:all https://api.example/all"}),
+        ("oauth2", OAUTH2 | {"token_url": "http://10.0.0.1:8080/token"}),
+        ("mtls", {"certificate": PEM * 300, "private_key": PEM * 100}),
+    ],
+)
+def test_what_has_to_be_fetched_or_made_is_not_sent_as_it_stands(kind: str, values: dict[str, str]) -> None:
+    credential = a_credential(kind, **values)
+    assert credential.values == values
+    assert credential.kind not in PLAIN_KINDS
+    with pytest.raises(ValueError, match=kind):
+        additions(credential)
+    assert "s_0123456789" not in repr(credential)
+
+
+def test_of_the_client_of_oauth2_the_secret_is_hidden_and_of_a_certificate_nothing_is_sent() -> None:
+    assert secrets_of(a_credential("oauth2", **OAUTH2)) == {"s_0123456789"}
+    assert secrets_of(a_credential("mtls", certificate=PEM, private_key=PEM)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "problem"),
+    [
+        ("oauth2", {"token_url": None}, "an oauth2 credential needs it"),
+        ("oauth2", {"client_secret": ""}, "an oauth2 credential needs it"),
+        ("oauth2", {"scope": ""}, "an oauth2 credential needs it"),
+        ("oauth2", {"scope": "a  b"}, "must be words with one space between them"),
+        ("oauth2", {"scope": " a"}, "must be words with one space between them"),
+        ("oauth2", {"scope": "a "}, "must be words with one space between them"),
+        ("oauth2", {"scope": 'a"b'}, "must be words with one space between them"),
+        ("oauth2", {"client_id": "a\n"}, "must have no control characters"),
+        ("oauth2", {"token": "t"}, "is no part of an oauth2 credential"),
+        ("mtls", {"private_key": None}, "an mtls credential needs it"),
+        ("mtls", {"certificate": "\x00"}, "must be a text in PEM"),
+        ("mtls", {"certificate": "a" * 65_537}, "has more than 65536 characters"),
+        ("mtls", {"private_key": "a" * 16_385}, "has more than 16384 characters"),
+    ]
+    + [
+        ("oauth2", {"token_url": url}, "must be a URL")
+        for url in (
+            "id.example/token",
+            "ftp://id.example/token",
+            "https://",
+            "https:///token",
+            "https://id.example/token#a",
+            "https://id.example/to ken",
+            "https://me:secret@id.example/token",
+            "https://id.example:0/",
+            "https://id.example:port/",
+            "https://[::1",
+        )
+    ],
+)
+def test_what_cannot_be_fetched_with_or_made_of_is_refused(
+    kind: str, changed: dict[str, str | None], problem: str
+) -> None:
+    values = (OAUTH2 if kind == "oauth2" else {"certificate": PEM, "private_key": PEM}) | changed
+    with pytest.raises(ImpossibleCredential) as refused:
+        a_credential(kind, **{key: value for key, value in values.items() if value is not None})
+    ((key, what),) = refused.value.problems
+    assert key in changed
+    assert what.startswith(problem)

@@ -12,7 +12,7 @@ Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
 
 SUCCEEDED = b"HTTP/1.1 200 Connection established\r\nVia: a proxy\r\n\r\n"
-TO_IPV4, TO_NAME, TO_IPV6 = 1, 3, 4
+TO_IPV4, TO_NAME = 1, 3
 
 
 @dataclass
@@ -26,6 +26,7 @@ class ProxyServer:
     heads: list[str] = field(default_factory=list)
     """What was said besides: the request to an HTTP proxy, or user and password to SOCKS5."""
     connections: int = 0
+    open: set[Writer] = field(default_factory=set)
 
     def url(self, user: str = "") -> str:
         return f"{self.scheme}://{user}127.0.0.1:{self.port}"
@@ -49,7 +50,7 @@ async def http_proxy(*pieces: bytes) -> AsyncIterator[ProxyServer]:
                 await asyncio.sleep(0)
         if said[0].startswith(b"HTTP/1.1 2"):
             host, _, port = proxy.asked[-1].rpartition(":")
-            await _join(reader, writer, host.strip("[]"), int(port))
+            await _join(proxy, reader, writer, host.strip("[]"), int(port))
 
     async with _serving(ProxyServer("http"), talk) as proxy:
         yield proxy
@@ -76,7 +77,7 @@ async def socks_proxy(*, reply: int = 0, user: tuple[str, str] | None = None) ->
         proxy.asked.append(f"{host}:{port}")
         writer.write(bytes([5, reply, 0, 1]) + bytes(6))
         if reply == 0:
-            await _join(reader, writer, host, port)
+            await _join(proxy, reader, writer, host, port)
 
     async with _serving(ProxyServer("socks5"), talk) as proxy:
         yield proxy
@@ -114,11 +115,10 @@ async def _serving(
         task = asyncio.current_task()
         assert task is not None
         talks.add(task)
-        try:
-            with suppress(asyncio.IncompleteReadError, OSError):
-                await talk(proxy, reader, writer)
-        finally:
-            writer.close()
+        proxy.open.add(writer)
+        with suppress(asyncio.IncompleteReadError, OSError):
+            await talk(proxy, reader, writer)
+        await _close(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
@@ -126,26 +126,28 @@ async def _serving(
         yield proxy
     finally:
         server.close()
-        for task in talks:
-            task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
+        for writer in proxy.open:
+            writer.close()  # whoever reads from it comes to the end
+        await asyncio.gather(*talks)
         await server.wait_closed()
 
 
-async def _join(reader: Reader, writer: Writer, host: str, port: int) -> None:
-    """Carry bytes both ways until one side is done."""
+async def _join(proxy: ProxyServer, reader: Reader, writer: Writer, host: str, port: int) -> None:
+    """Carry bytes both ways until both sides are done."""
     there, to_there = await asyncio.open_connection(host, port)
-    ways = [asyncio.ensure_future(_carry(reader, to_there)), asyncio.ensure_future(_carry(there, writer))]
-    try:
-        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for way in ways:
-            way.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
-        to_there.close()
+    proxy.open.add(to_there)
+    await asyncio.gather(_carry(reader, to_there), _carry(there, writer))
 
 
 async def _carry(reader: Reader, writer: Writer) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
+    with suppress(OSError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    await _close(writer)
+
+
+async def _close(writer: Writer) -> None:
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()

@@ -130,9 +130,12 @@ async def test_the_proxy_itself_may_be_inside_and_is_looked_up_by_kanca(proxy: P
 
 
 async def test_an_http_proxy_gets_user_and_password() -> None:
-    async with receiving(address="127.0.0.2") as receiver, http_proxy() as proxy:
-        async with through(proxy.url("me:p%40ss@")) as client:
-            await ask(client, receiver.url(host="hooks.test"))
+    async with (
+        receiving(address="127.0.0.2") as receiver,
+        http_proxy() as proxy,
+        through(proxy.url("me:p%40ss@")) as client,
+    ):
+        await ask(client, receiver.url(host="hooks.test"))
     assert "Proxy-Authorization: Basic bWU6cEBzcw==\r\n" in proxy.heads[0]
     assert "Proxy-Authorization" not in receiver.requests[0].headers
 
@@ -187,9 +190,12 @@ async def test_what_a_socks_proxy_refuses_is_told(reply: int, cause: str) -> Non
 
 async def test_a_head_in_pieces_is_read_to_its_end() -> None:
     pieces = SUCCEEDED[:12], SUCCEEDED[12:-2], SUCCEEDED[-2:]
-    async with receiving(address="127.0.0.2") as receiver, http_proxy(*pieces) as proxy:
-        async with through(proxy.url()) as client:
-            assert (await ask(client, receiver.url(host="hooks.test"))).status == 200
+    async with (
+        receiving(address="127.0.0.2") as receiver,
+        http_proxy(*pieces) as proxy,
+        through(proxy.url()) as client,
+    ):
+        assert (await ask(client, receiver.url(host="hooks.test"))).status == 200
     assert len(receiver.requests) == 1
 
 

@@ -150,3 +150,18 @@ async def test_every_node_that_names_an_unknown_credential_is_a_problem(database
     ]
     await put(database, "shop", "a")
     await database.write(check)
+
+
+async def test_a_node_that_names_a_credential_that_it_cannot_send_is_a_problem(database: Database) -> None:
+    def check(connection: Connection) -> None:
+        check_credentials(connection, DEFINITION)
+
+    await put(database, "till", "a")
+    values = {"token_url": "https://id.example/", "client_id": "kanca", "client_secret": "s"}
+    await database.write(credentials.put, BOX, read_credential("shop", "oauth2", values), NOW)
+    with pytest.raises(InvalidWorkflow) as refused:
+        await database.write(check)
+    message = "credential 'shop' is of the kind oauth2, which nodes cannot send"
+    assert refused.value.facts["problems"] == [
+        {"node": node, "code": "unusable_credential", "message": message} for node in ("a", "b")
+    ]

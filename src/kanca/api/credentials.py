@@ -18,7 +18,10 @@ from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.domain.credential import (
+    MAX_CERTIFICATE_LENGTH,
+    MAX_PRIVATE_KEY_LENGTH,
     MAX_VALUE_LENGTH,
+    PLAIN_KINDS,
     Credential,
     CredentialKind,
     ImpossibleCredential,
@@ -27,10 +30,12 @@ from kanca.domain.credential import (
     read_credential,
 )
 from kanca.domain.ids import CHOSEN_ID
+from kanca.egress.client_certificates import BadClientCertificate, check_client_certificate
 from kanca.egress.headers import checked_headers
 from kanca.errors import CredentialInUse, CredentialNotFound, EgressRefused, InvalidCredential
 from kanca.storage import credentials, subscriptions
 from kanca.storage.credentials import NamedCredential
+from kanca.storage.secret_box import SecretBox
 from kanca.workflows.credentials import workflows_with
 
 router = resource("Credentials", "/api/credentials")
@@ -64,7 +69,9 @@ class CredentialRequest(BaseModel):
 
     kind: CredentialKind = Field(
         description="`bearer` takes `token`, `basic` takes `username` and `password`, `header` and `query` take `name`"
-        " and `value`."
+        " and `value`, `oauth2` takes `token_url`, `client_id`, `client_secret` and perhaps `scope`, `mtls` takes"
+        " `certificate` and `private_key`. Subscriptions take all kinds, nodes of workflows all but `oauth2` and"
+        " `mtls`."
     )
     token: Part = Field(None, description="Of `bearer`: sent as `Authorization: Bearer …`.")
     username: Part = Field(None, description="Of `basic`.")
@@ -73,6 +80,19 @@ class CredentialRequest(BaseModel):
         None, description="Of `header` and `query`: what the header or the parameter is called."
     )
     value: Part = Field(None, description="Of `header` and `query`.")
+    token_url: Part = Field(None, description="Of `oauth2`: where its tokens come from.")
+    client_id: Part = Field(None, description="Of `oauth2`.")
+    client_secret: Part = Field(None, description="Of `oauth2`.")
+    scope: Part = Field(
+        None, description="Of `oauth2`: what tokens are asked for, words with a space between them."
+    )
+    certificate: Annotated[str | None, Field(max_length=MAX_CERTIFICATE_LENGTH, repr=False)] = Field(
+        None,
+        description="Of `mtls`: the client's certificate in PEM, and those that it was issued under behind it.",
+    )
+    private_key: Annotated[str | None, Field(max_length=MAX_PRIVATE_KEY_LENGTH, repr=False)] = Field(
+        None, description="Of `mtls`: the certificate's key in PEM, without a passphrase."
+    )
 
 
 class CredentialView(BaseModel):
@@ -117,16 +137,14 @@ async def get(services: Given, name: Name) -> CredentialView:
     "/{name}",
     summary="Create or replace a credential",
     operation_id="put_credential",
-    responses=refused_with(InvalidCredential),
+    responses=refused_with(InvalidCredential, CredentialInUse),
 )
 async def put(
     services: Given, name: NewName, request: Annotated[CredentialRequest, Body()]
 ) -> CredentialView:
     """Store a credential under a name that nodes and subscriptions refer to. What is replaced is not used any more."""
     credential = _read(name, request)
-    stored, is_new = await services.database.write(
-        credentials.put, services.secret_box, credential, services.now()
-    )
+    stored, is_new = await services.database.write(_put, services.secret_box, credential, services.now())
     audit("credential.created" if is_new else "credential.replaced", name, kind=stored.kind)
     return _view(stored)
 
@@ -164,13 +182,31 @@ def _read(name: str, request: CredentialRequest) -> Credential:
     values: dict[str, Any] = request.model_dump(exclude={"kind"}, exclude_none=True)
     try:
         credential = read_credential(name, request.kind, values)
-        checked_headers("GET", additions(credential).headers)
+        if credential.kind in PLAIN_KINDS:
+            checked_headers("GET", additions(credential).headers)
+        elif credential.kind is CredentialKind.MTLS:
+            check_client_certificate(values["certificate"], values["private_key"])
     except ImpossibleCredential as error:
         problems = [{"field": key, "message": what} for key, what in error.problems]
         raise InvalidCredential(str(error), problems=problems) from None
+    except BadClientCertificate as error:
+        problem = {"field": error.key, "message": error.problem}
+        raise InvalidCredential(str(error), problems=[problem]) from None
     except EgressRefused as error:
         raise InvalidCredential(error.detail) from None
     return credential
+
+
+def _put(
+    connection: Connection, box: SecretBox, credential: Credential, now: datetime
+) -> tuple[NamedCredential, bool]:
+    # Written first, as what is deleted is: who publishes meanwhile finds this kind, or is seen here.
+    stored = credentials.put(connection, box, credential, now)
+    using = [] if credential.kind in PLAIN_KINDS else workflows_with(connection, credential.name)
+    if using:
+        sentence = f"Credential {credential.name} is used by workflows, which cannot send {credential.kind}"
+        raise CredentialInUse(sentence, workflows=using)
+    return stored
 
 
 def _view(stored: NamedCredential) -> CredentialView:

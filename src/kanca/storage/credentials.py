@@ -94,10 +94,16 @@ def remove(connection: Connection, name: str) -> None:
 
 def existing(connection: Connection, names: Collection[str]) -> frozenset[str]:
     """Those of the names that credentials have. Until the end of the transaction none of these is deleted."""
+    return frozenset(kinds(connection, names))
+
+
+def kinds(connection: Connection, names: Collection[str]) -> dict[str, str]:
+    """The kinds of those that there are. Until the end of the transaction none of these is deleted or replaced."""
     if not names:
-        return frozenset()
-    query = select(credentials.c.name).where(credentials.c.name.in_(sorted(names)))
-    return frozenset(connection.scalars(query.order_by(credentials.c.name).with_for_update(read=True)))
+        return {}
+    query = select(credentials.c.name, credentials.c.kind).where(credentials.c.name.in_(sorted(names)))
+    rows = connection.execute(query.order_by(credentials.c.name).with_for_update(read=True))
+    return {row.name: row.kind for row in rows}
 
 
 def definitions_with(connection: Connection, text: str) -> list[Definition]:

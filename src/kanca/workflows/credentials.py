@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from kanca.domain.credential import Credential
+from kanca.domain.credential import PLAIN_KINDS, Credential
 from kanca.domain.workflow import Definition, Problem, read_definition
 from kanca.storage import credentials
 from kanca.storage.ports import Database
@@ -19,6 +19,8 @@ from kanca.workflows.validation import refusal
 CREDENTIAL = "credential"
 """The key of a config that names one."""
 UNKNOWN_CREDENTIAL = "unknown_credential"
+UNUSABLE_CREDENTIAL = "unusable_credential"
+"""There is one, of a kind that nodes cannot send."""
 
 
 class _Kept(NamedTuple):
@@ -71,16 +73,27 @@ def credentials_in(definition: Definition) -> dict[str, set[str]]:
 def check_credentials(connection: Connection, definition: Definition) -> None:
     """Make sure that there are all the credentials that a definition names, and will be until the commit.
 
-    Raises InvalidWorkflow with a problem ``unknown_credential`` for each node that names another.
+    Raises InvalidWorkflow with a problem ``unknown_credential`` or ``unusable_credential`` for each node that names
+    another, or one of a kind that nodes cannot send.
     """
     named = credentials_in(definition)
-    missing = named.keys() - credentials.existing(connection, named.keys())
-    if missing:
-        raise refusal(
-            Problem(node_id, UNKNOWN_CREDENTIAL, f"there is no credential {name!r}")
-            for name in sorted(missing)
-            for node_id in sorted(named[name])
-        )
+    kinds = credentials.kinds(connection, named.keys())
+    problems = [
+        Problem(node_id, *problem)
+        for name in sorted(named)
+        if (problem := _problem(name, kinds.get(name))) is not None
+        for node_id in sorted(named[name])
+    ]
+    if problems:
+        raise refusal(problems)
+
+
+def _problem(name: str, kind: str | None) -> tuple[str, str] | None:
+    if kind is None:
+        return UNKNOWN_CREDENTIAL, f"there is no credential {name!r}"
+    if kind not in PLAIN_KINDS:
+        return UNUSABLE_CREDENTIAL, f"credential {name!r} is of the kind {kind}, which nodes cannot send"
+    return None
 
 
 def workflows_with(connection: Connection, name: str) -> list[str]:

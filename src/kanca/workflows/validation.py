@@ -9,7 +9,7 @@ Pure. The codes are stable:
     no_trigger, incoming_edge, keys_without_wait         the triggers
     cycle, unreachable_node, not_before                  the graph; ``steps.x`` where x does not come before
     nested_loop, loop_entered                            the bodies of loops
-    unknown_credential                                   names of credentials, when it is published
+    unknown_credential, unusable_credential              names of credentials, when it is published
     endpoint_contradicts                                 ``node_behavior`` of its endpoints, when it is published
 """
 

@@ -225,3 +225,14 @@ async def test_the_output_is_made_of_what_is_masked(http: EgressClient, echo: st
         http, Safe(bearer()), url=f"{echo}/200/json", output="=response.json['Authorization']"
     )
     assert output_of(ended) == "Bearer ***"
+
+
+async def test_a_credential_that_became_one_that_nodes_cannot_send_goes_nowhere(
+    http: EgressClient, receiver: Receiver
+) -> None:
+    values = {"token_url": receiver.url, "client_id": "kanca", "client_secret": TOKEN}
+    ended = await prove(http, Safe(read_credential("shop", "oauth2", values)), url=receiver.url)
+    assert isinstance(ended, Failed)
+    assert (ended.code, ended.is_final) == ("unusable_credential", True)
+    assert b"credential 'shop' is of the kind oauth2, which nodes cannot send" in ended.cause
+    assert not receiver.requests

@@ -8,7 +8,14 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from kanca.domain.credential import Additions, Credential, additions, credential_not_found, secrets_of
+from kanca.domain.credential import (
+    PLAIN_KINDS,
+    Additions,
+    Credential,
+    additions,
+    credential_not_found,
+    secrets_of,
+)
 from kanca.domain.ids import CHOSEN_ID
 from kanca.workflows.config import RESPONSE, Dynamic, DynamicResponse, DynamicText, NodeConfig, Scope
 from kanca.workflows.masking import Mask
@@ -18,6 +25,7 @@ from kanca.workflows.step import StepContext, StepFailed
 from kanca.workflows.values import write_json
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+UNUSABLE_CREDENTIAL = "unusable_credential"
 _HOST = re.compile(r"https?://[^/?#\\\s]+(?P<end>[/?#]?)", re.IGNORECASE)
 
 
@@ -47,7 +55,8 @@ class HttpRequestConfig(NodeConfig):
     )
     credential: Annotated[str, Field(pattern=f"^{CHOSEN_ID.pattern}$")] | None = Field(
         None,
-        description="The name of a credential that goes with the request, no expression. What it adds takes the place"
+        description="The name of a credential that goes with the request, no expression, of any kind but `oauth2` and"
+        " `mtls`. What it adds takes the place"
         " of entries of `headers` and `query` with the same name. The URL must have its host written out then: the"
         " credential goes to no other.",
     )
@@ -126,7 +135,14 @@ async def run(step: StepContext, config: HttpRequestConfig) -> Any:
 async def _credential(step: StepContext, name: str) -> Credential:
     if step.credentials is None:  # nobody has any here
         raise credential_not_found(name)
-    return await step.credentials.get(name)
+    credential = await step.credentials.get(name)
+    if credential.kind not in PLAIN_KINDS:  # it was another when the workflow was published
+        raise StepFailed(
+            UNUSABLE_CREDENTIAL,
+            f"credential {name!r} is of the kind {credential.kind}, which nodes cannot send",
+            is_final=True,
+        )
+    return credential
 
 
 def _url(config: HttpRequestConfig, scope: Scope, added: Additions) -> str:
