@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from kanca.app.outgoing import Outgoing
-from kanca.domain.credential import Credentials, additions, secrets_of
+from kanca.domain.credential import Credentials
 from kanca.domain.event import StoredEvent
 from kanca.domain.subscription import Subscription
-from kanca.outbound.sending import Nothing, Sender, Sent
+from kanca.outbound.authentication import Authentication
+from kanca.outbound.sending import Sender, Sent
 
 
 class SendingNow:
@@ -25,25 +26,8 @@ class SendingNow:
         """POST the body to the subscription once, signed. See ``Sender.attempt``. Raises InvalidSetting."""
         if self._sender is None:
             http = await self._outgoing.client()
-            self._sender = Sender(http, _Stored(self._credentials), _now, timeout=self._timeout)
+            self._sender = Sender(http, Authentication(self._credentials, http), _now, timeout=self._timeout)
         return await self._sender.attempt(subscription, event, body)
-
-
-class _Stored:
-    """Credentials as they are stored."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    async def of(self, name: str | None) -> Nothing:
-        if name is None:
-            return Nothing()
-        credential = await self._credentials.get(name)
-        added = additions(credential)
-        return Nothing(added.headers, added.query, secrets=tuple(secrets_of(credential)))
-
-    def forget(self, name: str) -> None:
-        """Nothing is kept."""
 
 
 def _now() -> datetime:
