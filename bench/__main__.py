@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import end_to_end, history, ingest, verify, waits, workflows
+from bench import deliver, end_to_end, history, ingest, verify, waits, workflows
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "verify": verify.main,
     "workflows": workflows.main,
     "waits": waits.main,
+    "deliver": deliver.main,
 }
 
 

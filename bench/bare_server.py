@@ -15,7 +15,9 @@ from bench.bare_app import app
 
 async def main(port: int) -> None:
     """Serve until SIGTERM."""
-    server = Server(app, port=port, interface=Interfaces.ASGI, log_enabled=False, websockets=False)
+    server = Server(
+        app, port=port, interface=Interfaces.ASGI, log_enabled=False, websockets=False, backlog=1024
+    )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
     await server.serve()
 

@@ -18,6 +18,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 SECRET = "whsec_benchmark0123456789abcdefghij"  # noqa: S105  # signs the benchmark's own events
+SECRET_KEY = "benchmark-secret-key-0123456789"  # noqa: S105  # seals the benchmark's own secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _environ(more: Mapping[str, str]) -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT / "src", ROOT))),
-        "KANCA_SECRET_KEY": "benchmark-secret-key-0123456789",
+        "KANCA_SECRET_KEY": SECRET_KEY,
         "KANCA_LOG_LEVEL": "warning",
         **more,
     }

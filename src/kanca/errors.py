@@ -19,7 +19,10 @@
     │   ├── InvalidEvent             an event that cannot be published
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
+    │   └── TokenExpired             a portal token whose time is over
     ├── Forbidden               403  the key is right, the request is not allowed
+    │   ├── NotForTenants            only an operator may do, or set, this
+    │   └── ReadOnlyToken            a portal token that changes nothing
     ├── NotFound                404
     │   ├── EndpointNotFound
     │   ├── EventNotFound
@@ -56,6 +59,8 @@
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
+    │   ├── BacklogFull              too much work is waiting
+    │   ├── DiskFull                 too little free disk
     │   ├── CommitTimeout            the database did not answer in time; the commit may have happened
     │   └── ShuttingDown
     ├── ExpressionFailed             an expression that was valid failed on this input
@@ -83,6 +88,8 @@ class KancaError(Exception):
     title: ClassVar[str] = "Internal error"
     status: ClassVar[int] = 500
     exit_code: ClassVar[int] = 1
+    retry_after_s: ClassVar[int | None] = None
+    """When it is worth trying again, where that is known."""
 
     def __init__(self, detail: str = "", **facts: Any) -> None:
         """``detail`` is a sentence for people (default: the class's docstring).
@@ -230,6 +237,13 @@ class Unauthenticated(KancaError):
     exit_code = 3
 
 
+class TokenExpired(Unauthenticated):
+    """The token's time is over; get a new one."""
+
+    code = "token_expired"
+    title = "Token expired"
+
+
 class Forbidden(KancaError):
     """The request is not allowed."""
 
@@ -237,6 +251,20 @@ class Forbidden(KancaError):
     title = "Forbidden"
     status = 403
     exit_code = 3
+
+
+class NotForTenants(Forbidden):
+    """A portal token is not for this."""
+
+    code = "not_for_tenants"
+    title = "Not for tenants"
+
+
+class ReadOnlyToken(Forbidden):
+    """The token is for reading only."""
+
+    code = "read_only_token"
+    title = "Read-only token"
 
 
 class NotFound(KancaError):
@@ -459,6 +487,7 @@ class CommitQueueFull(TooManyRequests):
     """More requests wait to be stored than this process takes."""
 
     code = "commit_queue_full"
+    retry_after_s = 60
 
 
 class Unavailable(KancaError):
@@ -468,12 +497,27 @@ class Unavailable(KancaError):
     title = "Service unavailable"
     status = 503
     exit_code = 6
+    retry_after_s = 5
 
 
 class DatabaseUnavailable(Unavailable):
     """The database cannot be reached."""
 
     code = "database_unavailable"
+
+
+class BacklogFull(Unavailable):
+    """Too much work is waiting already."""
+
+    code = "backlog_full"
+    retry_after_s = 120
+
+
+class DiskFull(Unavailable):
+    """There is too little free disk."""
+
+    code = "disk_full"
+    retry_after_s = 120
 
 
 class CommitTimeout(Unavailable):

@@ -43,7 +43,7 @@ class NoCredentials:
         assert name is None
         return Nothing()
 
-    def forget(self, name: str) -> None:
+    def forget(self, name: str, refused: Nothing) -> None:
         """Nothing was kept."""
 
 

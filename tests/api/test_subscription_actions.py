@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.app import create_api
 from kanca.api.services import Services
+from kanca.domain.portal_token import PortalToken, make_token
 from kanca.domain.subscription import SignatureKind, Subscription
+from kanca.domain.subscription_health import Health
 from kanca.outbound.keys import new_secret, public_key
 from kanca.storage import subscriptions
-from kanca.storage.subscriptions import Health
 from tests.api.conftest import Clock
 from tests.api.subscribing import SUBSCRIPTIONS, change, create
 
@@ -151,3 +155,37 @@ async def test_one_that_a_person_switched_off_is_enabled_too(
     assert (await change(client, "partner", active=False))["status"] == "inactive"
     assert (await client.post(f"{PARTNER}/enable")).json()["status"] == "active"
     assert (await stored(services)).is_active
+
+
+async def test_a_tenant_reaches_its_own_and_nothing_of_the_operator(services: Services) -> None:
+    keys = [b"k" * 32]
+    rule = AccessRule(admin_key="the-key", is_bound_to_loopback=True)
+    transport = httpx.ASGITransport(ManagementGuard(create_api(services), rule, keys, services.now))
+    token = make_token(keys, PortalToken("acme", services.now() + timedelta(hours=1), is_read_only=False))
+    acme = {"authorization": f"Bearer {token}"}
+    wanted = {"url": "https://acme.example/", "events": ["*"]}
+    async with httpx.AsyncClient(transport=transport, base_url="http://kanca.test") as client:
+        operator = {"authorization": "Bearer the-key"}
+        await client.post(SUBSCRIPTIONS, json=wanted | {"id": "partner"}, headers=operator)
+        made = await client.post(SUBSCRIPTIONS, json=wanted | {"id": "own"}, headers=acme)
+        listed = (await client.get(SUBSCRIPTIONS, headers=acme)).json()
+        for method, path, body in (
+            ("GET", "", None),
+            ("PUT", "", {"name": "Taken"}),
+            ("DELETE", "", None),
+            ("POST", "/test", None),
+            ("POST", "/rotate-secret", None),
+            ("POST", "/reveal-secret", None),
+            ("POST", "/enable", None),
+            ("POST", "/challenge", None),
+        ):
+            answer = await client.request(method, PARTNER + path, json=body, headers=acme)
+            assert (answer.status_code, answer.json()["code"]) == (404, "subscription_not_found"), path
+        refused = [
+            await client.post(SUBSCRIPTIONS, json=wanted | {"tenant": "default"}, headers=acme),
+            await client.post(SUBSCRIPTIONS, json=wanted | {"credential": "shop"}, headers=acme),
+            await client.put(f"{SUBSCRIPTIONS}/own", json={"sources": ["orders"]}, headers=acme),
+        ]
+    assert made.json()["tenant"] == "acme"
+    assert [each["id"] for each in listed["items"]] == ["own"]
+    assert {answer.json()["code"] for answer in refused} == {"not_for_tenants"}

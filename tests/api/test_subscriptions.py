@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 
 from kanca.api.services import Services
 from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
+from kanca.domain.subscription_health import Health
 from kanca.domain.task import DELIVERY_LANES, NewTask, Park, TaskKind
 from kanca.storage import subscriptions
 from kanca.storage.ports import Database, LaneAsk
-from kanca.storage.subscriptions import Health
 from kanca.storage.tables import subscriptions as subscriptions_table
 from tests.api.conftest import Clock, Wakes
 from tests.api.subscribing import SUBSCRIPTIONS, URL, change, create

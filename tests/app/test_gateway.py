@@ -6,6 +6,7 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -170,3 +171,31 @@ async def test_a_subscription_is_not_made_where_requests_may_not_go(sqlite_url: 
             refused = await client.post("/webhooks/subscriptions", json=wanted, headers=MANAGER)
             assert refused.json()["code"] == "invalid_subscription"
             assert word in refused.json()["detail"]
+
+
+async def test_publishing_needs_the_key_and_knows_the_catalogue_of_its_settings(sqlite_url: str) -> None:
+    event = {"event_type": "order.created", "payload": {"id": 1}}
+    async with gateway_of(sqlite_url, event_catalogue="closed") as client:
+        answers = [
+            await client.post("/events/trigger", json=event),
+            await client.post("/events/trigger", json=event, headers=MANAGER),
+        ]
+        await client.put("/api/event-types/order.created", json={}, headers=MANAGER)
+        answers.append(await client.post("/events/trigger", json=event, headers=MANAGER))
+    assert [answer.status_code for answer in answers] == [401, 422, 202]
+
+
+async def test_a_draining_gateway_publishes_nothing(sqlite_url: str) -> None:
+    database = await open_database(sqlite_url)
+    access = AccessRule(admin_key=ADMIN_KEY, is_bound_to_loopback=True)
+    given = Settings.model_validate({"database_url": sqlite_url, "min_free_disk_mb": 0})
+    event = {"event_type": "order.created", "payload": {"id": 1}}
+    try:
+        async with open_gateway(given, database, built_in_registry(), access, "gateway-1") as gateway:
+            await gateway.drain(timedelta(seconds=5))
+            transport = httpx.ASGITransport(gateway.asgi)
+            async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
+                answer = await client.post("/events/trigger", json=event, headers=MANAGER)
+    finally:
+        await database.close()
+    assert (answer.status_code, answer.json()["code"]) == (503, "shutting_down")

@@ -112,6 +112,20 @@ def test_redis_is_looked_at_where_it_is_set(kanca: Kanca, sqlite_url: str, valke
     assert found == [None, "ok", "warning", "error"]
 
 
+def test_addresses_of_people_are_looked_at_where_they_are_set(kanca: Kanca, sqlite_url: str) -> None:
+    called = [
+        kanca("doctor", "--json", KANCA_DATABASE_URL=sqlite_url, KANCA_SECRET_KEY=KEY, **more)
+        for more in (
+            {},
+            {"KANCA_ALERT_URLS": "json://127.0.0.1,json://hidden:hidden@127.0.0.1"},
+            {"KANCA_ALERT_URLS": "json://127.0.0.1,hidden://hidden"},
+        )
+    ]
+
+    assert [_levels(each).get("alerts") for each in called] == [None, "ok", "error"]
+    assert "hidden" not in "".join(each.stdout + each.stderr for each in called)
+
+
 @pytest.mark.parametrize(
     ("environ", "subject"),
     [

@@ -31,8 +31,8 @@ class Mute:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._queue, name)
 
-        async def answer(*arguments: Any) -> Any:
-            result = await method(*arguments)
+        async def answer(*arguments: Any, **options: Any) -> Any:
+            result = await method(*arguments, **options)
             if self._lost.get(name):
                 self._lost[name] -= 1
                 raise DatabaseUnavailable
@@ -93,7 +93,7 @@ async def test_a_claim_that_is_still_under_way_is_waited_for(postgres_url: str) 
     await database.queue.enqueue([dispatch()])
     async with database.engine.transaction() as connection:
         await connection.fetch(CLAIM, *claim_arguments(worker, 10, EVERYTHING, every_lane(10)))
-        putting_back = asyncio.create_task(database.queue.put_back(worker, []))
+        putting_back = asyncio.create_task(database.queue.put_back(worker, [], deliveries=False))
         async with database.engine.connection() as other:
             while not await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
                 assert not putting_back.done()

@@ -107,12 +107,12 @@ async def test_what_a_worker_holds_without_knowing_is_put_back_at_no_cost(databa
     await queue.enqueue([dispatch() for _ in range(4)])
     known, *_ = await claim(queue, first, 3)
     (others,) = await claim(queue, second)
-    assert await queue.put_back(first, [known.id]) == 2
+    assert await queue.put_back(first, [known.id], deliveries=False) == 2
     assert await queue.finish(first, [done(known)]) == [True]
     assert await queue.finish(second, [done(others)]) == [True]
     again = await claim(queue, first)
     assert {(task.crashes, task.attempt, task.fence) for task in again} == {(0, 0, 2)}
-    assert await queue.put_back(first, []) == 2
+    assert await queue.put_back(first, [], deliveries=False) == 2
 
 
 async def test_a_hand_back_costs_neither_an_attempt_nor_a_crash(database: Database) -> None:

@@ -12,12 +12,12 @@ from sqlalchemy import Connection, func, select, update
 from kanca.domain.endpoint import Secret
 from kanca.domain.status import DeliveryStatus, OutcomeStatus
 from kanca.domain.subscription import SignatureKind, Subscription, SubscriptionConfig
+from kanca.domain.subscription_health import Health
 from kanca.domain.task import Delivery, Outcome
 from kanca.errors import InvalidInput, InvalidSetting, SubscriptionExists, SubscriptionNotFound
 from kanca.storage import endpoints, events, subscriptions
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
-from kanca.storage.subscriptions import Health
 from kanca.storage.tables import deliveries, outcomes
 from kanca.storage.tables import subscriptions as table
 from kanca.storage.versions import read_versions

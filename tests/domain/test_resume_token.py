@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from kanca.domain.resume_token import (
     Decision,
-    ExpiredToken,
-    InvalidToken,
     ResumeToken,
     make_token,
     read_token,
 )
+from kanca.domain.signed_token import ExpiredToken, InvalidToken
 from kanca.domain.wait import WaitAddress
 
 KEYS = [b"k" * 32, b"j" * 32]

@@ -57,6 +57,17 @@ def test_published_events_reach_handlers_that_do_not_ask_for_inbound_ones() -> N
     assert not wants(spec(endpoint="orders"), PUBLISHED)
 
 
+def test_events_about_webhooks_reach_only_handlers_that_ask_for_them() -> None:
+    about_webhooks = replace(PUBLISHED, type="subscription.disabled", is_operational=True)
+    assert wants(spec(source="operational"), about_webhooks)
+    assert wants(spec("subscription.*", source="operational", tenant="default"), about_webhooks)
+    assert not wants(spec(source="operational", tenant="acme"), about_webhooks)
+    for other in (spec(), spec(source="published"), spec(source="inbound")):
+        assert not wants(other, about_webhooks)
+    for arrival in (ARRIVAL, PUBLISHED):
+        assert not wants(spec(source="operational"), arrival)
+
+
 def test_an_endpoint_without_a_slug_is_not_named_by_a_handler_without_an_endpoint() -> None:
     assert not wants(spec(), replace(ARRIVAL, slug=None, is_authenticated=False))
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanca.ingest.dedupe import Key, content_key, dedupe_key, fields_key
+from kanca.domain.dedupe import Key, dedupe_key
+from kanca.ingest.dedupe import content_key, fields_key
 from kanca.ingest.fields import fields_of
 from tests.ingest.site import BEARER, endpoint, site
 

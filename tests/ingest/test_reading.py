@@ -9,16 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kanca.domain.dedupe import Key, dedupe_key
 from kanca.domain.endpoint import Endpoint
-from kanca.ingest.dedupe import (
-    Key,
-    content_key,
-    dedupe_key,
-    delivery_key,
-    event_id_key,
-    idempotency_key,
-    signed_content_key,
-)
+from kanca.ingest.dedupe import content_key, delivery_key, event_id_key, idempotency_key, signed_content_key
 from kanca.ingest.prepared import prepare
 from kanca.ingest.reading import Reading, read_event, read_hashed, read_received
 from kanca.ingest.refusal import RULES, Refusal

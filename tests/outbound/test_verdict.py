@@ -171,7 +171,8 @@ def test_every_answer_has_a_verdict(
         (EgressFailed("stranger", cause="tls"), "tls_failed"),
         (EgressFailed("hung up", cause="connection_closed"), "connection_closed"),
         (EgressFailed("FTP", cause="protocol"), "bad_answer"),
-        (EgressFailed("a cause of tomorrow", cause="proxy"), "connect_failed"),
+        (EgressFailed("no tunnel", cause="proxy"), "proxy_failed"),
+        (EgressFailed("a cause of tomorrow", cause="weather"), "connect_failed"),
         (EgressError("whatever"), "connect_failed"),
         (
             EgressRefused("is at 10.0.0.1", reason="private", host="a.test", address="10.0.0.1"),
@@ -190,6 +191,7 @@ def test_what_the_network_does_is_tried_again(error: KancaError, code: str) -> N
         {"reason": "private", "host": "10.0.0.1", "address": "10.0.0.1"},
         {"reason": "loopback", "host": "::1", "address": "::1"},
         {"reason": "bad_scheme"},
+        {"reason": "bad_port", "host": "a.test"},
         {"reason": "bad_host", "host": "0x7f.1"},
         {"reason": "bad_header"},
     ],

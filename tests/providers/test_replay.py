@@ -14,8 +14,8 @@ from itertools import permutations
 import pytest
 from msgspec.structs import replace
 
+from kanca.domain.dedupe import Key
 from kanca.domain.endpoint import Secret
-from kanca.ingest.dedupe import Key
 from kanca.ingest.prepared import Prepared, prepare
 from kanca.ingest.reading import Reading, read_event
 from kanca.providers import Catalogue, Draft, SignedRequest, Verified, make_delivery

@@ -99,7 +99,7 @@ def test_a_sweep_looks_at_everything() -> None:
 def test_what_a_claim_gave_is_remembered() -> None:
     lanes = [Lane(0), Lane(1, is_full=True), Lane(2, is_full=True)]
     asks = [LaneAsk(0, 0, 2), LaneAsk(1, 0, 2), LaneAsk(2, 0, 2)]
-    note_claimed(lanes, asks, [(0, 5), (0, 9), (1, 7)], 10, turn=4)
+    note_claimed(dict(enumerate(lanes)), asks, [(0, 5), (0, 9), (1, 7)], 10, turn=4)
     assert [(lane.in_hand, lane.top, lane.is_full, lane.served) for lane in lanes] == [
         (2, 9, True, 4),
         (1, 7, False, 4),
@@ -110,5 +110,5 @@ def test_what_a_claim_gave_is_remembered() -> None:
 def test_a_lane_behind_the_limit_may_have_more_still() -> None:
     lanes = [Lane(0), Lane(1, is_full=True), Lane(2, is_full=True)]
     asks = [LaneAsk(0, 0, 2), LaneAsk(1, 0, 2), LaneAsk(2, 0, 2)]
-    note_claimed(lanes, asks, [(0, 5), (0, 9), (1, 7)], 3, turn=1)
+    note_claimed(dict(enumerate(lanes)), asks, [(0, 5), (0, 9), (1, 7)], 3, turn=1)
     assert [lane.is_full for lane in lanes] == [True, True, True]

@@ -13,17 +13,22 @@ from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, update
 
+from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.status import EventStatus
+from kanca.domain.subscription import Subscription
 from kanca.domain.task import Attempt, DeadLetter, Outcome
 from kanca.egress import EgressClient, EgressGuard
 from kanca.handlers.registry import HandlerRegistry
+from kanca.outbound.sending import Sent
 from kanca.storage import dead_letters, events, workflows
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database, Waker
+from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import endpoints, tasks
 from kanca.storage.versions import bump_version
-from kanca.workers.worker import Worker, WorkerSettings
+from kanca.workers.delivering import DeliveryRules
+from kanca.workers.worker import SendingMeans, Worker, WorkerSettings
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.surroundings import NodeMeans
@@ -40,6 +45,27 @@ SETTINGS = WorkerSettings(
     poll=timedelta(milliseconds=200),
     shutdown=timedelta(seconds=10),
     retention=timedelta(days=30),
+)
+
+
+BOX = SecretBox(["a key of the tests"])
+
+
+class NoReceiver:
+    """Sends nothing."""
+
+    async def attempt(self, subscription: Subscription, event: StoredEvent, body: bytes) -> Sent:
+        raise AssertionError(f"{event.type} was sent to {subscription.id}")
+
+
+NOT_SENDING = SendingMeans(
+    box=BOX,
+    sender=NoReceiver(),
+    rules=DeliveryRules(retries_any=False, retry_after_max=timedelta(days=1), max_hops=10),
+    places=100,
+    connections=400,
+    disable_after=timedelta(hours=120),
+    tell=lambda *_, **__: None,
 )
 
 
@@ -61,7 +87,11 @@ class Site:
     running: list[tuple[Worker, Stop, asyncio.Task[None]]] = field(default_factory=list)
 
     async def start(
-        self, handlers: HandlerRegistry | None = None, nodes: NodeRegistry | None = None, **settings: Any
+        self,
+        handlers: HandlerRegistry | None = None,
+        nodes: NodeRegistry | None = None,
+        sending: SendingMeans | None = None,
+        **settings: Any,
     ) -> Worker:
         """Start a worker and wait until it works."""
         worker = Worker(
@@ -70,6 +100,7 @@ class Site:
             handlers or HandlerRegistry(),
             nodes or built_in_registry(),
             NodeMeans(EgressClient(EgressGuard())),
+            sending or NOT_SENDING,
             IdFactory(),
             replace(SETTINGS, **settings),
         )

@@ -14,7 +14,7 @@ def known(number: int, order: Order | None = None) -> KnownHandler:
 def test_a_worker_calls_its_own_handlers_and_leaves_the_runs_of_others() -> None:
     announced = [known(1), known(2, "path"), known(3, "function")]
     assert capabilities_of({1, 3}, announced, frozenset({7})) == Capabilities(
-        {TaskKind.CALL: frozenset({1, 3})}, {TaskKind.RUN: frozenset({7})}
+        {TaskKind.CALL: frozenset({1, 3}), TaskKind.DELIVER: frozenset()}, {TaskKind.RUN: frozenset({7})}
     )
 
 

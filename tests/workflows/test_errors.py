@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kanca.bodies import hops_in
 from kanca.domain.status import RunStatus, StepStatus
 from kanca.domain.task import Dead, Retry, TaskKind
 from kanca.storage.workflows import Workflow
@@ -276,6 +277,19 @@ async def test_a_run_of_another_workflow_gets_the_input_and_gives_its_output() -
     end_child(play, RunStatus.SUCCEEDED, output=b'{"done":true}')
     await play.finish()
     assert play.output == {"done": True}
+
+
+async def test_what_a_run_below_publishes_went_as_often_through_kanca_as_what_started_the_one_above() -> None:
+    play = sub()
+    play.event.request = b'{"hops": 4}'
+    completion = await play.go_on()
+    child, task = child_of(play)
+    below = Play(graph(node("send", "SendWebhook", event_type="x"), edges="start>send"))
+    below.store = Store(completion.task, child)
+    below.store.task.kind, below.store.task.ref, below.store.task.detail = task.kind, child.id, task.detail
+    await below.world.go_on(below.store, below.version, None)
+    (event,) = (event for done in below.store.history for event in done.records.events)
+    assert hops_in(event.request) == 4
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanca.workflows.masking import HIDDEN, Mask
+from kanca.egress.masking import HIDDEN
+from kanca.workflows.masking import Mask
 from kanca.workflows.values import NotJson
 
 SECRET = 'pa/ss "wörd" & more+'

@@ -3,18 +3,24 @@
 With a key configured, every management request carries it. Without one, management is served to this machine only:
 Kanca itself bound a loopback address, the peer and the ``Host`` are loopback, nothing forwarded the request, and no
 page of another origin made a browser send it. A tunnel or a rebinding DNS name fails at least one of these.
+
+A tenant with a portal token may use some of it (``portal_access``).
 """
 
 from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
+import structlog
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from kanca.api.callers import OPERATOR, SCOPE_KEY, Caller
+from kanca.api.portal_access import portal_token_in, tenant_calling
 from kanca.api.problems import problem_response
 from kanca.domain.loopback import is_loopback
 from kanca.errors import Forbidden, KancaError, Unauthenticated
@@ -89,22 +95,52 @@ def _host_of(header: bytes) -> str:
 class ManagementGuard:
     """ASGI wrapper that lets through what may use the management API, whatever route it asks for."""
 
-    def __init__(self, app: ASGIApp, rule: AccessRule) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        rule: AccessRule,
+        portal_keys: Sequence[bytes] = (),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``portal_keys`` are what portal tokens are made with; without any, none is valid."""
         self._app = app
         self._rule = rule
+        self._portal_keys = portal_keys
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
-        if scope["type"] == "http" and not _is_public(scope):
-            client = scope.get("client")
-            error = refusal(self._rule, client[0] if client else None, scope["headers"])
-            if error is not None:
-                headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
-                await problem_response(error, headers)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        """Pass the request on, saying who calls, or refuse it."""
+        if scope["type"] != "http" or _is_public(scope):
+            await self._app(scope, receive, send)
+            return
+        try:
+            caller = self._caller(scope)
+        except KancaError as error:
+            headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
+            await problem_response(error, headers)(scope, receive, send)
+            return
+        who = {} if caller.tenant is None else {"caller": f"tenant {caller.tenant}"}
+        with structlog.contextvars.bound_contextvars(**who):
+            await self._app({**scope, SCOPE_KEY: caller}, receive, send)
+
+    def _caller(self, scope: Scope) -> Caller:
+        """Who calls. Raises KancaError for who may not."""
+        client = scope.get("client")
+        error = refusal(self._rule, client[0] if client else None, scope["headers"])
+        token = portal_token_in(scope["headers"])
+        is_keyed = self._rule.admin_key is not None
+        # Where there is a key, a token is none (or it is the key). Where there is none, tokens too count here only.
+        if token is not None and is_keyed == (error is not None):
+            return tenant_calling(self._portal_keys, token, scope["method"], _path(scope), self._now())
+        if error is not None:
+            raise error
+        return OPERATOR
 
 
 def _is_public(scope: Scope) -> bool:
-    path = scope["path"].removeprefix(scope.get("root_path", ""))
-    return any(pattern.fullmatch(path) for pattern in _PUBLIC)
+    return any(pattern.fullmatch(_path(scope)) for pattern in _PUBLIC)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))

@@ -17,11 +17,14 @@ from kanca.api import (
     endpoint_activity,
     endpoint_testing,
     endpoints,
+    event_types,
     events,
     health_routes,
     instances,
     node_types,
+    portal,
     providers,
+    publishing,
     replay,
     run_actions,
     run_waits,
@@ -40,6 +43,7 @@ from kanca.api.health import HealthCheck
 from kanca.api.openapi import complete
 from kanca.api.problems import install_problem_handlers
 from kanca.api.services import Services
+from kanca.outbound.publisher import Publisher
 
 _NOTHING: Mapping[str, Any] = {"paths": {}, "components": {}}
 
@@ -62,11 +66,14 @@ ROUTERS = (
     subscriptions.router,
     subscription_actions.router,
     subscription_keys.router,
+    portal.router,
     credentials.router,
     dead_letters.router,
     providers.router,
     instances.router,
     secrets.router,
+    publishing.router,
+    event_types.router,
     health_routes.router,
 )
 
@@ -79,6 +86,9 @@ def create_api(services: Services, besides: Mapping[str, Any] = _NOTHING) -> Fas
     app = _assembled(besides)
     app.state.services = services
     app.state.health = HealthCheck(services)
+    app.state.publisher = services.publisher or Publisher(
+        services.database, services.secret_box, services.wake, closed_for=services.closed_for
+    )
     return app
 
 

@@ -8,8 +8,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.access import PUBLIC_PATHS
+from kanca.api.portal_access import is_for_tenants
 from kanca.api.problems import MEDIA_TYPE, problem
-from kanca.errors import InvalidRequest, KancaError, PayloadTooLarge
+from kanca.errors import (
+    InvalidRequest,
+    KancaError,
+    NotForTenants,
+    PayloadTooLarge,
+    ReadOnlyToken,
+    TokenExpired,
+)
 
 _VALIDATION_MODELS = ("HTTPValidationError", "ValidationError")
 _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
@@ -17,6 +25,12 @@ _ADMIN_KEY = {
     "type": "http",
     "scheme": "bearer",
     "description": "KANCA_ADMIN_KEY. Without that setting, a server on loopback asks for no key.",
+}
+
+_PORTAL_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A token from `POST /api/portal/tokens`: it opens what belongs to its tenant.",
 }
 
 
@@ -67,11 +81,13 @@ def complete(
                 # FastAPI leaves out of them whatever is null.
                 schemas[name]["examples"] = schema["examples"]
     for path, item in document["paths"].items():
-        for operation in item.values():
+        for method, operation in item.items():
             operation["security"] = [] if path in PUBLIC_PATHS else [{"admin_key": []}]
+            if is_for_tenants(method.upper(), path):
+                _document_tenants(operation)
             _document_bad_requests(operation)
             _share(operation["responses"], document["components"].setdefault("responses", {}))
-    document["components"]["securitySchemes"] = {"admin_key": _ADMIN_KEY}
+    document["components"]["securitySchemes"] = {"admin_key": _ADMIN_KEY, "portal_token": _PORTAL_TOKEN}
     document["paths"] |= besides["paths"]
     for kind, named in besides["components"].items():
         document["components"][kind] |= named
@@ -85,6 +101,14 @@ def _share(responses: dict[str, Any], shared: dict[str, Any]) -> None:
             name = "_or_".join(sorted(response["content"][MEDIA_TYPE]["examples"]))
             shared[name] = response
             responses[status] = {"$ref": f"#/components/responses/{name}"}
+
+
+def _document_tenants(operation: dict[str, Any]) -> None:
+    """Say that a portal token opens it, and what else may then be answered."""
+    operation["security"].append({"portal_token": []})
+    responses = operation["responses"]
+    for status, response in refused_with(TokenExpired, NotForTenants, ReadOnlyToken).items():
+        responses[str(status)] = _merged(response, responses.get(str(status)))
 
 
 def _document_bad_requests(operation: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -36,16 +35,19 @@ def problem(status: int, code: str, title: str, detail: str, **facts: Any) -> di
     }
 
 
+def problem_of(error: KancaError) -> dict[str, Any]:
+    """The problem body of an error of ours."""
+    return problem(error.status, error.code, error.title, error.detail, **jsonable_encoder(error.facts))
+
+
 def problem_response(error: KancaError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """The response for an error of ours."""
-    body = problem(error.status, error.code, error.title, error.detail, **jsonable_encoder(error.facts))
-    return JSONResponse(body, error.status, dict(headers or {}), MEDIA_TYPE)
+    return JSONResponse(problem_of(error), error.status, dict(headers or {}), MEDIA_TYPE)
 
 
 async def _on_kanca_error(_request: Request, error: KancaError) -> JSONResponse:
-    return problem_response(
-        error, {"Retry-After": "5"} if error.status == http.HTTPStatus.SERVICE_UNAVAILABLE else None
-    )
+    seconds = error.retry_after_s
+    return problem_response(error, None if seconds is None else {"Retry-After": str(seconds)})
 
 
 async def _on_validation_error(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -10,8 +10,9 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
+from kanca.api.callers import asks_who_calls, caller_of
 from kanca.api.openapi import refused_with
-from kanca.errors import DatabaseUnavailable, Forbidden, Unauthenticated
+from kanca.errors import DatabaseUnavailable, Forbidden, NotForTenants, Unauthenticated
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_NESTING = 64
@@ -70,13 +71,17 @@ def _refused(why: str) -> json.JSONDecodeError:
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its request as a StrictRequest."""
+    """A route that reads its request as a StrictRequest, and is for operators only unless it asks who calls."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with the stricter request."""
+        """The handler, with the stricter request. It raises NotForTenants."""
         handle = super().get_route_handler()
+        is_for_tenants = asks_who_calls(self.dependant)
 
         async def strict(request: Request) -> Response:
+            # The guard knows the address only. A route that does not know of tenants would show one what is another's.
+            if not is_for_tenants and caller_of(request).tenant is not None:
+                raise NotForTenants
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strict

@@ -15,6 +15,7 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.subscription import Subscription
 from kanca.egress import EgressGuard
+from kanca.outbound.publisher import Publisher
 from kanca.outbound.sending import Sent
 from kanca.providers import Catalogue, Draft, Issued
 from kanca.storage.ports import Database
@@ -76,6 +77,8 @@ class Services:
     """None where this process sends nothing: then no subscription can be tested or challenged from here."""
     closed_for: Callable[[], str | None] = _nothing
     """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
+    publisher: Publisher | None = None
+    """What publishes events; None: one is made of the rest, with an open catalogue."""
     backlog: Callable[[], int] | None = None
     """How much inbound work is due, as it was measured last; None: the database is asked."""
     is_redis_available: Callable[[], bool] | None = None

@@ -9,6 +9,7 @@ from fastapi import Body, Response
 
 from kanca.api import subscription_rules as rules
 from kanca.api.audit import audit
+from kanca.api.callers import CallerTenant
 from kanca.api.endpoint_models import Rotation
 from kanca.api.fields import SubscriptionIdPath
 from kanca.api.openapi import refused_with
@@ -39,12 +40,14 @@ router = resource("Subscriptions", "/webhooks/subscriptions/{subscription_id}")
     operation_id="test_subscription",
     responses=refused_with(SubscriptionNotFound, Unavailable),
 )
-async def test(services: Given, subscription_id: SubscriptionIdPath) -> SubscriptionTest:
+async def test(
+    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+) -> SubscriptionTest:
     """Send a `test.event` once, signed as every delivery, whether or not the subscription is active or wants it.
 
     Its data is the example of the first of its event types that the catalogue has one of.
     """
-    subscription = await find(services, subscription_id)
+    subscription = await find(services, subscription_id, caller)
     tested = await send_test(services, subscription)
     report = tested.report
     audit("subscription.tested", subscription_id, code=report.code)
@@ -64,6 +67,7 @@ async def test(services: Given, subscription_id: SubscriptionIdPath) -> Subscrip
 )
 async def rotate_secret(
     services: Given,
+    caller: CallerTenant,
     response: Response,
     subscription_id: SubscriptionIdPath,
     rotation: Annotated[Rotation | None, Body()] = None,
@@ -77,7 +81,7 @@ async def rotate_secret(
         return rules.rotated(subscription, given, grace, now)
 
     subscription = await services.database.write(
-        subscriptions.change, services.secret_box, subscription_id, rotate
+        subscriptions.change, services.secret_box, subscription_id, rotate, caller.tenant
     )
     audit(
         "subscription.secret_rotated",
@@ -96,10 +100,10 @@ async def rotate_secret(
     responses=refused_with(SubscriptionNotFound, SecretRequired),
 )
 async def reveal_secret(
-    services: Given, response: Response, subscription_id: SubscriptionIdPath
+    services: Given, caller: CallerTenant, response: Response, subscription_id: SubscriptionIdPath
 ) -> RevealedSigningSecret:
     """Show the secret in full, with those before it that still sign. Every look is written down."""
-    subscription = await find(services, subscription_id)
+    subscription = await find(services, subscription_id, caller)
     secrets = live(subscription.secrets, services.now())
     if not secrets:
         raise SecretRequired("The subscription has no secret: rotate it.")
@@ -123,9 +127,11 @@ async def reveal_secret(
     operation_id="enable_subscription",
     responses=refused_with(SubscriptionNotFound),
 )
-async def enable(services: Given, subscription_id: SubscriptionIdPath) -> SubscriptionView:
+async def enable(
+    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+) -> SubscriptionView:
     """Send to it again, whoever switched it off. What it missed is not sent by that: see `replay`."""
-    subscription = await services.database.write(enable_subscription, services, subscription_id)
+    subscription = await services.database.write(enable_subscription, services, caller, subscription_id)
     audit("subscription.enabled", subscription_id)
     await go_on(services, subscription.number)
     return await shown(services, subscription)
@@ -137,12 +143,14 @@ async def enable(services: Given, subscription_id: SubscriptionIdPath) -> Subscr
     operation_id="challenge_subscription",
     responses=refused_with(SubscriptionNotFound, ChallengeFailed, Unavailable),
 )
-async def challenge(services: Given, subscription_id: SubscriptionIdPath) -> SubscriptionView:
+async def challenge(
+    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+) -> SubscriptionView:
     """Ask the receiver to echo a token: `{"type": "webhook.challenge", "challenge": token}`, signed as all is.
 
     It must answer 2xx with `{"challenge": token}` or the bare token. Else this is 409, with the `attempt`.
     """
-    subscription, report = await verify(services, await find(services, subscription_id))
+    subscription, report = await verify(services, await find(services, subscription_id, caller))
     audit("subscription.challenged", subscription_id, is_echoed=report.code is None, code=report.code)
     if report.code is not None:
         sentence = f"The receiver has not echoed the token: {report.message}."

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from kanca.api import subscription_rules as rules
+from kanca.api.callers import Caller
 from kanca.api.services import Services
 from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
 from kanca.domain.ids import SUBSCRIPTION, show_id
@@ -16,26 +17,34 @@ from kanca.domain.subscription import OPERATIONAL, Subscription, SubscriptionCon
 from kanca.storage import credentials, endpoints, subscriptions
 from kanca.storage.versions import bump_version
 
+OPERATORS = frozenset({"credential", "sources"})
+"""What a tenant cannot set: it would get at what is the operator's."""
+DEFAULT_TENANT = "default"
 _LONGEST_NAME = 200
 
 
 def create_subscription(
-    connection: Connection, services: Services, request: SubscriptionRequest
+    connection: Connection, services: Services, caller: Caller, request: SubscriptionRequest
 ) -> Subscription:
-    """Store the subscription that is asked for. Raises InvalidSubscription, InvalidSecret, SubscriptionExists."""
+    """Store the subscription that is asked for.
+
+    Raises InvalidSubscription, InvalidSecret, SubscriptionExists, NotForTenants.
+    """
+    caller.check_fields(request.model_fields_set, OPERATORS)
+    tenant = caller.tenant_of(request.tenant) or DEFAULT_TENANT
     # Locked first, as by changes: who waits for the lock of a credential holds none that others wait for.
     bump_version(connection, "subscriptions")
     config, problems = rules.read_options(request.given_options())
     problems += rules.url_problems(services.guard, request.url)
     problems += rules.event_problems(request.events)
-    sources, wrong_sources = _sources(connection, request.sources, request.tenant)
+    sources, wrong_sources = _sources(connection, request.sources, tenant)
     rules.refuse(problems + wrong_sources + _credential_problems(connection, config))
     given = request.secret.get_secret_value() if request.secret else None
     now = services.now()
     subscription = Subscription(
         number=0,
         id=request.id or show_id(SUBSCRIPTION, services.ids.new()),
-        tenant=request.tenant,
+        tenant=tenant,
         name=request.name or (urlsplit(request.url).hostname or request.url)[:_LONGEST_NAME],
         url=request.url,
         events=tuple(dict.fromkeys(request.events)),
@@ -53,12 +62,17 @@ def create_subscription(
 
 
 def change_subscription(
-    connection: Connection, services: Services, subscription_id: str, request: SubscriptionChange
+    connection: Connection,
+    services: Services,
+    caller: Caller,
+    subscription_id: str,
+    request: SubscriptionChange,
 ) -> tuple[Subscription, bool]:
     """Change what the request has of the subscription; gives it, and whether its receiver must be asked again.
 
-    Raises SubscriptionNotFound, InvalidSubscription.
+    Raises SubscriptionNotFound, InvalidSubscription, NotForTenants.
     """
+    caller.check_fields(request.model_fields_set, OPERATORS)
     given = request.model_dump(include={"url", "events", "name", "active", "sources"}, exclude_unset=True)
     must_ask = False
 
@@ -90,17 +104,24 @@ def change_subscription(
         must_ask = rules.must_ask_again(before, after)
         return replace(after, is_verified=not must_ask and (before.is_verified or not after.config.challenge))
 
-    return subscriptions.change(connection, services.secret_box, subscription_id, changed), must_ask
+    box = services.secret_box
+    return subscriptions.change(connection, box, subscription_id, changed, caller.tenant), must_ask
 
 
-def enable_subscription(connection: Connection, services: Services, subscription_id: str) -> Subscription:
+def enable_subscription(
+    connection: Connection, services: Services, caller: Caller, subscription_id: str
+) -> Subscription:
     """Switch a subscription on, whoever switched it off, and begin anew to count how long it has failed.
 
     Raises SubscriptionNotFound.
     """
     now = services.now()
+
+    def enabled(before: Subscription) -> Subscription:
+        return rules.enabled(before, now)
+
     subscription = subscriptions.change(
-        connection, services.secret_box, subscription_id, lambda before: rules.enabled(before, now)
+        connection, services.secret_box, subscription_id, enabled, caller.tenant
     )
     health = subscriptions.health_of(connection, [subscription.number])[subscription.number]
     if health.failing_since is not None:

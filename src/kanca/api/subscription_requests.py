@@ -84,7 +84,10 @@ class SubscriptionRequest(Options):
     )
     id: ChosenId | None = Field(None, description="Left out, one is made.")
     name: Name | None = Field(None, description="What people call it; left out, the host of the URL.")
-    tenant: ChosenId = Field("default", description="Only events with this label are sent.")
+    tenant: ChosenId | None = Field(
+        None,
+        description="Only events with this label are sent; left out, `default`, or that of a portal token.",
+    )
     secret: SecretStr | None = Field(
         None, max_length=1024, description="What deliveries are signed with; left out, one is made."
     )

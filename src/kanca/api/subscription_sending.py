@@ -16,11 +16,12 @@ from kanca.api.services import Services
 from kanca.domain.delivery import work_of
 from kanca.domain.event import NewEvent, StoredEvent
 from kanca.domain.ids import EVENT, show_id
+from kanca.domain.published import PUBLISHED
 from kanca.domain.status import DeliveryStatus, OutcomeStatus
 from kanca.domain.subscription import Subscription
 from kanca.domain.task import Delivery, Outcome
 from kanca.errors import TransformFailed, Unavailable
-from kanca.outbound.message import PUBLISHED_ENDPOINT, body_of
+from kanca.outbound.message import body_of
 from kanca.outbound.reports import AttemptReport
 from kanca.outbound.sending import Sent
 from kanca.storage import subscriptions
@@ -69,7 +70,7 @@ async def ask_to_echo(services: Services, subscription: Subscription) -> Attempt
     about = {"type": CHALLENGE, "challenge": token}
     event = StoredEvent(
         id=services.ids.new(),
-        endpoint=PUBLISHED_ENDPOINT,
+        endpoint=PUBLISHED,
         tenant=subscription.tenant,
         type=CHALLENGE,
         received_at=services.now(),
@@ -125,7 +126,7 @@ def _test_event(services: Services, subscription: Subscription, data: Any) -> Ne
     event_id = services.ids.new()
     return NewEvent(
         id=event_id,
-        endpoint=PUBLISHED_ENDPOINT,
+        endpoint=PUBLISHED,
         tenant=subscription.tenant,
         type=TEST_EVENT,
         received_at=services.now(),

@@ -9,22 +9,23 @@ from typing import Any
 
 import msgspec
 
+from kanca.api.callers import Caller
 from kanca.api.secret_rotation import live, masked
 from kanca.api.services import Services
 from kanca.api.subscription_models import AttemptView, HealthView, SubscriptionView
 from kanca.api.subscription_rules import hint_of, unreadable_hint
 from kanca.domain.subscription import SignatureKind, Subscription, show_subscription_config
+from kanca.domain.subscription_health import Health
 from kanca.errors import SubscriptionNotFound
 from kanca.outbound.keys import public_key
 from kanca.outbound.reports import AttemptReport
 from kanca.storage import subscriptions
-from kanca.storage.subscriptions import Health
 
 
-async def find(services: Services, subscription_id: str) -> Subscription:
-    """The subscription with that id. Raises SubscriptionNotFound."""
+async def find(services: Services, subscription_id: str, caller: Caller) -> Subscription:
+    """The subscription with that id. Raises SubscriptionNotFound, also for one that is not the caller's."""
     found = await services.database.read(subscriptions.get, services.secret_box, subscription_id)
-    if found is None:
+    if found is None or not caller.owns(found.tenant):
         raise SubscriptionNotFound(f"There is no subscription {subscription_id}.")
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 
 from kanca.api.audit import audit
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import Cursor, Limit, SubscriptionIdPath, Tenant
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -21,7 +22,12 @@ from kanca.api.subscription_sending import verify
 from kanca.api.subscription_views import attempt_view, facts_of, find, shown, shown_facts
 from kanca.domain.subscription import Subscription
 from kanca.domain.task import TaskKind
-from kanca.errors import InvalidSecret, InvalidSubscription, SubscriptionExists, SubscriptionNotFound
+from kanca.errors import (
+    InvalidSecret,
+    InvalidSubscription,
+    SubscriptionExists,
+    SubscriptionNotFound,
+)
 from kanca.outbound.reports import AttemptReport
 from kanca.storage import subscriptions
 
@@ -36,13 +42,15 @@ NEVER_STORED = {"Cache-Control": "no-store"}
     operation_id="create_subscription",
     responses=refused_with(InvalidSubscription, InvalidSecret, SubscriptionExists),
 )
-async def create(services: Given, response: Response, request: SubscriptionRequest) -> SubscriptionCreated:
+async def create(
+    services: Given, caller: CallerTenant, response: Response, request: SubscriptionRequest
+) -> SubscriptionCreated:
     """Have events sent to a URL from now on. `secret` is shown in full here, and later only by `reveal-secret`.
 
     With `challenge`, the receiver is asked at once to echo a token. If it does not, the subscription is there all the
     same, and is sent nothing: `hint` says so, and `attempt` why.
     """
-    subscription = await services.database.write(create_subscription, services, request)
+    subscription = await services.database.write(create_subscription, services, caller, request)
     audit("subscription.created", subscription.id, tenant=subscription.tenant, url=subscription.url)
     report = None
     if subscription.config.challenge:
@@ -58,10 +66,12 @@ async def create(services: Given, response: Response, request: SubscriptionReque
 
 @router.get("", summary="List subscriptions", operation_id="list_subscriptions")
 async def list_all(
-    services: Given, limit: Limit = 50, cursor: Cursor = None, tenant: Tenant = None
+    services: Given, caller: CallerTenant, limit: Limit = 50, cursor: Cursor = None, tenant: Tenant = None
 ) -> SubscriptionPage:
     """List subscriptions, the newest first, those too whose config or secrets cannot be read: `hint` says so."""
-    page = await services.database.read(subscriptions.page, services.secret_box, limit, cursor, tenant)
+    page = await services.database.read(
+        subscriptions.page, services.secret_box, limit, cursor, caller.tenant_of(tenant)
+    )
     numbers = [listed.subscription.number for listed in page.items]
     health = await services.database.read(subscriptions.health_of, numbers)
     now = services.now()
@@ -80,9 +90,9 @@ async def list_all(
     operation_id="get_subscription",
     responses=refused_with(SubscriptionNotFound),
 )
-async def get(services: Given, subscription_id: SubscriptionIdPath) -> SubscriptionView:
+async def get(services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath) -> SubscriptionView:
     """Read one subscription."""
-    return await shown(services, await find(services, subscription_id))
+    return await shown(services, await find(services, subscription_id, caller))
 
 
 @router.put(
@@ -92,14 +102,14 @@ async def get(services: Given, subscription_id: SubscriptionIdPath) -> Subscript
     responses=refused_with(SubscriptionNotFound, InvalidSubscription),
 )
 async def change(
-    services: Given, subscription_id: SubscriptionIdPath, request: SubscriptionChange
+    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath, request: SubscriptionChange
 ) -> SubscriptionView:
     """Change what is given; the rest stays. Takes effect within a second, for open deliveries too.
 
     With `challenge`, a new `url` has to echo a token first, as one of a new subscription.
     """
     subscription, must_ask = await services.database.write(
-        change_subscription, services, subscription_id, request
+        change_subscription, services, caller, subscription_id, request
     )
     audit("subscription.changed", subscription_id, fields=sorted(request.model_fields_set))
     if must_ask:
@@ -114,9 +124,13 @@ async def change(
     operation_id="delete_subscription",
     responses=refused_with(SubscriptionNotFound),
 )
-async def delete(services: Given, subscription_id: SubscriptionIdPath) -> SubscriptionDeleted:
+async def delete(
+    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+) -> SubscriptionDeleted:
     """Send it nothing more: open deliveries are skipped. What was delivered is still shown; its secrets are gone."""
-    number = await services.database.write(subscriptions.delete, subscription_id, services.now())
+    number = await services.database.write(
+        subscriptions.delete, subscription_id, services.now(), caller.tenant
+    )
     audit("subscription.deleted", subscription_id)
     await go_on(services, number)
     return SubscriptionDeleted(status="deleted", subscription_id=subscription_id)

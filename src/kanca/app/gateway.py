@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from kanca.app.outgoing import Outgoing, egress_guard
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending_now import SendingNow
+from kanca.domain import portal_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
 from kanca.ingest.asgi import IngestASGI
@@ -29,6 +31,7 @@ from kanca.ingest.rate_limit import RateLimiter
 from kanca.ingest.settings import ingest_settings
 from kanca.ingest.store import DatabaseStore
 from kanca.ingest.surroundings import Surroundings
+from kanca.outbound.publisher import Publisher
 from kanca.queue.backlog import BacklogGauge
 from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
@@ -76,10 +79,11 @@ class Gateway:
 
     asgi: ASGIApp
     ingest: Ingest
+    publisher: Publisher
 
     async def drain(self, limit: timedelta) -> None:
         """Refuse what comes from now on, and finish what is at hand."""
-        await self.ingest.stop(limit)
+        await asyncio.gather(self.ingest.stop(limit), self.publisher.close(limit))
 
 
 @asynccontextmanager
@@ -117,6 +121,15 @@ async def open_gateway(
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
     duties["ended secrets"] = EndedSecrets(database, box)
+    publisher = Publisher(
+        database,
+        box,
+        waker.wake,
+        closed_for=ingest.closed_for,
+        is_catalogue_closed=settings.event_catalogue == "closed",
+        timeout=own_settings.commit_timeout,
+        max_waiting=own_settings.commit_queue_max,
+    )
     services = Services(
         database=database,
         secret_box=box,
@@ -130,6 +143,7 @@ async def open_gateway(
             outgoing, StoredCredentials(database, box), timedelta(seconds=settings.delivery_timeout)
         ).attempt,
         closed_for=ingest.closed_for,
+        publisher=publisher,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
@@ -143,11 +157,13 @@ async def open_gateway(
     await ingest.start()
     regular.start()
     try:
-        management = ManagementGuard(create_api(services, ingest_document()), access)
-        yield Gateway(Root(IngestASGI(ingest), management), ingest)
+        portal_keys = box.derived(portal_token.KEY_LABEL)
+        management = ManagementGuard(create_api(services, ingest_document()), access, portal_keys)
+        yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher)
     finally:
         await regular.stop()
-        await ingest.stop(timedelta(seconds=settings.shutdown_seconds))
+        limit = timedelta(seconds=settings.shutdown_seconds)
+        await asyncio.gather(ingest.stop(limit), publisher.close(limit))
         await outgoing.close()
         await waker.close()
         if shared is not None:

@@ -10,6 +10,9 @@ from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+MOST_CONNECTIONS = 20_000
+"""Granian takes no more connections than its backlog unless told: idle senders would keep all others waiting."""
+
 
 class GatewayServer(Server):
     """One Granian worker in this event loop.
@@ -19,7 +22,14 @@ class GatewayServer(Server):
 
     def __init__(self, app: Any, listen_fd: int) -> None:
         """Serve ``app`` (ASGI) on an inherited listening socket."""
-        super().__init__(app, interface=Interfaces.ASGINL, log_enabled=False, websockets=False, backlog=1024)
+        super().__init__(
+            app,
+            interface=Interfaces.ASGINL,
+            log_enabled=False,
+            websockets=False,
+            backlog=1024,
+            backpressure=MOST_CONNECTIONS,
+        )
         self._listen_fd = listen_fd
 
     def _init_shared_socket(self) -> None:

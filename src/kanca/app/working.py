@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,12 +11,17 @@ from kanca.app.hooks import Kanca
 from kanca.app.outgoing import egress_client
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
+from kanca.app.sending import sending_means
 from kanca.domain.ids import IdFactory
-from kanca.queue.duties import Duties
+from kanca.handlers.threads import SyncThreads
+from kanca.outbound.alerts import Addresses
+from kanca.outbound.authentication import Authentication
+from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
+from kanca.workers.noticing import Noticer, Notices, PeopleTeller
 from kanca.workers.worker import Worker, worker_settings
 from kanca.workflows.credentials import StoredCredentials
 from kanca.workflows.surroundings import NodeMeans
@@ -36,14 +42,25 @@ async def open_worker(
     """
     hooks.handlers.check_providers(catalogue_of(settings))
     ids, box = IdFactory(), load_secret_box(settings)
-    duties = Duties({"clock": ClockCorrection(database, ids)})
+    noted, threads, waker = Notices(database), SyncThreads(), database.waker()
+    addresses = Addresses(settings.alert_urls, threads.run)
+    regular: dict[str, Duty] = {
+        "clock": ClockCorrection(database, ids),
+        "notices": Noticer(database, waker, noted, ids.new, tells_people=bool(addresses)),
+    }
+    if addresses:
+        place = f"Kanca at {settings.public_url or socket.gethostname()}"
+        regular["people"] = PeopleTeller(database, addresses, place)
+    duties = Duties(regular)
     async with egress_client(settings) as http:
+        credentials = StoredCredentials(database, box)
         worker = Worker(
             database,
             lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
             hooks.handlers,
             hooks.nodes,
-            NodeMeans(http, StoredCredentials(database, box), resume_urls(settings, box)),
+            NodeMeans(http, credentials, resume_urls(settings, box)),
+            sending_means(settings, box, http, Authentication(credentials, http), noted.note),
             ids,
             worker_settings(settings, settings.app or NO_APP, predecessor),
         )
@@ -52,3 +69,6 @@ async def open_worker(
             yield worker
         finally:
             await duties.stop()
+            await noted.flush()
+            threads.close()
+            await waker.close()

@@ -18,12 +18,14 @@ from kanca.bodies.event_data import (
 )
 from kanca.bodies.json import MAX_DEPTH, read_json
 from kanca.bodies.unreadable import Unreadable
+from kanca.bodies.writing import NotJson, write_json
 
 __all__ = [
     "HOPS_HEADER",
     "MAX_DEPTH",
     "Body",
     "Kind",
+    "NotJson",
     "Unreadable",
     "codings_of",
     "content_type_of",
@@ -35,4 +37,5 @@ __all__ = [
     "read_body",
     "read_document",
     "read_json",
+    "write_json",
 ]

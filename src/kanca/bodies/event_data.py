@@ -9,6 +9,7 @@ import msgspec
 from kanca.bodies.document import Body, read_body
 from kanca.bodies.unreadable import Unreadable
 from kanca.domain.event import StoredEvent
+from kanca.domain.published import PUBLISHED
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -21,6 +22,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
 _decode = msgspec.json.Decoder(_Sent).decode
 _NOTHING_SENT = _Sent()
+_STATED = {"event_type", "data"}
 
 HOPS_HEADER = "X-Webhook-Hops"
 _MAX_DIGITS = 6
@@ -69,11 +71,14 @@ def event_body(event: StoredEvent) -> Body:
 
 
 def event_data(event: StoredEvent) -> Any:
-    """The event's data: an envelope's ``data``, else the whole document.
+    """The event's data: an envelope's ``data``, else the whole document. What was published is any JSON value.
 
     None for a binary body; a body that cannot be read is its text, as far as it is any.
     """
     try:
-        return event_body(event).data
+        body = event_body(event)
     except Unreadable:
         return event.body.decode(errors="replace")
+    said = body.document
+    is_stated = event.endpoint == PUBLISHED and isinstance(said, dict) and said.keys() == _STATED
+    return said["data"] if is_stated else body.data

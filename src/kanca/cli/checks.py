@@ -10,6 +10,7 @@ from kanca.cli import findings
 from kanca.cli.findings import Finding, Level, error, ok, warning
 from kanca.domain.loopback import is_loopback
 from kanca.errors import DatabaseUnavailable, InvalidSetting, KancaError
+from kanca.outbound.alerts import unreadable
 from kanca.settings import Settings, load_settings, redacted
 from kanca.storage import sealed_secrets, workers
 from kanca.storage.dialects import file_of, key_file_of, open_database
@@ -37,6 +38,8 @@ async def examine() -> list[Finding]:
     ]
     if settings.redis_url is not None:
         found.append(await _redis(settings.redis_url))
+    if settings.alert_urls:
+        found.append(findings.of_alerts(len(settings.alert_urls), unreadable(settings.alert_urls)))
     path = file_of(settings.database_url)
     if path is not None and not path.exists():
         return [*found, warning("database", f"{path} is not there yet", "`kanca serve` makes it.")]

@@ -189,6 +189,13 @@ def of_disk(free_bytes: int, lowest_bytes: int) -> Finding:
     return ok("disk", message)
 
 
+def of_alerts(number: int, wrong: str | None) -> Finding:
+    """Whether people can be told of trouble, at so many addresses."""
+    if wrong is not None:
+        return error("alerts", wrong, "See KANCA_ALERT_URLS, and docs/guides/alerts.md.")
+    return ok("alerts", f"people are told at {number} {'address' if number == 1 else 'addresses'}")
+
+
 def of_snapshot(age: timedelta | None) -> Finding:
     """How long the oldest transaction has been open: what is deleted since then still has to be read past."""
     if age is None or age < SNAPSHOT_TO_NOTICE:

@@ -21,6 +21,8 @@ from kanca.cli import (
     dlq,
     endpoint,
     event,
+    event_type,
+    portal,
     provider,
     schedule,
     secret,
@@ -33,6 +35,7 @@ from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
+from kanca.cli.publish import publish
 from kanca.cli.receive import receive
 from kanca.cli.send import send
 from kanca.cli.serve import serve
@@ -120,16 +123,19 @@ app.command()(dev)
 app.command()(migrate)
 app.command()(doctor)
 app.command()(send)
+app.command()(publish)
 app.command()(receive)
 app.command()(apply)
 for noun in (
     endpoint,
     event,
+    event_type,
     workflow,
     run_noun,
     schedule,
     subscription,
     credential,
+    portal,
     dlq,
     provider,
     secret,

@@ -67,6 +67,11 @@ class Duplicate:
 Appended = Accepted | Duplicate
 
 
+def is_name(value: object, longest: int) -> bool:
+    """Whether a value can be a type or an id: text, neither empty nor too long, without NUL, surrogates or the like."""
+    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
+
+
 def is_envelope(body: object) -> bool:
     """Whether a parsed body is an envelope.
 

@@ -5,15 +5,12 @@ it makes it impossible to make one or to change one. Host, proxy and path are no
 
     version 1 · run id 16 · iteration 4 · generation 4 · expiry 8 (µs since 1970) · decision 1 · node id · HMAC 32
 
-as URL-safe base64 without padding (RFC 4648, section 5).
+as ``kanca.domain.signed_token`` writes it.
 """
 
 from __future__ import annotations
 
-import hmac
-import re
 import struct
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -21,6 +18,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kanca.domain.ids import CHOSEN_ID
+from kanca.domain.signed_token import ExpiredToken, InvalidToken, signed, signed_content
 from kanca.domain.wait import WaitAddress
 
 RESUME_PATH = "/webhooks/resume/"
@@ -30,8 +28,6 @@ KEY_LABEL = "resume tokens"
 
 _HEAD = struct.Struct(">B16sIIqB")
 _VERSION = 1
-_MAC_BYTES = 32
-_TEXT = re.compile(r"[A-Za-z0-9_-]{1,400}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -44,14 +40,6 @@ class Decision(StrEnum):
 
 
 _DECISIONS: tuple[str | None, ...] = (None, *Decision)
-
-
-class InvalidToken(ValueError):
-    """It is no token, or none that was made with any of the keys."""
-
-
-class ExpiredToken(ValueError):
-    """It was made with one of the keys, and its time is over."""
 
 
 class ResumeToken(NamedTuple):
@@ -81,24 +69,12 @@ def make_token(keys: Sequence[bytes], token: ResumeToken) -> str:
         head = _HEAD.pack(_VERSION, run_id.bytes, iteration, generation, expires_us, decision)
     except struct.error:
         raise ValueError("no token can say this") from None
-    content = head + node_id.encode()
-    return urlsafe_b64encode(content + _mac(keys[0], content)).rstrip(b"=").decode()
+    return signed(keys, head + node_id.encode())
 
 
 def read_token(keys: Sequence[bytes], text: str, now: datetime) -> ResumeToken:
     """What a token says that was made with any of ``keys``. Raises InvalidToken, and ExpiredToken for ``now``."""
-    if not _TEXT.fullmatch(text):
-        raise InvalidToken
-    try:
-        whole = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except ValueError:
-        raise InvalidToken from None
-    content, mac = whole[:-_MAC_BYTES], whole[-_MAC_BYTES:]
-    # Every key is tried whatever the others say, and no two texts stand for the same token.
-    fits = [hmac.compare_digest(_mac(key, content), mac) for key in keys]
-    if not any(fits) or urlsafe_b64encode(whole).rstrip(b"=").decode() != text:
-        raise InvalidToken
-    token = _read(content)
+    token = _read(signed_content(keys, text))
     if token.expires_at <= now:
         raise ExpiredToken
     return token
@@ -114,7 +90,3 @@ def _read(content: bytes) -> ResumeToken:
         return ResumeToken(address, _EPOCH + expires_us * _MICROSECOND, _DECISIONS[decision])
     except (struct.error, UnicodeDecodeError, IndexError, OverflowError):
         raise InvalidToken from None
-
-
-def _mac(key: bytes, content: bytes) -> bytes:
-    return hmac.digest(key, content, "sha256")

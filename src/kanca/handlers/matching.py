@@ -10,7 +10,7 @@ import msgspec
 
 from kanca.domain.patterns import matches
 
-Source = Literal["inbound", "published"]
+Source = Literal["inbound", "published", "operational"]
 Order = Literal["path", "function"]
 
 
@@ -41,16 +41,26 @@ class Arrival:
     tenant: str
     provider: str | None
     webhook_id: str | None
-    """None for published events."""
+    """None for published events, and for those about webhooks themselves."""
     slug: str | None
     is_authenticated: bool
+    is_operational: bool = False
+    """It tells of webhooks themselves: that a subscription was disabled, for example."""
+
+    @property
+    def source(self) -> Source:
+        """Where it comes from."""
+        if self.is_operational:
+            return "operational"
+        return "published" if self.webhook_id is None else "inbound"
 
 
 def wants(spec: HandlerSpec, arrival: Arrival) -> bool:
     """Whether a handler wants an event.
 
     What came without authentication reaches only handlers that name its endpoint: an event type in a body that anybody
-    may have sent proves nothing.
+    may have sent proves nothing. Events about webhooks themselves reach only handlers that ask for them: one for ``*``
+    would otherwise have its own failures handled by itself.
     """
     if not matches(spec.pattern, arrival.type):
         return False
@@ -62,7 +72,7 @@ def wants(spec: HandlerSpec, arrival: Arrival) -> bool:
     return (
         (spec.provider is None or spec.provider == arrival.provider)
         and (spec.tenant is None or spec.tenant == arrival.tenant)
-        and (spec.source is None or (spec.source == "published") == (arrival.webhook_id is None))
+        and (spec.source == arrival.source or (spec.source is None and not arrival.is_operational))
     )
 
 

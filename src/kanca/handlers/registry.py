@@ -86,12 +86,12 @@ class HandlerRegistry:
         ``model`` is any type that Pydantic reads; data that do not fit it are a dead letter at once. ``name``
         stands for the handler in the database (default: module and qualified name); it must stay the same while
         events are unfinished. ``provider``, ``endpoint`` (``wh_…`` id or slug), ``tenant`` and ``source``
-        (``"inbound"`` or ``"published"``) narrow what reaches it; the provider must come with Kanca or be in the
-        settings when a worker starts (for one that only an endpoint describes, say ``endpoint``). ``max_retries``
-        counts attempts in all (default 5); ``retry`` says more exactly how they follow each other. ``timeout`` is for
-        one attempt (seconds; default: the endpoint's ``webhook_timeout``, 30 s). Events with the same ``order_by`` (a
-        dotted path in the data, or a quick function of the event) are handled one after the other, in the order of
-        their arrival.
+        (``"inbound"``, ``"published"``, or ``"operational"`` for events about webhooks themselves, which reach no other
+        handler) narrow what reaches it; the provider must come with Kanca or be in the settings when a worker starts
+        (for one that only an endpoint describes, say ``endpoint``). ``max_retries`` counts attempts in all (default 5);
+        ``retry`` says more exactly how they follow each other. ``timeout`` is for one attempt (seconds; default: the
+        endpoint's ``webhook_timeout``, 30 s). Events with the same ``order_by`` (a dotted path in the data, or a quick
+        function of the event) are handled one after the other, in the order of their arrival.
 
         Raises InvalidHandler when any of this cannot be, or the name is taken.
         """
@@ -164,7 +164,7 @@ def _check(pattern: str, policy: RetryPolicy, timeout: timedelta | None, source:
             f"timeout must be more than 0 and at most {MAX_TIMEOUT.total_seconds():.0f} seconds"
         )
     if source is not None and source not in get_args(Source):
-        raise InvalidHandler(f"source is 'inbound' or 'published', not {source!r}")
+        raise InvalidHandler(f"source is 'inbound', 'published' or 'operational', not {source!r}")
 
 
 def _order_of(order_by: object) -> Order | None:

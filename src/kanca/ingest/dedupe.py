@@ -9,16 +9,7 @@ provider's own retry has the same bytes, so it is found all the same.
 
 from __future__ import annotations
 
-import hashlib
-from typing import NamedTuple
-from uuid import UUID
-
-
-class Key(NamedTuple):
-    """What an arrival is recognised by."""
-
-    kind: bytes
-    value: bytes
+from kanca.domain.dedupe import Key
 
 
 def delivery_key(delivery_id: str) -> Key:
@@ -49,9 +40,3 @@ def fields_key(event_type: str, fields: bytes) -> Key:
 def signed_content_key(event_type: str, body: bytes) -> Key:
     """The body and its type, where the signature covers nothing else that could tell two deliveries apart."""
     return Key(b"signed", event_type.encode() + b"\x00" + body)
-
-
-def dedupe_key(endpoint: int, key: Key) -> UUID:
-    """128 bits of SHA-256 over the endpoint's number and the key."""
-    digest = hashlib.sha256(b"%d\x00%b\x00%b" % (endpoint, key.kind, key.value)).digest()
-    return UUID(bytes=digest[:16])

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from kanca.domain.dedupe import dedupe_key
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.resume_token import ResumeToken
 from kanca.domain.resumption import DECIDED, mark_of
 from kanca.ingest.arrival import Arrival
-from kanca.ingest.dedupe import dedupe_key
 from kanca.ingest.describe import describe_request
 from kanca.ingest.reading import Reading
 from kanca.ingest.refusal import Refusal

@@ -11,12 +11,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kanca.bodies import Kind
+from kanca.domain.dedupe import Key
 from kanca.domain.endpoint import Dedupe
-from kanca.domain.event import ENVELOPE_KEYS, MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH, is_envelope
+from kanca.domain.event import (
+    ENVELOPE_KEYS,
+    MAX_SOURCE_ID_LENGTH,
+    MAX_TYPE_LENGTH,
+    is_envelope,
+    is_name,
+)
 from kanca.domain.patterns import matches
 from kanca.domain.resumption import RESUMED
 from kanca.ingest.dedupe import (
-    Key,
     content_key,
     delivery_key,
     event_id_key,
@@ -68,9 +74,9 @@ def read_event(endpoint: Prepared, request: SignedRequest, signed_id: bytes | No
     if envelope_id is not None:
         # Some senders number their events.
         envelope_id = str(envelope_id) if type(envelope_id) is int else envelope_id
-        if not _is_name(envelope_id, MAX_SOURCE_ID_LENGTH):
+        if not is_name(envelope_id, MAX_SOURCE_ID_LENGTH):
             return _BAD_ID
-    if not _is_name(event_type, MAX_TYPE_LENGTH):
+    if not is_name(event_type, MAX_TYPE_LENGTH):
         return _BAD_TYPE
     key = _key(endpoint, headers, body, document, event_type, found.delivery_id, envelope_id)
     if isinstance(key, Refusal):
@@ -108,7 +114,7 @@ def read_hashed(endpoint: Prepared, request: SignedRequest, _signed_id: bytes | 
     if not isinstance(document, dict):
         return Refusal("invalid_envelope", "The body must be a JSON object.")
     event_type = document.get("event_type", endpoint.default_type)
-    if not _is_name(event_type, MAX_TYPE_LENGTH):
+    if not is_name(event_type, MAX_TYPE_LENGTH):
         return _BAD_TYPE
     digest = content_hash(document)
     return _checked(
@@ -157,9 +163,9 @@ def _misfit(document: object) -> Refusal | None:
     if not document.keys() <= ENVELOPE_KEYS:
         allowed = ", ".join(f"`{key}`" for key in sorted(ENVELOPE_KEYS))
         return Refusal("invalid_envelope", f"The body may have {allowed}, and no other keys.")
-    if not _is_name(document.get("event_type"), MAX_TYPE_LENGTH):
+    if not is_name(document.get("event_type"), MAX_TYPE_LENGTH):
         return _BAD_TYPE
-    if not _is_name(document.get("event_id"), MAX_SOURCE_ID_LENGTH):
+    if not is_name(document.get("event_id"), MAX_SOURCE_ID_LENGTH):
         return Refusal("invalid_event_id", "`event_id` must be text of 1 to 512 printable characters.")
     if not isinstance(document.get("data", {}), dict):
         return Refusal("invalid_envelope", "`data` must be a JSON object.")
@@ -183,10 +189,10 @@ def _checked(
             return reading
         # A header that nobody can use is left out: it is often set by what stands between, not by the sender.
         text = header.decode("latin-1")
-        return reading._replace(correlation_id=text) if _is_name(text, MAX_SOURCE_ID_LENGTH) else reading
+        return reading._replace(correlation_id=text) if is_name(text, MAX_SOURCE_ID_LENGTH) else reading
     if type(correlation_id) is int:
         correlation_id = str(correlation_id)
-    if not _is_name(correlation_id, MAX_SOURCE_ID_LENGTH):
+    if not is_name(correlation_id, MAX_SOURCE_ID_LENGTH):
         return _BAD_CORRELATION
     return reading._replace(correlation_id=correlation_id)
 
@@ -223,8 +229,3 @@ def _key(
 def _signed_key(endpoint: Prepared, body: bytes, document: Any, event_type: str) -> Key:
     stays = None if endpoint.volatile is None else endpoint.volatile.canonical(document)
     return signed_content_key(event_type, body) if stays is None else fields_key(event_type, stays)
-
-
-def _is_name(value: object, longest: int) -> bool:
-    """Whether a value can be a type or an id: text, neither empty nor too long, without NUL, surrogates or the like."""
-    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()

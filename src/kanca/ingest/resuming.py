@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
-from kanca.domain.resume_token import RESUME_PATH, ExpiredToken, InvalidToken, ResumeToken, read_token
+from kanca.domain.resume_token import RESUME_PATH, ResumeToken, read_token
+from kanca.domain.signed_token import ExpiredToken, InvalidToken
 from kanca.errors import KancaError
 from kanca.ingest import resume_pages
 from kanca.ingest.arrival import Arrival

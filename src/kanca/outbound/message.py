@@ -12,6 +12,7 @@ import msgspec
 from kanca.bodies import HOPS_HEADER, Kind, Unreadable, event_body, hops_in, read_json
 from kanca.domain.event import StoredEvent, is_envelope
 from kanca.domain.ids import EVENT, show_id
+from kanca.domain.published import PUBLISHED
 from kanca.domain.subscription import OPERATIONAL_ENDPOINT, Subscription
 from kanca.errors import ExpressionFailed, InvalidExpression, TransformFailed
 from kanca.expressions.event_scope import stored_event_scope
@@ -20,10 +21,8 @@ from kanca.outbound.members import member_of
 from kanca.outbound.signing import signature_headers
 
 EVENT_HEADER = "X-Webhook-Event"
-PUBLISHED_ENDPOINT = 0
-"""The endpoint number of published events."""
 
-_OF_OUR_OWN = (PUBLISHED_ENDPOINT, OPERATIONAL_ENDPOINT)
+_OF_OUR_OWN = (PUBLISHED, OPERATIONAL_ENDPOINT)
 
 
 def envelope(event: StoredEvent) -> bytes:

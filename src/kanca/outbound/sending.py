@@ -58,8 +58,8 @@ class Authentication(Protocol):
         """What the credential adds; nothing without a name. Raises KancaError."""
         ...
 
-    def forget(self, name: str) -> None:
-        """The receiver did not take what the credential gave: what was made of it (a token) is made anew."""
+    def forget(self, name: str, refused: Any) -> None:
+        """A receiver answered 401 to ``refused``, which ``of`` gave: a token is fetched anew next time."""
         ...
 
 
@@ -133,7 +133,7 @@ class Sender:
             **tls,
         )
         if response.status == 401 and config.credential is not None:
-            self._authentication.forget(config.credential)
+            self._authentication.forget(config.credential, proof)
         fault = fault_of(response.status, response.headers, has_credential=config.credential is not None)
         return _report(subscription.url, response, Mask(proof.secrets), fault or (None, None))
 
@@ -200,7 +200,7 @@ def _timing(response: EgressResponse) -> TimingReport:
     return TimingReport(
         dns_ms=timing.dns_ms,
         connect_ms=timing.connect_ms,
-        tls_ms=getattr(timing, "tls_ms", None),
+        tls_ms=timing.tls_ms,
         first_byte_ms=timing.first_byte_ms,
         total_ms=timing.total_ms,
     )

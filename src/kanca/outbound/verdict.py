@@ -15,6 +15,7 @@ The codes of failed attempts, which never change their meaning:
 | ``dns_failed`` | the host's name could not be looked up | tried again |
 | ``connect_failed`` | no connection | tried again |
 | ``tls_failed`` | no encrypted connection, or a certificate that is not trusted | tried again |
+| ``proxy_failed`` | the proxy that Kanca goes through made no tunnel | tried again |
 | ``connection_closed`` | the receiver hung up before its answer was complete | tried again |
 | ``bad_answer`` | the answer is not HTTP | tried again |
 | ``address_refused`` | the host is at an address that may not be reached; DNS may say another one later | tried again |
@@ -50,6 +51,7 @@ _FAILED = {
     "dns": "dns_failed",
     "connect": "connect_failed",
     "tls": "tls_failed",
+    "proxy": "proxy_failed",
     "connection_closed": "connection_closed",
     "protocol": "bad_answer",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
 
@@ -39,10 +39,14 @@ class Claimer:
         slots: int,
         capabilities: Capabilities,
         *,
+        lanes: Iterable[int] = range(LANES),
         now_us: Callable[[], int] = lambda: time.time_ns() // 1_000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``slots``: how many tasks the worker may have in hand. ``worker``: its number while its lease lasts."""
+        """``slots``: how many tasks the worker may have in hand. ``worker``: its number while its lease lasts.
+
+        ``lanes``: those that it takes from, deliveries' or the others', for they are put back apart.
+        """
         self.capabilities = capabilities
         self._queue = queue
         self._worker = worker
@@ -50,7 +54,10 @@ class Claimer:
         """May be changed at any time: a worker claims ahead of quick work."""
         self._now_us = now_us
         self._monotonic = monotonic
-        self._lanes = [Lane(number) for number in range(LANES)]
+        self._lanes = {number: Lane(number) for number in lanes}
+        self.asked: Collection[int] = self._lanes.keys()
+        """Those of the lanes that are asked. May be changed at any time: the others belong to other workers."""
+        self._has_deliveries = any(lane > SUSPECT_LANE for lane in self._lanes)
         self._in_hand: dict[int, int] = {}
         self._turn = 0
         self._sweep_at = 0.0
@@ -69,7 +76,9 @@ class Claimer:
         One claim at a time. Raises DatabaseUnavailable; what was claimed nevertheless is put back the next time.
         """
         if self._is_in_doubt:
-            put_back = await self._queue.put_back(self._worker, self._in_hand)
+            put_back = await self._queue.put_back(
+                self._worker, self._in_hand, deliveries=self._has_deliveries
+            )
             self._is_in_doubt = False
             if put_back:
                 log.warning("unknown_tasks_put_back", count=put_back)
@@ -80,11 +89,12 @@ class Claimer:
                 return []
             if suspects := await self._claim(1, [LaneAsk(SUSPECT_LANE, 0, 1)]):
                 return self._hold([(task, SUSPECT_LANE) for task, _ in suspects])
-        tasks, has_enough = await self._claim_from(self._lanes)
-        if not has_enough and any(lane.is_full for lane in self._lanes):
+        lanes = [self._lanes[number] for number in self.asked]
+        tasks, has_enough = await self._claim_from(lanes)
+        if not has_enough and any(lane.is_full for lane in lanes):
             # Most often a burst for one target, whose first share was small.
             with suppress(Unavailable):  # what the first claim gave is to be done all the same
-                more, _ = await self._claim_from([lane for lane in self._lanes if lane.is_full])
+                more, _ = await self._claim_from([lane for lane in lanes if lane.is_full])
                 tasks += more
         return tasks
 

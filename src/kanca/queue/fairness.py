@@ -11,7 +11,7 @@ after 90 000 of them a claim took 38 ms instead of 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kanca.storage.ports import LaneAsk
@@ -83,7 +83,11 @@ def plan_asks(
 
 
 def note_claimed(
-    lanes: Sequence[Lane], asks: Iterable[LaneAsk], claimed: Sequence[tuple[int, int]], limit: int, turn: int
+    lanes: Mapping[int, Lane],
+    asks: Iterable[LaneAsk],
+    claimed: Sequence[tuple[int, int]],
+    limit: int,
+    turn: int,
 ) -> None:
     """Remember what a claim of up to ``limit`` gave: ``claimed`` are lanes and positions; ``turn`` counts claims."""
     counts: dict[int, int] = {}

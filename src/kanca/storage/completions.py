@@ -81,6 +81,9 @@ _STATES = {
     Keep: TaskState.RUNNING,
 }
 
+_TASK_BYTES = 100
+"""An event may have tens of thousands of deliveries."""
+
 Write = Callable[[Sequence[Completion]], Awaitable[set[int]]]
 """Writes completions of distinct tasks in one transaction; gives the tasks that were still this worker's.
 
@@ -133,4 +136,7 @@ def _size_bytes(records: Records) -> int:
         size += len(step.input or b"") + len(step.output or b"")
     for event in records.events:
         size += len(event.body)
+    for delivery in records.deliveries:
+        size += len(delivery.attempt or b"")
+    size += len(records.tasks) * _TASK_BYTES
     return size

@@ -12,6 +12,8 @@ class DeliverDetail(msgspec.Struct, frozen=True, omit_defaults=True):
 
     attempts: int = 0
     """Attempts of this delivery that ended before this task: it was resent."""
+    is_unsure: bool = False
+    """The subscription's filter is still to be asked: it failed when the event was fanned out."""
     replay: str | None = None
     """The id of the replay that asked for it."""
 

@@ -124,8 +124,10 @@ class QueueStore(Protocol):
         """Whether a ready task that must run alone waits for somebody with these capabilities."""
         ...
 
-    async def put_back(self, worker: int, held: Collection[int]) -> int:
+    async def put_back(self, worker: int, held: Collection[int], *, deliveries: bool) -> int:
         """Make ready again, at no cost, what the worker has claimed but for the tasks ``held``; gives how many.
+
+        Of its ``deliveries`` only, or of all else.
 
         For a worker that asked for tasks and got no answer: the claim may have happened all the same. It must not be
         claiming meanwhile.
@@ -151,6 +153,13 @@ class QueueStore(Protocol):
 
     async def unpark(self, kind: TaskKind, target: int) -> int:
         """Make a target's parked tasks (those without an order key) ready."""
+        ...
+
+    async def unpark_some(self, kind: TaskKind, wanted: Mapping[int, int]) -> dict[int, int]:
+        """Make the first parked tasks (those without an order key) of targets ready, at most so many of each.
+
+        Gives how many of each were.
+        """
         ...
 
     async def backlog(self, limit: int) -> int:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, exists, insert, literal_column, select, update
 
 from kanca.domain.endpoint import Secret
 from kanca.domain.event import NewEvent
@@ -21,14 +21,22 @@ from kanca.domain.subscription import (
     read_subscription_config,
     show_subscription_config,
 )
-from kanca.domain.task import Delivery, Outcome
+from kanca.domain.subscription_health import Health
+from kanca.domain.task import Delivery, Outcome, TaskKind, TaskState
 from kanca.errors import InvalidSetting, SubscriptionExists, SubscriptionNotFound
 from kanca.storage import events
 from kanca.storage.dialects.upsert import upsert
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
 from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
-from kanca.storage.tables import deliveries, event_types, outcomes, subscription_health, subscriptions
+from kanca.storage.tables import (
+    deliveries,
+    event_types,
+    outcomes,
+    subscription_health,
+    subscriptions,
+    tasks,
+)
 from kanca.storage.versions import bump_version
 
 
@@ -39,19 +47,6 @@ class ListedSubscription(NamedTuple):
     unreadable: tuple[str, ...]
     """``config``, ``secrets``: what could not be read, and stands there as if nothing were set."""
     is_deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How a subscription's receiver is."""
-
-    subscription: int
-    failing_since: datetime | None = None
-    """Every attempt since then failed."""
-    last_success_at: datetime | None = None
-    last_failure_at: datetime | None = None
-    last_error: str | None = None
-    """The code of the last failure."""
 
 
 def create(connection: Connection, box: SecretBox, subscription: Subscription) -> Subscription:
@@ -133,6 +128,39 @@ def page(
 def read_all(connection: Connection, box: SecretBox) -> list[ListedSubscription]:
     """Give all that are not deleted, oldest first: what a worker matches events with."""
     return [_listed(box, row) for row in connection.execute(_live().order_by(subscriptions.c.number))]
+
+
+def changed_since(connection: Connection, box: SecretBox, since: datetime | None) -> list[ListedSubscription]:
+    """Give those that were changed, created or deleted at or after ``since``; None: all that are not deleted."""
+    query = _live() if since is None else select(subscriptions).where(subscriptions.c.updated_at >= since)
+    return [_listed(box, row) for row in connection.execute(query)]
+
+
+def disable(connection: Connection, number: int, reason: str, now: datetime) -> bool:
+    """Switch a subscription off because of its receiver; False when it is off, or gone, already."""
+    bump_version(connection, "subscriptions")
+    change = (
+        update(subscriptions)
+        .where(
+            subscriptions.c.number == number,
+            subscriptions.c.deleted_at.is_(None),
+            subscriptions.c.disabled_reason.is_(None),
+        )
+        .values(disabled_reason=reason, disabled_at=now, updated_at=now)
+    )
+    return bool(connection.execute(change).rowcount)
+
+
+def with_parked(connection: Connection) -> list[int]:
+    """Give the numbers of subscriptions, deleted ones too, that have parked deliveries."""
+    is_parked = exists().where(
+        # Written out, for a partial index serves only what is known to be within it.
+        tasks.c.state == literal_column(f"{TaskState.PARKED:d}"),
+        tasks.c.order_key.is_(None),
+        tasks.c.kind == literal_column(f"{TaskKind.DELIVER:d}"),
+        tasks.c.target == subscriptions.c.number,
+    )
+    return list(connection.scalars(select(subscriptions.c.number).where(is_parked)))
 
 
 def by_numbers(

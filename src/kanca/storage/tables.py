@@ -147,7 +147,7 @@ tasks = Table(
 for _name, _columns, _where in (
     ("ready", ("lane", "position"), f"state = {TaskState.READY:d}"),
     ("scheduled", ("due_at",), f"state = {TaskState.SCHEDULED:d}"),
-    ("parked", ("target",), f"state = {TaskState.PARKED:d} AND order_key IS NULL"),
+    ("parked", ("target", "position"), f"state = {TaskState.PARKED:d} AND order_key IS NULL"),
     # Ordered tasks: those that wait for their turn, and those that have it.
     (
         "waiting",

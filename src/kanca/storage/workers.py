@@ -40,6 +40,11 @@ def running(connection: Connection) -> tuple[Worker, ...]:
     return tuple(Worker(**row._asdict()) for row in connection.execute(query))
 
 
+def living(connection: Connection) -> list[int]:
+    """Give the numbers of the workers whose lease has not ended."""
+    return list(connection.scalars(select(workers.c.id).where(workers.c.expires_at > now)))
+
+
 @dataclass(frozen=True, slots=True)
 class UnservedHandler:
     """A handler whose events wait."""

@@ -80,15 +80,18 @@ async def send(
     *,
     slug: str | None = None,
     is_authenticated: bool = True,
+    is_operational: bool = False,
     **fields: Any,
 ) -> dict[str, CallResult]:
     """Run every handler that wants an event, and give each one's result by name.
 
     ``slug`` is the one of the endpoint that the event came to (``endpoint_id`` and ``provider`` are fields); a
-    published event has ``endpoint_id=None``.
+    published event has ``endpoint_id=None``, and so has one about webhooks themselves (``is_operational``).
     """
     event = make_event(event_type, data, **fields)
-    arrival = Arrival(event_type, event.tenant, event.provider, event.endpoint_id, slug, is_authenticated)
+    arrival = Arrival(
+        event_type, event.tenant, event.provider, event.endpoint_id, slug, is_authenticated, is_operational
+    )
     listening = [handler for handler in _registry(hooks) if wants(handler.spec, arrival)]
     return {handler.name: await _attempt(handler, event_type, data, fields) for handler in listening}
 

@@ -21,10 +21,14 @@ def capabilities_of(
     No dispatches while another app has a handler whose order key is computed by a function: only workers of that app
     can give its calls their order.
     """
-    targets = {TaskKind.CALL: frozenset(own)}
+    targets = {TaskKind.CALL: frozenset(own), TaskKind.DELIVER: frozenset[int]()}
     if any(known.spec.order == "function" and known.number not in own for known in announced):
         targets[TaskKind.DISPATCH] = frozenset()
     return Capabilities(targets, {TaskKind.RUN: others_workflows})
+
+
+DELIVERIES = Capabilities({kind: frozenset() for kind in TaskKind if kind is not TaskKind.DELIVER})
+"""Those of the part of a worker that only delivers."""
 
 
 def leave_run(task: Task, others_workflows: Collection[int]) -> Completion:

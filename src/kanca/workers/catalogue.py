@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.endpoint import NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.domain.subscription import OPERATIONAL_ENDPOINT
 from kanca.expressions.filtering import Filter
 from kanca.handlers.matching import decode_spec
 from kanca.storage.claimed_work import (
@@ -23,6 +24,7 @@ from kanca.storage.claimed_work import (
 )
 from kanca.storage.ports import Database
 from kanca.storage.workflows import beyond
+from kanca.workers.subscriptions import SubscriptionBook
 from kanca.workers.targets import (
     DEFAULT_TIMEOUT,
     PUBLISHED,
@@ -32,6 +34,7 @@ from kanca.workers.targets import (
     Targets,
     arrival_of,
     find_targets,
+    source_of,
 )
 
 MOST_SENDERS = 50_000
@@ -42,9 +45,10 @@ MOST_TARGETS = 10_000
 class Catalogue:
     """Gives events, with all that is needed to dispatch them."""
 
-    def __init__(self, database: Database, node_types: Iterable[str]) -> None:
+    def __init__(self, database: Database, node_types: Iterable[str], book: SubscriptionBook) -> None:
         """``node_types``: those that this worker has."""
         self._database = database
+        self._book = book
         self._node_types = frozenset(node_types)
         self._versions: str | None = None
         self._senders: dict[int, Sender] = {}
@@ -64,7 +68,12 @@ class Catalogue:
         ``endpoints``: numbers of others that are needed. Raises DatabaseUnavailable.
         """
         versions, events = await self._database.queue.read_claimed(ids)
-        needed = {event.endpoint for event in events.values()}.union(endpoints) - {PUBLISHED}
+        if await self._book.refresh(versions):
+            self._targets = {}
+        needed = {event.endpoint for event in events.values()}.union(endpoints) - {
+            PUBLISHED,
+            OPERATIONAL_ENDPOINT,
+        }
         is_fresh = versions == self._versions
         missing = needed - self._senders.keys() if is_fresh else needed
         if missing or not is_fresh:
@@ -101,7 +110,8 @@ class Catalogue:
         if targets is None:
             if len(self._targets) >= MOST_TARGETS:
                 self._targets.clear()
-            targets = self._targets[key] = find_targets(arrival, sender, self.handlers)
+            wanting = self._book.subscribers.wanting(event.type, event.tenant, source_of(event, sender))
+            targets = self._targets[key] = find_targets(arrival, sender, self.handlers, wanting)
         return targets
 
 

@@ -33,6 +33,7 @@ from kanca.handlers.ordering import key_by_function, key_by_path
 from kanca.handlers.payloads import PayloadInvalid, read_payload
 from kanca.handlers.registry import Handler
 from kanca.workers.calls import handed, work_of
+from kanca.workers.fan_out import FannedOut
 from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
 from kanca.workers.targets import KnownHandler, KnownWorkflow, Sender, Targets
 from kanca.workflows.runs import work_of as work_of_workflow
@@ -70,6 +71,13 @@ class Dispatch(msgspec.Struct, frozen=True):
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
     settling: Settling
+    fanned: FannedOut | None = None
+    """What becomes of it for those who subscribed to it."""
+
+    @property
+    def works(self) -> int:
+        """How many pieces of work the event has."""
+        return self.targets.works + (self.fanned.works if self.fanned else 0)
 
     def plan(self) -> Plan:
         """Say what follows."""
@@ -85,12 +93,12 @@ class Dispatch(msgspec.Struct, frozen=True):
             # Workers that know of such a handler claim no dispatches; this one has learnt of it since it claimed.
             return Completion(self.task, HandBack())
         workflow = self.targets.workflow
-        match self.targets.works:
+        match self.works:
             case 0:
                 return self.nothing(NO_TARGET)
             case 1 if workflow is not None:
                 return workflow
-            case 1 if self._can_be_done_here(self.targets.handlers[0]):
+            case 1 if self.targets.handlers and self._can_be_done_here(self.targets.handlers[0]):
                 return self.targets.handlers[0]
         return Several()
 
@@ -98,7 +106,7 @@ class Dispatch(msgspec.Struct, frozen=True):
         """Give each target a task. ``entry``: the workflow's; None: there is none, or it is not published."""
         runs: tuple[RunChange, ...] = ()
         tasks: list[NewTask] = []
-        outcomes = [self._outcome(DISPATCH_WORK, OutcomeStatus.EXPANDED, works=self.targets.works)]
+        outcomes = [self._outcome(DISPATCH_WORK, OutcomeStatus.EXPANDED, works=self.works)]
         letters: list[DeadLetter] = []
         if entry is not None:
             runs = (entry.run,) if entry.run else ()
@@ -117,8 +125,13 @@ class Dispatch(msgspec.Struct, frozen=True):
                 letters += buried.records.dead_letters
             else:
                 tasks.append(NewTask(TaskKind.CALL, self.event.id, known.number, order_key=key))
+        fanned = self.fanned or FannedOut()
         records = Records(
-            outcomes=tuple(outcomes), dead_letters=tuple(letters), runs=runs, tasks=tuple(tasks)
+            outcomes=tuple(outcomes),
+            dead_letters=(*letters, *fanned.letters),
+            runs=runs,
+            tasks=(*tasks, *fanned.tasks),
+            deliveries=tuple(fanned.deliveries),
         )
         return Completion(self.task, Done(), records)
 

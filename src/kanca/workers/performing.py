@@ -22,6 +22,7 @@ from kanca.workers.capabilities import leave_run
 from kanca.workers.catalogue import Catalogue
 from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several
 from kanca.workers.entering import Entrance
+from kanca.workers.fan_out import FanOut
 from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
 from kanca.workers.targets import DEFAULT_TIMEOUT, KnownHandler, KnownWorkflow, Targets
 from kanca.workers.workbench import Held
@@ -52,6 +53,7 @@ class Performer:
     settling: Settling
     entrance: Entrance
     arrivals: Arrivals
+    fan_out: FanOut
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
 
@@ -118,7 +120,8 @@ class Performer:
     async def _dispatch(
         self, held: Held, event: StoredEvent, targets: Targets, record: Record, give_up: GiveUp
     ) -> Completion:
-        dispatch = Dispatch(held.task, event, held.sender, targets, self.own, self.settling)
+        fanned = await self.fan_out.of(event, targets.subscriptions) if targets.subscriptions else None
+        dispatch = Dispatch(held.task, event, held.sender, targets, self.own, self.settling, fanned)
         match dispatch.plan():
             case KnownHandler() as known:
                 handler = self.own[known.number]

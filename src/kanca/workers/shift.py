@@ -34,6 +34,10 @@ AWAY_PAUSE_S = 0.5
 """Until the database is asked again after it was away."""
 
 
+Written = Callable[[StoredEvent | None, Completion], None]
+"""Is told of every completion that was written, and the event that it is about."""
+
+
 class Stop(Protocol):
     """A request to stop: in good order once it is ``requested``, at once when it is ``hurried``."""
 
@@ -51,8 +55,7 @@ class Means:
     slots: int
     poll: timedelta
     shutdown: timedelta
-    on_written: Callable[[StoredEvent | None, Completion], None]
-    """Told of every completion that was written, and the event that it is about."""
+    on_written: Written
 
 
 class Shift:

@@ -11,6 +11,7 @@ import msgspec
 from kanca.bodies import headers_in
 from kanca.domain.endpoint import EndpointConfig, NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.domain.subscription import OPERATIONAL, OPERATIONAL_ENDPOINT, Subscription
 from kanca.expressions.filtering import Filter
 from kanca.handlers.event import Headers
 from kanca.handlers.matching import Arrival, HandlerSpec, wants
@@ -72,12 +73,14 @@ class Targets:
     handlers: tuple[KnownHandler, ...] = ()
     workflow: KnownWorkflow | None = None
     """The endpoint's. Its piece of work is skipped when it is not published."""
+    subscriptions: tuple[Subscription, ...] = ()
+    """Their filters are still to be asked."""
     ordered_by_function: frozenset[int] = frozenset()
     """The numbers of those handlers whose order key only their own app can tell."""
 
     @property
     def works(self) -> int:
-        """How many pieces of work the event has."""
+        """How many pieces of work the event has, but for deliveries."""
         return len(self.handlers) + (self.workflow is not None)
 
 
@@ -90,7 +93,7 @@ _read_proof = msgspec.json.Decoder(_Proof).decode
 
 def is_authenticated(event: StoredEvent) -> bool:
     """Whether it is proven who sent the event."""
-    if event.endpoint == PUBLISHED:
+    if event.endpoint in (PUBLISHED, OPERATIONAL_ENDPOINT):
         return True
     try:
         return _read_proof(event.request).authenticated
@@ -112,14 +115,28 @@ def arrival_of(event: StoredEvent, sender: Sender | None) -> Arrival:
         webhook_id=sender.webhook_id if sender else None,
         slug=sender.slug if sender else None,
         is_authenticated=is_authenticated(event),
+        is_operational=event.endpoint == OPERATIONAL_ENDPOINT,
     )
 
 
-def find_targets(arrival: Arrival, sender: Sender | None, handlers: Iterable[KnownHandler]) -> Targets:
-    """Who gets an event: the workflow of its endpoint in any case, and every handler that wants it."""
+def source_of(event: StoredEvent, sender: Sender | None) -> str | None:
+    """What subscriptions name the event's source by; None: it was published."""
+    if event.endpoint == OPERATIONAL_ENDPOINT:
+        return OPERATIONAL
+    return sender.webhook_id if sender else None
+
+
+def find_targets(
+    arrival: Arrival,
+    sender: Sender | None,
+    handlers: Iterable[KnownHandler],
+    subscriptions: Iterable[Subscription] = (),
+) -> Targets:
+    """Who gets an event: the workflow of its endpoint in any case, every handler that wants it, and subscriptions."""
     wanting = tuple(handler for handler in handlers if wants(handler.spec, arrival))
     return Targets(
         handlers=wanting,
         workflow=sender.workflow if sender else None,
+        subscriptions=tuple(subscriptions),
         ordered_by_function=frozenset(each.number for each in wanting if each.spec.order == "function"),
     )

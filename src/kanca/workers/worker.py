@@ -16,11 +16,12 @@ import structlog
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
-from kanca.domain.task import Completion, Task, TaskState
+from kanca.domain.task import Completion, Done, Task, TaskKind, TaskState
 from kanca.errors import KancaError, Unavailable
 from kanca.handlers.matching import encode_spec
 from kanca.handlers.registry import HandlerRegistry
 from kanca.handlers.threads import SyncThreads
+from kanca.outbound.receivers import Receivers
 from kanca.queue.cleaner import Cleaner
 from kanca.queue.duties import Duties
 from kanca.queue.lease import Lease, WorkerIdentity
@@ -29,17 +30,24 @@ from kanca.queue.scheduler import Scheduler, Unparker
 from kanca.settings import Settings
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.ports import Database
+from kanca.storage.secret_box import SecretBox
 from kanca.workers.arriving import Arrivals
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
+from kanca.workers.delivering import Deliverer, DeliveryRules, Sends, tell_of_dead
+from kanca.workers.delivery_shift import DeliveryMeans, DeliveryShift
 from kanca.workers.entering import Entrance
+from kanca.workers.fan_out import FanOut
+from kanca.workers.health import HealthKeeper, Tell
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
 from kanca.workers.settlement import Settling
 from kanca.workers.shift import Means, Shift, Stop
+from kanca.workers.subscriptions import SubscriptionBook
 from kanca.workers.tally import Tally
 from kanca.workers.turns import TurnGiver
 from kanca.workers.watching import SignalWatch
+from kanca.workers.workbench import Held
 from kanca.workflows.announcing import announce
 from kanca.workflows.desk import StoredDesk
 from kanca.workflows.engine import Surroundings, WorkflowEngine
@@ -94,6 +102,24 @@ def worker_settings(settings: Settings, app: str, predecessor: int | None = None
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SendingMeans:
+    """What a worker sends webhooks with."""
+
+    box: SecretBox
+    """For the secrets that deliveries are signed with."""
+    sender: Sends
+    rules: DeliveryRules
+    places: int
+    """Deliveries that may be under way at once."""
+    connections: int
+    """With those that hang."""
+    disable_after: timedelta
+    """A subscription of which every attempt failed for so long is disabled."""
+    tell: Tell
+    """Tells people of trouble."""
+
+
 class Worker:
     """Does the work of one process: handlers, runs, and the duties of the queue."""
 
@@ -104,6 +130,7 @@ class Worker:
         handlers: HandlerRegistry,
         nodes: NodeRegistry,
         node_means: NodeMeans,
+        sending: SendingMeans,
         ids: IdFactory,
         settings: WorkerSettings,
     ) -> None:
@@ -112,6 +139,7 @@ class Worker:
         self._handlers = handlers
         self._nodes = nodes
         self._node_means = node_means
+        self._sending = sending
         self._settings = settings
         self._threads = SyncThreads()
         self._settling = Settling(now=lambda: datetime.now(UTC), new_id=ids.new, chance=random.random)
@@ -141,6 +169,13 @@ class Worker:
             }
         )
         self._shift: Shift | None = None
+        self._deliveries: DeliveryShift | None = None
+        self._fan_out = FanOut(self._settling.now, ids.new)
+        self._book = SubscriptionBook(database, sending.box)
+        self._receivers = Receivers()
+        self._health = HealthKeeper(
+            database, self._settling.now, sending.disable_after, sending.tell, self._receivers.forget
+        )
 
     @property
     def number(self) -> int | None:
@@ -149,8 +184,9 @@ class Worker:
 
     @property
     def active(self) -> int:
-        """Pieces of work that are being done."""
-        return self._shift.active if self._shift else 0
+        """Pieces of work that are being done, deliveries among them."""
+        shifts = (self._shift, self._deliveries)
+        return sum(shift.active for shift in shifts if shift is not None)
 
     async def run(self, stop: Stop, on_ready: Callable[[], None] = lambda: None) -> None:
         """Work until asked to stop. ``on_ready`` is called when work can begin.
@@ -170,12 +206,11 @@ class Worker:
                 if number is None:
                     return
                 self._shift = Shift(number, means, stop)
+                self._deliveries = DeliveryShift(number, self._delivery_means(), stop)
                 if self._lease.worker != number:
-                    self._shift.lose()
+                    self._lost()
                 on_ready()
-                await self._shift.run()
-                if self._shift.is_stuck:
-                    raise WorkerStuck
+                await self._work(self._shift, self._deliveries)
         finally:
             await self._duties.stop()
             await self._lease.close()
@@ -187,6 +222,42 @@ class Worker:
             await self._waker.close()
             self._threads.close()
 
+    async def _work(self, shift: Shift, deliveries: DeliveryShift) -> None:
+        """Work until asked to stop or the lease is lost. Raises WorkerStuck."""
+        working = [asyncio.create_task(shift.run()), asyncio.create_task(deliveries.run())]
+        try:
+            # The first of them that fails, or is stuck, ends the process: it would go on with half of its work.
+            for ended in asyncio.as_completed(working):
+                await ended
+                if shift.is_stuck:
+                    raise WorkerStuck
+        finally:
+            for task in working:
+                task.cancel()
+            await asyncio.gather(*working, return_exceptions=True)
+
+    def _delivery_means(self) -> DeliveryMeans:
+        deliverer = Deliverer(
+            self._sending.sender,
+            self._sending.rules,
+            self._fan_out.wants,
+            self._settling.now,
+            self._settling.new_id,
+            self._settling.chance,
+        )
+        return DeliveryMeans(
+            database=self._database,
+            book=self._book,
+            deliverer=deliverer,
+            receivers=self._receivers,
+            health=self._health,
+            places=self._sending.places,
+            connections=self._sending.connections,
+            poll=self._settings.poll,
+            shutdown=self._settings.shutdown,
+            on_written=self._written,
+        )
+
     async def _register(self) -> int:
         if self._settings.predecessor is not None:
             await self._database.queue.expire(self._settings.predecessor)
@@ -196,7 +267,7 @@ class Worker:
 
     async def _prepare(self) -> Means:
         """Announce what this app has, and put together what does the work. Raises DatabaseUnavailable."""
-        catalogue = Catalogue(self._database, (kind.name for kind in self._nodes))
+        catalogue = Catalogue(self._database, (kind.name for kind in self._nodes), self._book)
         specs = {handler.name: encode_spec(handler.spec) for handler in self._handlers}
         numbers = await self._database.write(announce_handlers, self._settings.app, specs)
         await announce(self._database, self._settings.app, self._nodes)
@@ -218,7 +289,9 @@ class Worker:
         engine = WorkflowEngine(surroundings)
         arrivals = Arrivals(self._database, self._desk, loader, self._settling)
         entrance = Entrance(self._database, loader, catalogue, self._settling)
-        self._performer = Performer(calls, engine, catalogue, self._settling, entrance, arrivals, own)
+        self._performer = Performer(
+            calls, engine, catalogue, self._settling, entrance, arrivals, self._fan_out, own
+        )
         self._reader = Reader(self._database.queue, catalogue, loader)
         await self._reader.read([])
         return Means(
@@ -232,18 +305,31 @@ class Worker:
         )
 
     async def _bury(self, tasks: Sequence[Task]) -> list[Completion]:
-        return [self._performer.lose(held) for held in await self._reader.read(tasks)]
+        return [self._bury_one(held) for held in await self._reader.read(tasks)]
+
+    def _bury_one(self, held: Held) -> Completion:
+        if held.task.kind is not TaskKind.DELIVER or held.event is None:
+            return self._performer.lose(held)
+        listed = self._book.get(held.task.target)
+        if listed is None:
+            return Completion(held.task, Done())
+        return self._delivery_means().deliverer.lose(held.task, held.event, listed)
 
     def _doubt(self) -> None:
-        if self._shift is not None:
-            self._shift.doubt()
+        for shift in (self._shift, self._deliveries):
+            if shift is not None:
+                shift.doubt()
 
     def _lost(self) -> None:
-        if self._shift is not None:
-            self._shift.lose()
+        for shift in (self._shift, self._deliveries):
+            if shift is not None:
+                shift.lose()
 
     def _written(self, event: StoredEvent | None, completion: Completion) -> None:
         self._tally.recorded(event, completion)
+        for letter in completion.records.dead_letters:
+            if letter.kind is TaskKind.DELIVER:
+                tell_of_dead(letter, self._sending.tell)
         if self._scheduler.concerns(completion):
             self._duties.hurry("scheduler")
         if self._turns.concerns(completion):
@@ -254,13 +340,15 @@ class Worker:
     async def _listen(self) -> None:
         while True:
             await self._waker.wait(self._settings.poll)
-            if self._shift is not None:
-                self._shift.nudge()
+            for shift in (self._shift, self._deliveries):
+                if shift is not None:
+                    shift.nudge()
 
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_EVERY.total_seconds())
             await self._tally.flush()
+            await self._health.flush()
 
     async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
         """What ``work`` gives, however long the database is away; None when asked to stop before."""

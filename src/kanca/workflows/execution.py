@@ -499,7 +499,8 @@ class Execution:
         if self._state.run.is_test:
             return
         for publication in publications:
-            self._recorder.publish(published(publication, self._state, self._around.now()))
+            event = published(publication, self._state, self._recorder.detail, self._around.now())
+            self._recorder.publish(event)
 
     def _suspend(self, ended: _Ended, for_what: Suspension) -> None:
         self._held.begun_at.setdefault(ended.at, ended.times.started_at)

@@ -112,6 +112,8 @@ class RunDetail:
     """How often a person had the run go back: what is done from then on is new to those who deduplicate."""
     depth: int = 0
     """How many runs there are above this one."""
+    hops: int = 0
+    """Of a run that another run started: how often what started that one went through Kanca."""
     test: TestPlan | None = None
 
     def encode(self) -> bytes:
@@ -167,12 +169,12 @@ def run_of_run(
     data: bytes,
     parent: RunChange,
     wait_id: UUID,
-    depth: int,
+    detail: RunDetail,
     now: datetime,
 ) -> tuple[RunChange, NewTask]:
     """A run with ``data`` (JSON) that another run starts and waits for, and its task.
 
-    ``workflow``: its id, version and number.
+    ``workflow``: its id, version and number; ``detail``: what the new run carries of those above it.
     """
     workflow_id, version, number = workflow
     run = RunChange(
@@ -188,7 +190,6 @@ def run_of_run(
         parent_wait=wait_id,
         is_test=parent.is_test,
     )
-    detail = RunDetail(depth=depth, test=TestPlan() if parent.is_test else None)
     return run, NewTask(TaskKind.RUN, run.id, number, detail.encode())
 
 

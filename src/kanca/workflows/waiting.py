@@ -16,7 +16,8 @@ from kanca.expressions.event_scope import stored_event_scope
 from kanca.storage.matching import KEYLESS, Opening
 from kanca.workflows.calling import Failed, cause
 from kanca.workflows.progress import At
-from kanca.workflows.runs import RunDetail, RunState, run_of_run
+from kanca.workflows.publishing import hops_of_run
+from kanca.workflows.runs import RunDetail, RunState, TestPlan, run_of_run
 from kanca.workflows.step import AwaitEvent, AwaitRun, Came, EndedRun
 from kanca.workflows.surroundings import Surroundings
 from kanca.workflows.validation import PreparedNode, Workflow
@@ -141,7 +142,11 @@ class Waiting:
             write_json(asked.data),
             self._state.run,
             address.wait_id,
-            self._detail.depth + 1,
+            RunDetail(
+                depth=self._detail.depth + 1,
+                hops=hops_of_run(self._state, self._detail),
+                test=TestPlan() if self._state.run.is_test else None,
+            ),
             self._around.now(),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH
+from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH, is_name
 from kanca.domain.ids import EVENT, show_id
 from kanca.workflows.config import Dynamic, DynamicText, NodeConfig
 from kanca.workflows.node_type import NodeType
@@ -27,24 +27,19 @@ class SendWebhookConfig(NodeConfig):
 async def run(step: StepContext, config: SendWebhookConfig) -> Left:
     """Say what to publish; it is, once this step is stored."""
     event_type = config.event_type.text(step.scope)
-    if not _is_name(event_type, MAX_TYPE_LENGTH):
+    if not is_name(event_type, MAX_TYPE_LENGTH):
         message = f"an event type has 1 to {MAX_TYPE_LENGTH} printable characters"
         raise StepFailed("bad_event_type", message, is_final=True)
     data = step.input if config.data is None else config.data.evaluate(step.scope)
     write_json(data)  # refused here, where it is the node's own failure
     source_event_id = None if config.event_id is None else config.event_id.text(step.scope)
-    if source_event_id is not None and not _is_name(source_event_id, MAX_SOURCE_ID_LENGTH):
+    if source_event_id is not None and not is_name(source_event_id, MAX_SOURCE_ID_LENGTH):
         # Cut short it could be another event's.
         message = f"an id of an event has 1 to {MAX_SOURCE_ID_LENGTH} printable characters"
         raise StepFailed("bad_event_id", message, is_final=True)
     event_id = step.new_id()
     publication = Publication(event_id, event_type, data, source_event_id)
     return Left("out", {"event_id": show_id(EVENT, event_id), "event_type": event_type}, (publication,))
-
-
-def _is_name(text: str, longest: int) -> bool:
-    """Whether a text is what those that are received have to be, too: the database could not keep another one."""
-    return 0 < len(text) <= longest and text.isprintable()
 
 
 SEND_WEBHOOK = NodeType(

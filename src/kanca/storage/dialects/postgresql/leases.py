@@ -33,13 +33,13 @@ SELECT count(*) FROM returned
 
 # A claim whose answer was lost may still be at it: it has locked the worker's row.
 _AWAIT_CLAIM = "SELECT 1 FROM kanca.workers WHERE id = $1 FOR UPDATE"
-_PUT_BACK = """
+_PUT_BACK = f"""
 WITH returned AS (
     UPDATE kanca.tasks SET state = 0, worker = NULL
-    WHERE state = 1 AND worker = $1 AND id <> ALL ($2::bigint[]) RETURNING id
+    WHERE state = 1 AND worker = $1 AND id <> ALL ($2::bigint[]) AND (kind = {TaskKind.DELIVER:d}) = $3 RETURNING id
 )
 SELECT count(*) FROM returned
-"""
+"""  # noqa: S608 - a constant
 
 _CLEAR_AWAY = """
 DELETE FROM kanca.workers WHERE id IN (
@@ -91,11 +91,11 @@ async def leave(engine: PostgresEngine, worker: int) -> int:
         return int(await connection.fetchval(_RETURN, worker))
 
 
-async def put_back(engine: PostgresEngine, worker: int, held: Collection[int]) -> int:
+async def put_back(engine: PostgresEngine, worker: int, held: Collection[int], *, deliveries: bool) -> int:
     """See ``QueueStore.put_back``."""
     async with engine.transaction() as connection:
         await connection.execute(_AWAIT_CLAIM, worker)
-        return int(await connection.fetchval(_PUT_BACK, worker, list(held)))
+        return int(await connection.fetchval(_PUT_BACK, worker, list(held), deliveries))
 
 
 async def rescue(engine: PostgresEngine, rescuer: int, max_crashes: int) -> Rescued:

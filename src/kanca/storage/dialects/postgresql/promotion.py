@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 
@@ -75,6 +76,15 @@ WHERE state = 3 AND order_key IS NULL AND kind = $1 AND target = $2
 ORDER BY position LIMIT $3
 FOR UPDATE SKIP LOCKED
 """
+_PARKED_OF_EACH = """
+SELECT first.ctid, first.kind, first.target FROM unnest($2::int[], $3::int[]) AS wanted (target, most)
+CROSS JOIN LATERAL (
+    SELECT ctid, kind, target FROM kanca.tasks
+    WHERE state = 3 AND order_key IS NULL AND kind = $1 AND target = wanted.target
+    ORDER BY position LIMIT wanted.most
+    FOR UPDATE SKIP LOCKED
+) AS first
+"""
 UNPARK_BATCH = 5_000
 
 
@@ -103,6 +113,14 @@ async def unpark(engine: PostgresEngine, kind: TaskKind, target: int) -> int:
             moved += await _make_ready(engine, connection, rows)
         if len(rows) < UNPARK_BATCH:
             return moved
+
+
+async def unpark_some(engine: PostgresEngine, kind: TaskKind, wanted: Mapping[int, int]) -> dict[int, int]:
+    """See ``QueueStore.unpark_some``."""
+    async with engine.transaction() as connection:
+        rows = await connection.fetch(_PARKED_OF_EACH, kind, list(wanted), list(wanted.values()))
+        await _make_ready(engine, connection, rows)
+    return dict(Counter(row["target"] for row in rows))
 
 
 async def _give_turns(engine: PostgresEngine, limit: int) -> int:

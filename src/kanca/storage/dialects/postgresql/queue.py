@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from itertools import count
 from uuid import UUID
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.domain.task import SUSPECT_LANE, Completion, NewTask, Task, TaskKind
 from kanca.storage.completions import write_each
 from kanca.storage.dialects.postgresql import claim, finish, leases, promotion, reading
 from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
@@ -19,7 +19,12 @@ from kanca.storage.records import TASK_COLUMNS, task_row
 
 _NAMES = ", ".join(column.name for column in TASK_COLUMNS)
 _ENQUEUE = f"INSERT INTO kanca.tasks ({_NAMES}) SELECT * FROM {unnested(TASK_COLUMNS, count(1))}"  # noqa: S608 - names
-_BACKLOG = "SELECT count(*) FROM (SELECT 1 FROM kanca.tasks WHERE state IN (0, 1) LIMIT $1) AS due"
+# Deliveries do not close the door to what comes in.
+_BACKLOG = f"""
+SELECT count(*) FROM (
+    SELECT 1 FROM kanca.tasks WHERE state IN (0, 1) AND lane <= {SUSPECT_LANE} LIMIT $1
+) AS due
+"""  # noqa: S608 - a constant
 
 
 class PostgresQueue:
@@ -59,8 +64,8 @@ class PostgresQueue:
     async def has_suspects(self, capabilities: Capabilities) -> bool:
         return await claim.has_suspects(self._engine, capabilities)
 
-    async def put_back(self, worker: int, held: Collection[int]) -> int:
-        return await leases.put_back(self._engine, worker, held)
+    async def put_back(self, worker: int, held: Collection[int], *, deliveries: bool) -> int:
+        return await leases.put_back(self._engine, worker, held, deliveries=deliveries)
 
     async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool | Exception]:
         return await write_each(partial(finish.write, self._engine, worker), batch)
@@ -73,6 +78,9 @@ class PostgresQueue:
 
     async def unpark(self, kind: TaskKind, target: int) -> int:
         return await promotion.unpark(self._engine, kind, target)
+
+    async def unpark_some(self, kind: TaskKind, wanted: Mapping[int, int]) -> dict[int, int]:
+        return await promotion.unpark_some(self._engine, kind, wanted)
 
     async def backlog(self, limit: int) -> int:
         async with self._engine.connection() as connection:

@@ -22,10 +22,10 @@ _HEARTBEAT = "UPDATE kanca_workers SET expires_at = kanca_now() + ?, active = ? 
 _EXPIRE = "UPDATE kanca_workers SET expires_at = min(expires_at, kanca_now()) WHERE id = ?"
 _LEAVE = "DELETE FROM kanca_workers WHERE id = ?"
 _RETURN = "UPDATE kanca_tasks SET state = 0, worker = NULL WHERE state = 1 AND worker = ?"
-_PUT_BACK = """
+_PUT_BACK = f"""
 UPDATE kanca_tasks SET state = 0, worker = NULL
-WHERE state = 1 AND worker = ? AND id NOT IN (SELECT value FROM json_each(?))
-"""
+WHERE state = 1 AND worker = ? AND id NOT IN (SELECT value FROM json_each(?)) AND (kind = {TaskKind.DELIVER:d}) = ?
+"""  # noqa: S608 - a constant
 
 _IS_KNOWN = "SELECT 1 FROM kanca_workers WHERE id = ?"
 _IS_ANY_DEAD = "SELECT 1 FROM kanca_workers WHERE expires_at <= kanca_now() AND id <> ? LIMIT 1"
@@ -79,10 +79,12 @@ async def leave(engine: SqliteEngine, worker: int) -> int:
     return await engine.run_write(sign_off)
 
 
-async def put_back(engine: SqliteEngine, worker: int, held: Collection[int]) -> int:
+async def put_back(engine: SqliteEngine, worker: int, held: Collection[int], *, deliveries: bool) -> int:
     """See ``QueueStore.put_back``. A claim whose answer was lost is over: its thread writes one thing at a time."""
     return await engine.run_write(
-        lambda connection: connection.execute(_PUT_BACK, (worker, json.dumps(list(held)))).rowcount
+        lambda connection: (
+            connection.execute(_PUT_BACK, (worker, json.dumps(list(held)), deliveries)).rowcount
+        )
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -81,6 +81,20 @@ async def unpark(engine: SqliteEngine, kind: TaskKind, target: int) -> int:
         moved += some
         if some < UNPARK_BATCH:
             return moved
+
+
+async def unpark_some(engine: SqliteEngine, kind: TaskKind, wanted: Mapping[int, int]) -> dict[int, int]:
+    """See ``QueueStore.unpark_some``."""
+
+    def unpark_each(connection: sqlite3.Connection) -> dict[int, int]:
+        moved = {}
+        for target, most in wanted.items():
+            rows = connection.execute(_PARKED, (kind, target, most)).fetchall()
+            if rows:
+                moved[target] = _make_ready(connection, engine.positions, rows)
+        return moved
+
+    return await engine.run_write(unpark_each)
 
 
 def _look(connection: sqlite3.Connection) -> tuple[timedelta | None, bool]:

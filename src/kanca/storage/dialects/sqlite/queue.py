@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.domain.task import SUSPECT_LANE, Completion, NewTask, Task, TaskKind
 from kanca.storage.completions import write_each
 from kanca.storage.dialects.sqlite import claim, finish, leases, promotion, reading
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.ports import Capabilities, LaneAsk, Promoted, Rescued
 
-_BACKLOG = "SELECT count(*) FROM (SELECT 1 FROM kanca_tasks WHERE state IN (0, 1) LIMIT ?)"
+# Deliveries do not close the door to what comes in.
+_BACKLOG = f"""
+SELECT count(*) FROM (SELECT 1 FROM kanca_tasks WHERE state IN (0, 1) AND lane <= {SUSPECT_LANE} LIMIT ?)
+"""  # noqa: S608 - a constant
 
 
 class SqliteQueue:
@@ -51,8 +54,8 @@ class SqliteQueue:
     async def has_suspects(self, capabilities: Capabilities) -> bool:
         return await claim.has_suspects(self._engine, capabilities)
 
-    async def put_back(self, worker: int, held: Collection[int]) -> int:
-        return await leases.put_back(self._engine, worker, held)
+    async def put_back(self, worker: int, held: Collection[int], *, deliveries: bool) -> int:
+        return await leases.put_back(self._engine, worker, held, deliveries=deliveries)
 
     async def finish(self, worker: int, batch: Sequence[Completion]) -> list[bool | Exception]:
         return await write_each(partial(finish.write, self._engine, worker), batch)
@@ -65,6 +68,9 @@ class SqliteQueue:
 
     async def unpark(self, kind: TaskKind, target: int) -> int:
         return await promotion.unpark(self._engine, kind, target)
+
+    async def unpark_some(self, kind: TaskKind, wanted: Mapping[int, int]) -> dict[int, int]:
+        return await promotion.unpark_some(self._engine, kind, wanted)
 
     async def backlog(self, limit: int) -> int:
         return await self._engine.run_read(

@@ -40,6 +40,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop it all, and the work that older versions do not know."""
+    _replace_parked("target")
     for name in ("ix_tasks_subscription", "ix_tasks_delivery"):
         op.drop_index(name, table_name="tasks", schema=SCHEMA)
     for table in ("tasks", "dead_letters"):
@@ -169,6 +170,7 @@ def _add_others() -> None:
 
 def _add_indexes() -> None:
     """Open deliveries are tasks: found by their event, and by their subscription."""
+    _replace_parked("target", "position")
     is_delivery = text("kind = 6")
     for name, columns in (
         ("ix_tasks_delivery", ["ref", "target"]),
@@ -177,3 +179,17 @@ def _add_indexes() -> None:
         op.create_index(
             name, "tasks", columns, schema=SCHEMA, postgresql_where=is_delivery, sqlite_where=is_delivery
         )
+
+
+def _replace_parked(*columns: str) -> None:
+    """Find parked tasks of a target in their order, however many there are."""
+    is_parked = text("state = 3 AND order_key IS NULL")
+    op.drop_index("ix_tasks_parked", table_name="tasks", schema=SCHEMA)
+    op.create_index(
+        "ix_tasks_parked",
+        "tasks",
+        list(columns),
+        schema=SCHEMA,
+        postgresql_where=is_parked,
+        sqlite_where=is_parked,
+    )

@@ -1,0 +1,194 @@
+"""What a process knows of receivers, and whether they take another attempt now. Pure: the time is handed in.
+
+A receiver earns how many attempts it has at once: one at first, twice as many with every success, one again when it
+fails. So receivers that hang or fail, in whatever number, hold one connection each, and then none: their breaker opens.
+Each subscription has a breaker of its own; connections that cannot be made count for all subscriptions of that host,
+for there somebody else's success says as much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from yarl import URL
+
+from kanca.outbound.breaker import Breaker
+
+SUBSCRIPTION_FAILURES = 5
+HOST_FAILURES = 10
+ONE_BY_ONE = 1.0
+SLOW_AFTER_S = 1.0
+"""An attempt that takes longer needs no more of this process than a connection."""
+IN_ADVANCE_S = 0.5
+"""So much work of a receiver may wait in memory."""
+_WEIGHT = 0.2
+_NEVER = float("inf")
+
+
+class Ended(Enum):
+    """How an attempt ended, as far as it says something about its receiver."""
+
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    """It answered, and does not want this delivery: it is well."""
+    FAILED = "failed"
+    """It did not answer, or that it cannot."""
+    UNREACHABLE = "unreachable"
+    """No connection could be made."""
+    CUT_SHORT = "cut_short"
+    """Nothing is known."""
+
+
+@dataclass(slots=True, eq=False)
+class Receiver:
+    """The receiver of one subscription."""
+
+    number: int
+    """The subscription's."""
+    host: Breaker
+    """Shared by all subscriptions of the host."""
+    most: int
+    """Attempts at once, when it does well."""
+    rate: float | None = None
+    """Attempts a second; None is any number."""
+    earned: float = ONE_BY_ONE
+    """Attempts at once, for now."""
+    is_proven: bool = False
+    """The last attempt that ended went well."""
+    in_flight: int = 0
+    mean_s: float = 0.1
+    """What an attempt takes."""
+    breaker: Breaker = field(default_factory=lambda: Breaker(SUBSCRIPTION_FAILURES))
+    asked_until: float = 0.0
+    """It asked not to be sent anything before (429, ``Retry-After``)."""
+    tokens: float = 1.0
+    """What the rate lets through, as of ``counted_at``."""
+    counted_at: float = 0.0
+    has_parked: bool = True
+    """Deliveries of it may be parked in the queue."""
+
+    def configure(self, most: int, rate: float | None, host: Breaker) -> None:
+        """Take over what the subscription says now."""
+        self.most, self.rate, self.host = most, rate, host
+
+    def room(self, now: float) -> int:
+        """How many attempts may begin now."""
+        if now < self.asked_until or not self.breaker.lets_through(now) or not self.host.lets_through(now):
+            return 0
+        if self.breaker.is_open or self.host.is_open:
+            return 1 if self.in_flight == 0 else 0
+        room = max(0, min(int(self.earned), self.most) - self.in_flight)
+        return room if self.rate is None else min(room, int(self._tokens(now)))
+
+    def opens_at(self, now: float) -> float:
+        """When to look again whether there is room, while nothing ends."""
+        held_until = max(
+            self.asked_until,
+            *(each.opens_at for each in (self.breaker, self.host) if each.is_open),
+            0.0,
+        )
+        if held_until > now:
+            return held_until
+        if self.rate is not None and self._tokens(now) < 1:
+            return now + (1 - self._tokens(now)) / self.rate
+        return now if self.room(now) else _NEVER
+
+    def may_wait(self) -> int:
+        """How many deliveries may wait in memory for a place."""
+        if not self.is_proven or self.breaker.is_open:
+            return 0
+        of_rate = _NEVER if self.rate is None else self.rate * IN_ADVANCE_S
+        return int(min(self.most * IN_ADVANCE_S / max(self.mean_s, 0.001), of_rate, 1_000)) + 1
+
+    def begun(self, now: float) -> None:
+        """An attempt has begun."""
+        self.in_flight += 1
+        self.breaker.begun()
+        self.host.begun()
+        if self.rate is not None:
+            self.tokens = self._tokens(now) - 1
+            self.counted_at = now
+
+    def ended(self, how: Ended, now: float, took_s: float, asked_s: float | None = None) -> None:
+        """An attempt has ended. ``asked_s``: for so long the receiver wants nothing more."""
+        self.in_flight -= 1
+        if asked_s is not None:
+            self.asked_until = max(self.asked_until, now + asked_s)
+        match how:
+            case Ended.SUCCEEDED | Ended.REFUSED:
+                self.breaker.succeeded()
+                self.host.succeeded()
+                self.is_proven = True
+                self.earned = min(max(self.earned * 2, 2.0), float(self.most))
+                self.mean_s += (took_s - self.mean_s) * _WEIGHT
+            case Ended.FAILED | Ended.UNREACHABLE:
+                self.breaker.failed(now)
+                if how is Ended.UNREACHABLE:
+                    self.host.failed(now)
+                else:
+                    self.host.succeeded()
+                self.is_proven = False
+                self.earned = ONE_BY_ONE
+            case Ended.CUT_SHORT:
+                self.breaker.left()
+                self.host.left()
+
+    def _tokens(self, now: float) -> float:
+        if self.rate is None:
+            return _NEVER
+        return min(max(1.0, self.rate), self.tokens + (now - self.counted_at) * self.rate)
+
+
+class Receivers:
+    """All receivers that this process has to do with."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, Receiver] = {}
+        self._hosts: dict[str, Breaker] = {}
+
+    def of(self, number: int, url: str, most: int, rate: float | None) -> Receiver:
+        """The receiver of a subscription, as it is configured now."""
+        receiver = self._by_number.get(number)
+        host = self._host(url)
+        if receiver is None:
+            receiver = self._by_number[number] = Receiver(number, host, most, rate)
+        else:
+            receiver.configure(most, rate, host)
+        return receiver
+
+    def known(self, number: int) -> Receiver | None:
+        """The receiver of a subscription that something was sent to."""
+        return self._by_number.get(number)
+
+    def forget(self, number: int) -> None:
+        """Begin anew with it: a person says that it is well."""
+        self._by_number.pop(number, None)
+
+    def waiting(self) -> list[Receiver]:
+        """Those that may have deliveries parked in the queue."""
+        return [each for each in self._by_number.values() if each.has_parked]
+
+    def _host(self, url: str) -> Breaker:
+        parsed = URL(url)
+        name = f"{parsed.raw_host}:{parsed.port}"
+        return self._hosts.setdefault(name, Breaker(HOST_FAILURES))
+
+
+@dataclass(slots=True)
+class Places:
+    """How many attempts this process may have under way."""
+
+    most: int
+    """That need it: those that began a moment ago."""
+    most_connections: int
+    """With those that hang, which need only a connection."""
+    busy: int = 0
+    slow: int = 0
+    """Those that take longer than ``SLOW_AFTER_S``."""
+
+    def is_free_for(self, *, is_proven: bool) -> bool:
+        """Whether another attempt may begin. A part is kept for receivers that are known to be well."""
+        if is_proven:
+            return self.busy < self.most and self.busy + self.slow < self.most_connections
+        return self.busy < self.most * 3 // 4 and self.busy + self.slow < self.most_connections * 3 // 4

@@ -1,0 +1,334 @@
+"""One delivery under a claimed task: whether it is made, one attempt, and what is recorded of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+
+from kanca.domain.delivery import (
+    HOP_LIMIT,
+    SUBSCRIPTION_DELETED,
+    SUBSCRIPTION_DISABLED,
+    SUBSCRIPTION_INACTIVE,
+    SUBSCRIPTION_UNVERIFIED,
+    delivery_id,
+    work_of,
+)
+from kanca.domain.event import StoredEvent
+from kanca.domain.ids import DELIVERY, EVENT, show_id
+from kanca.domain.retry import GiveUp as OutOfAttempts
+from kanca.domain.retry import RetryPolicy, after_failure
+from kanca.domain.status import DeliveryStatus
+from kanca.domain.subscription import Subscription, SubscriptionStatus, retry_of
+from kanca.domain.task import (
+    Attempt,
+    Completion,
+    Dead,
+    DeadLetter,
+    Delivery,
+    Done,
+    Records,
+    Retry,
+    Task,
+    TaskKind,
+)
+from kanca.errors import KancaError
+from kanca.handlers.causes import cause, cause_of
+from kanca.outbound.message import envelope, is_too_far, transformed
+from kanca.outbound.receivers import Ended
+from kanca.outbound.reports import AttemptReport, DeliverDetail, detail_of
+from kanca.outbound.sending import Sent
+from kanca.outbound.verdict import Delivered, GiveUp, TryAgain, judge
+from kanca.storage.subscriptions import ListedSubscription
+from kanca.workers.health import Tell
+
+RECORD_REFUSED = "record_refused"
+WORKER_LOST = "worker_lost"
+INTERNAL_ERROR = "internal_error"
+BODIES_KEPT = 256
+DELIVERY_DEAD = "delivery.dead"
+FILTERED = "filtered"
+_NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed"})
+_WHY_NOT = {
+    SubscriptionStatus.INACTIVE: SUBSCRIPTION_INACTIVE,
+    SubscriptionStatus.DISABLED: SUBSCRIPTION_DISABLED,
+    SubscriptionStatus.UNVERIFIED: SUBSCRIPTION_UNVERIFIED,
+}
+
+
+class Sends(Protocol):
+    """Makes one attempt. Never raises for what a receiver or the network does."""
+
+    async def attempt(self, subscription: Subscription, event: StoredEvent, body: bytes) -> Sent:
+        """Send a body to the subscription's receiver."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRules:
+    """What goes for all deliveries."""
+
+    retries_any: bool
+    """Every failure is tried again."""
+    retry_after_max: timedelta
+    max_hops: int
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A delivery that a worker has in hand."""
+
+    task: Task
+    event: StoredEvent
+    listed: ListedSubscription
+    since_s: float
+    """When it came."""
+
+    @property
+    def subscription(self) -> Subscription:
+        """Where it goes."""
+        return self.listed.subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """What came of an attempt."""
+
+    completion: Completion
+    ended: Ended
+    code: str | None
+    """Why it failed."""
+    asked_delay: timedelta | None = None
+    """For so long the receiver wants nothing more."""
+    disables: str | None = None
+    """Why the subscription is to be disabled."""
+
+
+def why_skipped(listed: ListedSubscription) -> str | None:
+    """Why nothing is sent to a subscription now; None: it is sent to."""
+    return SUBSCRIPTION_DELETED if listed.is_deleted else _WHY_NOT.get(listed.subscription.status)
+
+
+def skipped(event_id: UUID, subscription: int, reason: str, now: datetime, attempts: int = 0) -> Delivery:
+    """The record of a delivery that is not made."""
+    return Delivery(
+        event_id, subscription, DeliveryStatus.SKIPPED, attempts, reason, None, None, finished_at=now
+    )
+
+
+class Deliverer:
+    """Makes deliveries, one attempt at a time."""
+
+    def __init__(
+        self,
+        sends: Sends,
+        rules: DeliveryRules,
+        wants: Callable[[Subscription, StoredEvent], bool],
+        now: Callable[[], datetime],
+        new_id: Callable[[], UUID],
+        chance: Callable[[], float],
+    ) -> None:
+        """``wants``: whether a subscription's filter lets an event through; may raise KancaError."""
+        self._sends = sends
+        self._rules = rules
+        self._wants = wants
+        self.now = now
+        self._new_id = new_id
+        self._chance = chance
+        self._bodies: dict[UUID, bytes] = {}
+
+    @staticmethod
+    def is_off(listed: ListedSubscription) -> bool:
+        """Whether nothing is sent to the subscription."""
+        return why_skipped(listed) is not None
+
+    def skip(
+        self, task: Task, event: StoredEvent | None, listed: ListedSubscription | None
+    ) -> Completion | None:
+        """What is recorded of a delivery that is not made; None: it is."""
+        if event is None or listed is None:
+            return Completion(task, Done())  # retention has taken what it is about
+        reason = why_skipped(listed)
+        if reason is None and is_too_far(event, self._rules.max_hops):
+            reason = HOP_LIMIT
+        if reason is None:
+            return None
+        made = detail_of(task).attempts + task.attempt
+        record = skipped(event.id, task.target, reason, self.now(), made)
+        return Completion(task, Done(), Records(deliveries=(record,)))
+
+    async def deliver(self, job: Job) -> Attempted:
+        """Make one attempt. Never raises but CancelledError."""
+        try:
+            if detail_of(job.task).is_unsure and not self._wants(job.subscription, job.event):
+                record = skipped(job.event.id, job.subscription.number, FILTERED, self.now())
+                return Attempted(
+                    Completion(job.task, Done(), Records(deliveries=(record,))), Ended.CUT_SHORT, None
+                )
+            body = self._body(job)
+        except KancaError as error:
+            facts = {key: value for key, value in error.facts.items() if key != "code"}
+            why = cause(error.code, error.detail, **facts)
+            return Attempted(self._bury(job, error.code, why, None), Ended.REFUSED, error.code)
+        sent = await self._sends.attempt(job.subscription, job.event, body)
+        config = retry_of(job.subscription.config)
+        verdict = judge(
+            sent.report,
+            retries_any=self._rules.retries_any or config.retries_any,
+            now=self.now(),
+            retry_after_max=self._rules.retry_after_max,
+        )
+        match verdict:
+            case Delivered():
+                return Attempted(self._delivered(job, sent), Ended.SUCCEEDED, None)
+            case TryAgain():
+                return self._again(job, sent, verdict, config.policy)
+            case GiveUp():
+                completion = self._dead(job, sent)
+                return Attempted(completion, Ended.REFUSED, verdict.code, disables=verdict.disables)
+
+    def fail(self, job: Job, error: BaseException) -> Completion:
+        """What is recorded when our own mistake ended an attempt."""
+        now = self.now()
+        why = cause_of(error, INTERNAL_ERROR)
+        follows = after_failure(job.task.attempt + 1, RetryPolicy(), self._chance())
+        if isinstance(follows, OutOfAttempts):
+            return self._bury(job, INTERNAL_ERROR, why, None)
+        attempt = self._attempt(job, INTERNAL_ERROR, why, now, now)
+        return Completion(job.task, Retry(follows.delay, job.task.attempt + 1), Records(attempts=(attempt,)))
+
+    def refuse(self, job: Job) -> Completion:
+        """What is recorded in place of a completion that the database refused."""
+        message = "an attempt was made, but the database does not take what there is to record of it"
+        return self._bury(job, RECORD_REFUSED, cause(RECORD_REFUSED, message), None)
+
+    def lose(self, task: Task, event: StoredEvent, listed: ListedSubscription) -> Completion:
+        """What is recorded of a delivery that too many workers died of."""
+        message = f"{task.crashes} workers died while they made this delivery, so it is not tried again"
+        return self._bury(Job(task, event, listed, 0.0), WORKER_LOST, cause(WORKER_LOST, message), None)
+
+    def _body(self, job: Job) -> bytes:
+        """What is sent, the same in every attempt. Raises KancaError when it cannot be made."""
+        source = job.subscription.config.transform
+        if source is not None:
+            return transformed(job.event, source)
+        body = self._bodies.get(job.event.id)
+        if body is None:
+            if len(self._bodies) >= BODIES_KEPT:
+                self._bodies.clear()
+            body = self._bodies[job.event.id] = envelope(job.event)
+        return body
+
+    def _delivered(self, job: Job, sent: Sent) -> Completion:
+        record = self._record(job, DeliveryStatus.DELIVERED, None, sent)
+        return Completion(job.task, Done(), Records(deliveries=(record,)))
+
+    def _again(self, job: Job, sent: Sent, verdict: TryAgain, policy: RetryPolicy) -> Attempted:
+        number = job.task.attempt + 1
+        ended = Ended.UNREACHABLE if is_unreachable(sent.report) else Ended.FAILED
+        follows = after_failure(number, policy, self._chance(), verdict.asked_delay)
+        if isinstance(follows, OutOfAttempts):
+            completion = self._dead(job, sent)
+        else:
+            attempt = self._attempt(job, verdict.code, _cause(sent.report), sent.started_at, sent.finished_at)
+            completion = Completion(job.task, Retry(follows.delay, number), Records(attempts=(attempt,)))
+        return Attempted(completion, ended, verdict.code, verdict.asked_delay)
+
+    def _dead(self, job: Job, sent: Sent) -> Completion:
+        return self._bury(job, sent.report.code or INTERNAL_ERROR, _cause(sent.report), sent)
+
+    def _bury(self, job: Job, code: str, why: bytes, last: Sent | None) -> Completion:
+        now = self.now()
+        record = (
+            Delivery(
+                job.event.id,
+                job.subscription.number,
+                DeliveryStatus.DEAD,
+                self._attempts_before(job),
+                code,
+                None,
+                None,
+                finished_at=now,
+            )
+            if last is None
+            else self._record(job, DeliveryStatus.DEAD, code, last)
+        )
+        letter = DeadLetter(
+            id=self._new_id(),
+            kind=TaskKind.DELIVER,
+            ref=job.event.id,
+            target=job.subscription.number,
+            detail=DeliverDetail(attempts=record.attempts).encode(),
+            order_key=None,
+            event_id=job.event.id,
+            work=work_of(job.subscription.id),
+            endpoint=job.event.endpoint,
+            tenant=job.event.tenant,
+            event_type=job.event.type,
+            attempts=record.attempts,
+            code=code,
+            error=why,
+            failed_at=now,
+            body=job.event.body,
+        )
+        return Completion(job.task, Dead(), Records(deliveries=(record,), dead_letters=(letter,)))
+
+    def _record(self, job: Job, status: DeliveryStatus, reason: str | None, sent: Sent) -> Delivery:
+        return Delivery(
+            event_id=job.event.id,
+            subscription=job.subscription.number,
+            status=status,
+            attempts=self._attempts_before(job) + 1,
+            reason=reason,
+            response_status=sent.report.status,
+            started_at=sent.started_at,
+            finished_at=sent.finished_at,
+            attempt=msgspec.json.encode(sent.report),
+        )
+
+    def _attempt(
+        self, job: Job, code: str, why: bytes, started_at: datetime, finished_at: datetime
+    ) -> Attempt:
+        return Attempt(
+            id=self._new_id(),
+            event_id=job.event.id,
+            work=work_of(job.subscription.id),
+            call_id=delivery_id(job.event.id, job.subscription.number),
+            attempt_number=self._attempts_before(job) + 1,
+            started_at=started_at,
+            finished_at=finished_at,
+            code=code,
+            error=why,
+        )
+
+    @staticmethod
+    def _attempts_before(job: Job) -> int:
+        return detail_of(job.task).attempts + job.task.attempt
+
+
+def is_unreachable(report: AttemptReport) -> bool:
+    """Whether no connection could be made."""
+    return report.status is None and (report.code in _NO_CONNECTION or report.address is None)
+
+
+def tell_of_dead(letter: DeadLetter, tell: Tell) -> None:
+    """Tell people of a delivery that is dead."""
+    subscription_id = letter.work.partition(":")[2]
+    facts = {
+        "subscription_id": subscription_id,
+        "delivery_id": show_id(DELIVERY, delivery_id(letter.ref, letter.target)),
+        "event_id": show_id(EVENT, letter.ref),
+        "event_type": letter.event_type,
+        "reason": letter.code,
+    }
+    tell(DELIVERY_DEAD, subscription_id, letter.tenant, facts, endpoint=letter.endpoint)
+
+
+def _cause(report: AttemptReport) -> bytes:
+    attempt: Any = msgspec.to_builtins(report)
+    return cause(report.code or INTERNAL_ERROR, report.message or "", attempt=attempt)

@@ -1,0 +1,410 @@
+"""The part of a worker that delivers: thousands of attempts at once, and no receiver slows another.
+
+    claim from the own lanes → read events → admit: begin, wait in memory, or park in the queue → record, many at once
+
+What its receiver has no room for goes back to the queue, parked, and is let go when there is room again (``_feed``):
+memory holds only what is under way and a moment's work ahead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Coroutine, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+
+from kanca.domain.event import StoredEvent
+from kanca.domain.task import Completion, HandBack, Park, Task, TaskKind, Wait, lane_of
+from kanca.errors import Unavailable
+from kanca.outbound.receivers import SLOW_AFTER_S, Ended, Places, Receiver, Receivers
+from kanca.queue.claiming import Claimer
+from kanca.queue.ownership import lanes_of
+from kanca.storage import subscriptions, workers
+from kanca.storage.ports import Database
+from kanca.workers.capabilities import DELIVERIES
+from kanca.workers.delivering import Attempted, Deliverer, Job
+from kanca.workers.finishing import Finishing
+from kanca.workers.health import HealthKeeper
+from kanca.workers.jobs import LAST_COMMITS
+from kanca.workers.shift import AWAY_PAUSE_S, Stop, Written
+from kanca.workers.subscriptions import SubscriptionBook
+
+log = structlog.get_logger(__name__)
+
+CLAIM_AT_MOST = 250
+LOOK_ROUND_EVERY_S = 2.0
+"""How often a worker looks who else there is, and what is parked in its lanes."""
+FEED_EVERY_S = 0.05
+FEED_AT_MOST = 500
+"""Receivers at a time."""
+WAITS_AT_MOST_S = 1.0
+"""In memory, for a receiver that was expected to be quicker."""
+LONGEST_PUT_OFF = timedelta(seconds=60)
+CONNECTIONS_PER_PLACE = 4
+"""Attempts that hang need a connection each, and hardly anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryMeans:
+    """What every shift of a worker uses."""
+
+    database: Database
+    book: SubscriptionBook
+    deliverer: Deliverer
+    receivers: Receivers
+    health: HealthKeeper
+    places: int
+    connections: int
+    poll: timedelta
+    shutdown: timedelta
+    on_written: Written
+
+
+class DeliveryShift:
+    """One lease of the delivering part of a worker."""
+
+    def __init__(self, worker: int, means: DeliveryMeans, stop: Stop) -> None:
+        self._worker = worker
+        self._means = means
+        self._stop = stop
+        self._queue = means.database.queue
+        self._claimer = Claimer(self._queue, worker, means.places, DELIVERIES, lanes=lanes_of(worker, ()))
+        self._finishing = Finishing(self._queue, worker)
+        self._places = Places(means.places, means.connections)
+        self._waiting: dict[int, list[Job]] = {}
+        self._coming: dict[int, int] = {}
+        """Let go by ``_feed``, and not claimed yet."""
+        self._all: set[asyncio.Task[None]] = set()
+        self._at_work: set[asyncio.Task[None]] = set()
+        self._nudged = asyncio.Event()
+        self._looked_at_s = float("-inf")
+        self._loop = asyncio.get_running_loop()
+        self.is_lost = False
+
+    @property
+    def active(self) -> int:
+        """Attempts that are under way."""
+        return self._places.busy + self._places.slow
+
+    def nudge(self) -> None:
+        """Have a look: there may be work."""
+        self._nudged.set()
+
+    def doubt(self) -> None:
+        """Say that the worker may hold tasks that nobody does."""
+        self._claimer.doubt()
+
+    def lose(self) -> None:
+        """End: the lease is lost, and what is in hand belongs to others."""
+        self.is_lost = True
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Deliver until asked to stop, or until the lease is lost."""
+        asked = asyncio.ensure_future(self._stop.requested.wait())
+        asked.add_done_callback(lambda _: self.nudge())
+        feeding = asyncio.create_task(self._keep_feeding())
+        try:
+            while not (self._stop.requested.is_set() or self.is_lost):
+                self._nudged.clear()
+                await self._look_round()
+                if not self._has_room() or not await self._claim():
+                    await self._rest()
+        finally:
+            asked.cancel()
+            feeding.cancel()
+        if self.is_lost:
+            self._waiting.clear()
+            await self._finishing.close(timedelta(0))
+            await self._cancel(self._all)
+        else:
+            await self._finish()
+
+    # Claiming -----------------------------------------------------------------------------------------
+
+    def _has_room(self) -> bool:
+        room = self._means.places + self._places.slow - self._claimer.in_hand
+        self._claimer.slots = self._claimer.in_hand + min(room, CLAIM_AT_MOST)
+        return room >= max(1, self._means.places // 8)
+
+    async def _claim(self) -> bool:
+        """Claim what there is room for; whether there may be more."""
+        try:
+            claimed = await self._claimer.claim()
+            if claimed:
+                await self._admit(claimed)
+        except Unavailable as error:
+            log.warning("database_away", code=error.code)
+            await asyncio.sleep(AWAY_PAUSE_S)
+            return True
+        return bool(claimed)
+
+    async def _admit(self, tasks: Sequence[Task]) -> None:
+        try:
+            versions, events = await self._queue.read_claimed({task.ref for task in tasks})
+            await self._means.book.refresh(versions)
+            await self._means.book.fetch({task.target for task in tasks})
+        except Unavailable:
+            for task in tasks:
+                self._put_back(task)
+            raise
+        for task in tasks:
+            if self.is_lost:
+                return
+            if self._stop.requested.is_set():
+                self._put_back(task)
+            else:
+                self._place(task, events.get(task.ref))
+
+    def _place(self, task: Task, event: StoredEvent | None) -> None:
+        """Begin a delivery, or let it wait."""
+        if self._coming.get(task.target):
+            self._coming[task.target] -= 1
+        listed = self._means.book.get(task.target)
+        skipping = self._means.deliverer.skip(task, event, listed)
+        if skipping is not None or event is None or listed is None:
+            self._spawn(self._record(task, event, skipping or Completion(task, HandBack())))
+            return
+        job = Job(task, event, listed, self._loop.time())
+        receiver = self._receiver(job)
+        waiting = self._waiting.get(task.target, ())
+        if not waiting and self._may_begin(receiver):
+            self._begin(job, receiver)
+        elif len(waiting) < receiver.may_wait():
+            self._waiting.setdefault(task.target, []).append(job)
+        else:
+            self._put_off(job, receiver)
+
+    def _receiver(self, job: Job) -> Receiver:
+        config = job.subscription.config
+        return self._means.receivers.of(
+            job.task.target, job.subscription.url, config.max_in_flight, config.rate_limit_per_second
+        )
+
+    def _may_begin(self, receiver: Receiver) -> bool:
+        return self._places.is_free_for(is_proven=receiver.is_proven) and bool(
+            receiver.room(self._loop.time())
+        )
+
+    async def _look_round(self) -> None:
+        """Find out which lanes are this worker's, and which receivers have deliveries parked in them."""
+        now = self._loop.time()
+        if now - self._looked_at_s < LOOK_ROUND_EVERY_S:
+            return
+        self._looked_at_s = now
+        with suppress(Unavailable):  # the claim will say so
+            alive = await self._means.database.read(workers.living)
+            self._claimer.asked = lanes_of(self._worker, alive)
+            parked = await self._means.database.read(subscriptions.with_parked)
+            own = set(self._claimer.asked)
+            mine = [number for number in parked if lane_of(TaskKind.DELIVER, number) in own]
+            await self._means.book.fetch(mine)
+            for number in mine:
+                self._expect_parked(number)
+
+    def _expect_parked(self, number: int) -> None:
+        listed = self._means.book.get(number)
+        if listed is not None:
+            config = listed.subscription.config
+            self._means.receivers.of(
+                number, listed.subscription.url, config.max_in_flight, config.rate_limit_per_second
+            ).has_parked = True
+
+    async def _rest(self) -> None:
+        """Wait for a reason to look again."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._means.poll.total_seconds()):
+                await self._nudged.wait()
+
+    # Attempts -----------------------------------------------------------------------------------------
+
+    def _begin(self, job: Job, receiver: Receiver) -> None:
+        receiver.begun(self._loop.time())
+        self._places.busy += 1
+        self._at_work.add(self._spawn(self._do(job, receiver)))
+
+    async def _do(self, job: Job, receiver: Receiver) -> None:
+        this = asyncio.current_task()
+        assert this is not None  # noqa: S101 - a coroutine that runs is in a task; mypy does not know
+        began = self._loop.time()
+        is_slow = False
+
+        def become_slow() -> None:
+            nonlocal is_slow
+            is_slow = True
+            self._places.busy -= 1
+            self._places.slow += 1
+            self._nudged.set()
+
+        timer = self._loop.call_later(SLOW_AFTER_S, become_slow)
+        attempted: Attempted | None = None
+        completion: Completion | None = None
+        try:
+            attempted = await self._means.deliverer.deliver(job)
+            completion = attempted.completion
+        except Exception as error:
+            log.exception("delivery_failed", task=job.task.id, ref=str(job.task.ref))
+            completion = self._means.deliverer.fail(job, error)
+        finally:
+            timer.cancel()
+            if is_slow:
+                self._places.slow -= 1
+            else:
+                self._places.busy -= 1
+            self._at_work.discard(this)
+            now = self._loop.time()
+            if attempted is None:
+                receiver.ended(Ended.CUT_SHORT, now, now - began)
+            else:
+                asked = attempted.asked_delay
+                asked_s = None if asked is None else asked.total_seconds()
+                receiver.ended(attempted.ended, now, now - began, asked_s)
+            if not self.is_lost:
+                self._begin_waiting(receiver)
+        if attempted is not None:
+            await self._note(job, attempted)
+        await self._record(job.task, job.event, completion, job)
+
+    def _begin_waiting(self, receiver: Receiver) -> None:
+        waiting = self._waiting.get(receiver.number)
+        while waiting and self._may_begin(receiver):
+            self._begin(waiting.pop(0), receiver)
+        if waiting is not None and not waiting:
+            del self._waiting[receiver.number]
+
+    async def _note(self, job: Job, attempted: Attempted) -> None:
+        """What the attempt says of the receiver."""
+        self._means.health.note(job.subscription, self._means.deliverer.now(), attempted.code)
+        if attempted.disables is not None:
+            with suppress(Unavailable):  # the next delivery is told the same
+                await self._means.health.disable(job.subscription, attempted.disables, {})
+
+    def _put_off(self, job: Job, receiver: Receiver) -> None:
+        """Leave a delivery until its receiver has room: no attempt is counted."""
+        if job.task.order_key is not None:
+            # Parked, it would have its turn again at once.
+            delay = min(max(receiver.opens_at(self._loop.time()) - self._loop.time(), 0.25), 3600.0)
+            completion = Completion(job.task, Wait(min(timedelta(seconds=delay), LONGEST_PUT_OFF)))
+        else:
+            completion = Completion(job.task, Park())
+        self._spawn(self._record(job.task, job.event, completion, parked_at=receiver))
+
+    def _put_back(self, task: Task) -> None:
+        self._spawn(self._record(task, None, Completion(task, HandBack())))
+
+    # Recording ----------------------------------------------------------------------------------------
+
+    async def _record(
+        self,
+        task: Task,
+        event: StoredEvent | None,
+        completion: Completion,
+        job: Job | None = None,
+        parked_at: Receiver | None = None,
+    ) -> None:
+        try:
+            instead = None if job is None else partial(self._means.deliverer.refuse, job)
+            written = await self._finishing.finish(completion, instead)
+            if parked_at is not None:
+                parked_at.has_parked = True
+            elif written is not None:
+                self._means.on_written(event, written)
+        finally:
+            self._claimer.release(task)
+            self._nudged.set()
+
+    # What is parked -------------------------------------------------------------------------------------
+
+    async def _keep_feeding(self) -> None:
+        while True:
+            await asyncio.sleep(FEED_EVERY_S)
+            try:
+                self._give_up_waiting()
+                await self._feed()
+            except Unavailable:
+                await asyncio.sleep(AWAY_PAUSE_S)
+            except Exception:
+                log.exception("parked_deliveries_not_fed")
+
+    def _give_up_waiting(self) -> None:
+        """Park what waits in memory for a receiver that turned out to be slow."""
+        now = self._loop.time()
+        for number, waiting in list(self._waiting.items()):
+            receiver = self._receiver(waiting[0])
+            self._begin_waiting(receiver)
+            if waiting and (not receiver.may_wait() or now - waiting[0].since_s > WAITS_AT_MOST_S):
+                self._waiting.pop(number, None)
+                for job in waiting:
+                    self._put_off(job, receiver)
+
+    async def _feed(self) -> None:
+        """Let parked deliveries go whose receivers have room."""
+        now = self._loop.time()
+        own = set(self._claimer.asked)
+        wanted: dict[int, int] = {}
+        for receiver in self._means.receivers.waiting():
+            number = receiver.number
+            if lane_of(TaskKind.DELIVER, number) not in own:
+                receiver.has_parked = False
+                continue
+            listed = self._means.book.get(number)
+            if listed is None or self._means.deliverer.is_off(listed):
+                wanted[number] = CLAIM_AT_MOST  # to be skipped
+            elif self._places.is_free_for(is_proven=receiver.is_proven) and (room := receiver.room(now)):
+                ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
+                if room + receiver.may_wait() > ahead:
+                    wanted[number] = room + receiver.may_wait() - ahead
+            if len(wanted) >= FEED_AT_MOST:
+                break
+        if wanted:
+            await self._let_go(wanted)
+
+    async def _let_go(self, wanted: dict[int, int]) -> None:
+        known = {number: self._means.receivers.known(number) for number in wanted}
+        for receiver in known.values():
+            if receiver is not None:
+                receiver.has_parked = False  # what is parked from now on says so again
+        moved = await self._queue.unpark_some(TaskKind.DELIVER, wanted)
+        for number, most in wanted.items():
+            receiver = known[number]
+            if receiver is not None and moved.get(number, 0) >= most:
+                receiver.has_parked = True
+        self._coming = {number: count for number, count in moved.items() if count}
+        if moved:
+            self._nudged.set()
+
+    # The end --------------------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Let attempts end within the time for that, and hand back what has not begun."""
+        for waiting in self._waiting.values():
+            for job in waiting:
+                self._put_back(job.task)
+        self._waiting.clear()
+        hurry = asyncio.ensure_future(self._stop.hurried.wait())
+        give_up_at = self._loop.time() + self._means.shutdown.total_seconds()
+        while self._at_work and not hurry.done() and (left := give_up_at - self._loop.time()) > 0:
+            await asyncio.wait({hurry, *self._at_work}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        await self._cancel(self._at_work)
+        await self._finishing.close(LAST_COMMITS)
+        await self._cancel(self._all)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        job = asyncio.create_task(work)
+        self._all.add(job)
+        job.add_done_callback(self._all.discard)
+        return job
+
+    @staticmethod
+    async def _cancel(jobs: Collection[asyncio.Task[None]]) -> None:
+        cancelled = set(jobs)
+        for job in cancelled:
+            job.cancel()
+        if cancelled:
+            await asyncio.wait(cancelled, timeout=2.0)

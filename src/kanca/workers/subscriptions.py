@@ -1,0 +1,65 @@
+"""The subscriptions as a worker knows them: kept in memory, and never older than the events it works on."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection
+from datetime import datetime
+
+from kanca.outbound.matching import Subscribers
+from kanca.storage import subscriptions
+from kanca.storage.events import CLOCKS_DIFFER_BY
+from kanca.storage.ports import Database
+from kanca.storage.secret_box import SecretBox
+from kanca.storage.subscriptions import ListedSubscription
+
+_VERSION = re.compile(r"(?:^| )subscriptions=(\d+)")
+
+
+class SubscriptionBook:
+    """All subscriptions, found by what they want or by number."""
+
+    def __init__(self, database: Database, box: SecretBox) -> None:
+        self._database = database
+        self._box = box
+        self._version: int | None = None
+        self._changed_at: datetime | None = None
+        """When the last change was made that is known here."""
+        self._listed: dict[int, ListedSubscription] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self.subscribers = Subscribers(())
+
+    async def refresh(self, versions: str) -> bool:
+        """Read what has changed if anything has, as ``versions`` says; whether it had. Raises DatabaseUnavailable."""
+        found = _VERSION.search(versions)
+        version = int(found[1]) if found else 0
+        async with self._one_at_a_time:
+            if version == self._version:
+                return False
+            since = None if self._changed_at is None else self._changed_at - CLOCKS_DIFFER_BY
+            changed = await self._database.read(subscriptions.changed_since, self._box, since)
+            self._learn(changed)
+            self._version = version
+            return True
+
+    async def fetch(self, numbers: Collection[int]) -> None:
+        """Learn of those that are not known: they were deleted a while ago. Raises DatabaseUnavailable."""
+        missing = set(numbers) - self._listed.keys()
+        if missing:
+            self._listed |= await self._database.read(subscriptions.by_numbers, self._box, missing)
+
+    def get(self, number: int) -> ListedSubscription | None:
+        """The subscription with that number, deleted or not; None when there never was one."""
+        return self._listed.get(number)
+
+    def _learn(self, changed: Collection[ListedSubscription]) -> None:
+        for listed in changed:
+            self._listed[listed.subscription.number] = listed
+        moments = [listed.subscription.updated_at for listed in changed]
+        if self._changed_at is not None:
+            moments.append(self._changed_at)
+        self._changed_at = max(moments, default=None)
+        self.subscribers = Subscribers(
+            listed.subscription for listed in self._listed.values() if not listed.is_deleted
+        )

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kanca.domain.status import DeliveryStatus
+from kanca.domain.task import TaskKind, TaskState
+from kanca.outbound import breaker
+from kanca.storage import subscriptions
+from tests.workers.receiving import Receivers, delivered, published, subscribe
+from tests.workers.site import BOX, Site
+
+QUICK = {"schedule": [0, 0, 0]}
+
+
+async def test_an_event_goes_to_every_subscription_that_wants_it_and_to_no_other(site: Site) -> None:
+    receivers = Receivers()
+    first = await subscribe(site, "first", "order.created")
+    second = await subscribe(site, "second", "order.*")
+    await subscribe(site, "other-type", "invoice.*")
+    await subscribe(site, "other-tenant", "*", tenant="acme")
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+    found = await delivered(site, event, 2)
+    assert {number: each.status for number, each in found.items()} == {
+        first.number: DeliveryStatus.DELIVERED,
+        second.number: DeliveryStatus.DELIVERED,
+    }
+    assert sorted(name for name, _ in receivers.sent) == ["first", "second"]
+    assert json.loads(receivers.bodies[0])["data"] == {"id": 1}
+
+
+async def test_a_filter_decides_with_what_the_event_says(site: Site) -> None:
+    receivers = Receivers()
+    large = await subscribe(site, "large", filter="event.data.total > 100")
+    small = await subscribe(site, "small", filter="event.data.total <= 100")
+    await site.start(sending=receivers.means())
+    [event] = await published(site, data={"total": 150})
+    assert set(await delivered(site, event)) == {large.number}
+    [event] = await published(site, data={"total": 50})
+    assert set(await delivered(site, event)) == {small.number}
+
+
+async def test_a_filter_that_fails_makes_a_dead_letter_whose_retry_asks_it_again(site: Site) -> None:
+    receivers = Receivers()
+    await subscribe(site, "large", filter="event.data.total > 100")
+    await site.start(sending=receivers.means())
+    [event] = await published(site, data={"sum": 150})
+    [delivery] = (await delivered(site, event)).values()
+    assert (delivery.status, delivery.reason) == (DeliveryStatus.DEAD, "filter_failed")
+    [letter] = await site.letters()
+    assert (letter.code, letter.work, letter.kind) == (
+        "filter_failed",
+        "subscription:large",
+        TaskKind.DELIVER,
+    )
+    assert not receivers.sent
+
+
+async def test_what_fails_is_tried_again_and_every_attempt_is_kept(site: Site) -> None:
+    receivers = Receivers()
+    receivers.answers["shop"] = [500, 503]
+    await subscribe(site, "shop", retry_config=QUICK)
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+    [delivery] = (await delivered(site, event)).values()
+    assert (delivery.status, delivery.attempts, delivery.response_status) == (
+        DeliveryStatus.DELIVERED,
+        3,
+        200,
+    )
+    failed = await site.attempts(event)
+    assert [(each.attempt_number, each.code, each.work) for each in failed] == [
+        (1, "receiver_error", "subscription:shop"),
+        (2, "receiver_error", "subscription:shop"),
+    ]
+    assert json.loads(failed[0].error)["attempt"]["status"] == 500
+
+
+async def test_out_of_attempts_it_is_dead_with_a_letter(site: Site) -> None:
+    receivers = Receivers()
+    receivers.answers["shop"] = [500] * 4
+    await subscribe(site, "shop", retry_config=QUICK)
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+    [delivery] = (await delivered(site, event)).values()
+    assert (delivery.status, delivery.attempts, delivery.reason) == (DeliveryStatus.DEAD, 4, "receiver_error")
+    [letter] = await site.letters()
+    assert (letter.code, letter.attempts) == ("receiver_error", 4)
+
+
+async def test_what_the_receiver_does_not_want_is_not_tried_again(site: Site) -> None:
+    receivers = Receivers()
+    receivers.answers["shop"] = [422]
+    await subscribe(site, "shop", retry_config=QUICK)
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+    [delivery] = (await delivered(site, event)).values()
+    assert (delivery.status, delivery.reason) == (DeliveryStatus.DEAD, "rejected")
+    assert receivers.count("shop") == 1
+
+
+async def test_a_subscription_that_is_off_gets_nothing_and_it_is_written_down(site: Site) -> None:
+    receivers = Receivers()
+    off = await subscribe(site, "off", is_active=False)
+    ill = await subscribe(site, "ill", disabled_reason="gone")
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+    found = await delivered(site, event, 2)
+    assert {number: (each.status, each.reason) for number, each in found.items()} == {
+        off.number: (DeliveryStatus.SKIPPED, "subscription_inactive"),
+        ill.number: (DeliveryStatus.SKIPPED, "subscription_disabled"),
+    }
+    assert not receivers.sent
+
+
+async def test_gone_disables_the_subscription_and_what_waits_for_it_is_skipped(site: Site) -> None:
+    receivers = Receivers()
+    receivers.answers["shop"] = [410]
+    shop = await subscribe(site, "shop")
+    await site.start(sending=receivers.means())
+    events = await published(site, count=20)
+    ends = [(await delivered(site, event))[shop.number] for event in events]
+    assert {each.status for each in ends} <= {
+        DeliveryStatus.DEAD,
+        DeliveryStatus.SKIPPED,
+        DeliveryStatus.DELIVERED,
+    }
+    assert [each.reason for each in ends].count("gone") == 1
+    [now] = (await site.database.read(subscriptions.by_numbers, BOX, [shop.number])).values()
+    assert now.subscription.disabled_reason == "gone"
+
+
+async def test_receivers_that_hang_do_not_hold_up_the_others(site: Site) -> None:
+    receivers = Receivers()
+    never = asyncio.Event()
+    for number in range(30):
+        receivers.answers[f"hangs{number}"] = [never] * 100
+        await subscribe(site, f"hangs{number}")
+    well = await subscribe(site, "well")
+    await site.start(sending=receivers.means(places=20, connections=80))
+    events = await published(site, count=20)
+    for event in events:
+        assert (await delivered(site, event))[well.number].status is DeliveryStatus.DELIVERED
+    assert max(receivers.most_in_flight[f"hangs{number}"] for number in range(30)) == 1
+    never.set()
+
+
+async def test_no_more_attempts_are_under_way_than_the_subscription_may_have(site: Site) -> None:
+    receivers = Receivers()
+    await subscribe(site, "shop", max_in_flight=3)
+    await site.start(sending=receivers.means())
+    for event in await published(site, count=60):
+        await delivered(site, event)
+    assert receivers.count("shop") == 60
+    assert receivers.most_in_flight["shop"] <= 3
+
+
+async def test_a_receiver_that_fails_is_left_alone_and_then_gets_all_that_it_missed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "FIRST_BREAK_S", 0.2)
+    receivers = Receivers()
+    receivers.answers["shop"] = [503] * 7
+    await subscribe(site, "shop", retry_config={"schedule": [0] * 20})
+    await site.start(sending=receivers.means())
+    for event in await published(site, count=40):
+        assert [each.status for each in (await delivered(site, event)).values()] == [DeliveryStatus.DELIVERED]
+    assert receivers.count("shop") == 47
+
+
+async def test_in_order_each_event_waits_until_the_one_before_has_ended(site: Site) -> None:
+    receivers = Receivers()
+    receivers.answers["shop"] = [500, 200, 503, 500]
+    await subscribe(site, "shop", fifo=True, fifo_key="event.data.order", retry_config={"schedule": [0] * 9})
+    await site.start(sending=receivers.means())
+    events = await published(site, count=12, data={"order": "o-1"})
+    for event in events:
+        await delivered(site, event)
+    seen = list(dict.fromkeys(event for _, event in receivers.sent))
+    assert seen == sorted(events)
+    assert receivers.most_in_flight["shop"] == 1
+
+
+async def test_a_receiver_that_asks_for_time_gets_it(site: Site) -> None:
+    receivers = Receivers()
+    receivers.answers["shop"] = [(429, {"retry-after": "3600"})]
+    await subscribe(site, "shop")
+    await site.start(sending=receivers.means())
+    await published(site, count=3)
+
+    async def is_put_off() -> bool:
+        open_tasks = await site.tasks()
+        states = sorted(task.state for task in open_tasks if task.kind == TaskKind.DELIVER)
+        return states == [TaskState.SCHEDULED, TaskState.PARKED, TaskState.PARKED]
+
+    await site.until(is_put_off)
+    assert receivers.count("shop") == 1
+    [due] = [task.due_at for task in await site.tasks() if task.state == TaskState.SCHEDULED]
+    assert due > datetime.now(UTC) + timedelta(minutes=50)
+
+
+async def test_several_workers_share_the_receivers_and_send_nothing_twice(site: Site) -> None:
+    receivers = Receivers()
+    for number in range(12):
+        await subscribe(site, f"shop{number}")
+    for _ in range(3):
+        await site.start(sending=receivers.means())
+    events = await published(site, count=30)
+    for event in events:
+        await delivered(site, event, 12)
+    assert len(receivers.sent) == len(set(receivers.sent)) == 360
