@@ -7,8 +7,9 @@ from typing import Any
 
 from kanca.domain.endpoint import Endpoint, EndpointConfig
 from kanca.domain.event import NewEvent
-from kanca.domain.ids import IdFactory, new_webhook_id
+from kanca.domain.ids import SUBSCRIPTION, IdFactory, new_webhook_id, show_id
 from kanca.domain.status import OutcomeStatus
+from kanca.domain.subscription import Subscription, SubscriptionConfig
 from kanca.domain.task import Attempt, DeadLetter, Outcome, TaskKind
 
 ids = IdFactory()
@@ -55,6 +56,29 @@ def new_endpoint(**values: Any) -> Endpoint:
         "updated_at": now,
     }
     return Endpoint(**fields | values)
+
+
+def new_subscription(**values: Any) -> Subscription:
+    """A subscription about to be created."""
+    now = datetime.now(UTC)
+    fields: dict[str, Any] = {
+        "number": 0,
+        "id": show_id(SUBSCRIPTION, ids.new()),
+        "tenant": "default",
+        "name": "Partner",
+        "url": "https://partner.example/hooks",
+        "events": ("order.*",),
+        "sources": (),
+        "config": SubscriptionConfig(),
+        "secrets": (),
+        "is_active": True,
+        "is_verified": True,
+        "disabled_reason": None,
+        "disabled_at": None,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return Subscription(**fields | values)
 
 
 def an_outcome(event: NewEvent, **values: Any) -> Outcome:

@@ -392,7 +392,7 @@ class WorkflowInUse(Conflict):
 
 
 class CredentialInUse(Conflict):
-    """Workflows use the credential."""
+    """Workflows or subscriptions use the credential."""
 
     code = "credential_in_use"
 

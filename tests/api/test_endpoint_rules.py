@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.api import endpoint_rules as rules
+from kanca.api.secret_rotation import CLOCKS_DIFFER_BY, MOST_SECRETS, masked
 from kanca.domain.endpoint import Dedupe, EndpointConfig, Secret
 from kanca.errors import InvalidEndpoint, InvalidSecret, SecretRequired
 from kanca.providers import Catalogue, generate_secret, get_provider, provider_names
@@ -29,7 +30,7 @@ def test_rotating_often_keeps_a_bounded_number_of_secrets() -> None:
     for n in range(1, 20):
         endpoint = rules.rotated(endpoint, GENERIC, f"secret-{n}", DAY, NOW)
 
-    assert values(*endpoint.secrets) == [f"secret-{n}" for n in range(19, 19 - rules.MOST_SECRETS, -1)]
+    assert values(*endpoint.secrets) == [f"secret-{n}" for n in range(19, 19 - MOST_SECRETS, -1)]
 
 
 def test_without_grace_all_older_secrets_have_ended_and_are_still_known() -> None:
@@ -39,7 +40,7 @@ def test_without_grace_all_older_secrets_have_ended_and_are_still_known() -> Non
 
     assert values(*rotated.secrets) == ["newest", "old", "older", "oldest"]
     assert rotated.secrets[-1].expires_at == NOW - DAY
-    slow = NOW - rules.CLOCKS_DIFFER_BY
+    slow = NOW - CLOCKS_DIFFER_BY
     assert values(*rules.live_secrets(rotated, slow)) == ["newest"]
 
 
@@ -47,10 +48,10 @@ def test_what_has_ended_takes_no_place_from_what_is_live() -> None:
     endpoint = new_endpoint(secrets=(Secret("secret-0"),))
     for n in range(1, 6):
         endpoint = rules.rotated(endpoint, GENERIC, f"secret-{n}", timedelta(0), NOW)
-    for n in range(6, 8 + rules.MOST_SECRETS):
+    for n in range(6, 8 + MOST_SECRETS):
         endpoint = rules.rotated(endpoint, GENERIC, f"secret-{n}", DAY, NOW)
 
-    assert len(rules.live_secrets(endpoint, NOW)) == len(endpoint.secrets) == rules.MOST_SECRETS
+    assert len(rules.live_secrets(endpoint, NOW)) == len(endpoint.secrets) == MOST_SECRETS
 
 
 def test_an_ended_secret_does_not_hide_that_the_live_one_fits_no_more() -> None:
@@ -153,6 +154,6 @@ def test_what_is_public_does_not_become_a_secret() -> None:
 
 @given(st.text(min_size=1))
 def test_a_masked_secret_shows_a_sixth_at_most(secret: str) -> None:
-    shown = rules.masked(secret).removeprefix("…")
+    shown = masked(secret).removeprefix("…")
     assert len(shown) * 6 <= len(secret)
     assert secret.endswith(shown)

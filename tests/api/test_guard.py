@@ -25,7 +25,7 @@ def asking(rule: AccessRule, peer: str = "127.0.0.1") -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: str(route.operation_id))
-async def test_every_route_but_health_needs_the_key(route: APIRoute) -> None:
+async def test_every_route_but_health_and_public_keys_needs_the_key(route: APIRoute) -> None:
     path = re.sub(r"\{\w+\}", "x", route.path)
     method = min(route.methods or ())
     async with asking(KEYED) as client:
@@ -34,7 +34,7 @@ async def test_every_route_but_health_needs_the_key(route: APIRoute) -> None:
         right = await client.request(method, path, headers={"authorization": "Bearer the-key"})
 
     assert right.status_code == 200
-    if path.startswith("/health"):
+    if path.startswith("/health") or path.endswith("/jwks.json"):
         assert without.status_code == wrong.status_code == 200
     else:
         assert [check_problem(answer)["code"] for answer in (without, wrong)] == ["unauthenticated"] * 2
@@ -42,9 +42,16 @@ async def test_every_route_but_health_needs_the_key(route: APIRoute) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/openapi.json", "/", "/healthy", "//health", "/health/", "/health/../api/events", "/health/x"]
+    "path",
+    [
+        *("/openapi.json", "/", "/healthy", "//health", "/health/", "/health/../api/events", "/health/x"),
+        *("/webhooks/subscriptions/jwks.json", "/webhooks/subscriptions//jwks.json"),
+        *("/webhooks/subscriptions/x/jwks.json/", "/webhooks/subscriptions/x/y/jwks.json"),
+        *("/webhooks/subscriptions/x/jwks_json", "/x/webhooks/subscriptions/x/jwks.json"),
+        "/webhooks/subscriptions/x/jwks.json\n",
+    ],
 )
-async def test_what_looks_like_health_is_not(path: str) -> None:
+async def test_what_looks_like_a_public_path_is_not(path: str) -> None:
     scope = {"type": "http", "method": "GET", "path": path, "headers": [], "client": ("127.0.0.1", 1)}
     sent: list[Message] = []
 

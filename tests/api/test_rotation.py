@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from structlog.testing import capture_logs
 
-from kanca.api.endpoint_rules import MOST_SECRETS
+from kanca.api.secret_rotation import MOST_SECRETS
 from kanca.api.services import Services
 from kanca.app.ended_secrets import EndedSecrets
 from kanca.storage import endpoints

@@ -13,11 +13,11 @@ from kanca.api.app import create_api
 from kanca.api.services import Services
 from kanca.domain.credential import read_credential
 from kanca.domain.endpoint import Secret
-from kanca.storage import credentials, endpoints
+from kanca.storage import credentials, endpoints, subscriptions
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from tests.api.conftest import speaking_to
-from tests.factories import new_endpoint
+from tests.factories import new_endpoint, new_subscription
 
 ROTATE = "/api/secrets/rotate"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -59,6 +59,7 @@ async def test_all_secrets_come_under_the_first_key_portion_by_portion(
         "unreadable": 0,
         "unreadable_endpoints": [],
         "unreadable_credentials": [],
+        "unreadable_subscriptions": [],
         "remaining": 3,
         "next_cursor": first["next_cursor"],
     }
@@ -92,6 +93,28 @@ async def test_credentials_come_under_the_first_key_behind_the_endpoints(
     for name in ("a", "7"):
         found = await database.read(credentials.get, SecretBox([NEW]), name)
         assert found.values == {"token": f"token-of-{name}"}
+
+
+async def test_subscriptions_come_under_the_first_key_behind_all_others(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await stored(database, OLD)
+    credential = read_credential("shop", "bearer", {"token": "token-of-shop"})
+    await database.write(credentials.put, SecretBox([OLD]), credential, NOW)
+    for name, key in (("a", OLD), ("b", OLD), ("lost", "a key that nobody has any more")):
+        subscription = new_subscription(id=name, secrets=(Secret(f"secret-of-{name}"),))
+        await database.write(subscriptions.create, SecretBox([key]), subscription)
+
+    first = await rotate(client, limit=3)
+    assert (first["reencrypted"], first["remaining"]) == (3, 2)
+    rest = await rotate(client, limit=3, cursor=first["next_cursor"])
+
+    assert (rest["reencrypted"], rest["unreadable"], rest["next_cursor"]) == (1, 1, None)
+    assert rest["unreadable_subscriptions"] == ["lost"]
+    for name in ("a", "b"):
+        found = await database.read(subscriptions.get, SecretBox([NEW]), name)
+        assert found is not None
+        assert found.secrets == (Secret(f"secret-of-{name}"),)
 
 
 async def test_begun_anew_after_an_interruption_it_goes_on_with_the_rest(
@@ -138,6 +161,7 @@ async def test_without_secrets_there_is_nothing_to_do(client: httpx.AsyncClient)
         {"cursor": "OTk5OTk5OTk5OQ"},  # 9,999,999,999
         {"cursor": "x" * 201},
         {"cursor": "Y3JlZGVudGlhbCBhIGI"},  # credential a b
+        {"cursor": "c3Vic2NyaXB0aW9uIHg"},  # subscription x
         {"dry_run": "perhaps"},
         {"keys": []},
     ],

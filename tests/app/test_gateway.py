@@ -18,6 +18,7 @@ from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
 from kanca.workflows.nodes import built_in_registry
+from tests.egress.receiver import receiving
 
 ADMIN_KEY = "the-key-of-the-administrator"
 MANAGER = {"authorization": f"Bearer {ADMIN_KEY}"}
@@ -135,6 +136,41 @@ async def test_webhooks_of_providers_of_ones_own_are_taken(sqlite_url: str) -> N
         }
     assert answers["acme"]["code"] == "endpoint_unusable", "what is not known any more takes nothing"
     assert answers["other"]["status"] in ("accepted", "duplicate")
+
+
+async def test_a_subscription_is_tested_as_it_is_sent_to_and_its_keys_are_for_anybody(
+    sqlite_url: str,
+) -> None:
+    async with receiving() as receiver, gateway_of(sqlite_url, egress_allow="127.0.0.1") as client:
+        token = {"kind": "bearer", "token": "a-token-of-the-partner"}
+        await client.put("/api/credentials/partner", json=token, headers=MANAGER)
+        wanted = {
+            "id": "partner",
+            "url": receiver.url("/hooks"),
+            "events": ["*"],
+            "signature": "ed25519",
+            "credential": "partner",
+        }
+        made = await client.post("/webhooks/subscriptions", json=wanted, headers=MANAGER)
+        assert made.status_code == 200, made.text
+        tested = await client.post("/webhooks/subscriptions/partner/test", headers=MANAGER)
+        assert tested.json()["status"] == "delivered"
+        keys = await client.get("/webhooks/subscriptions/partner/jwks.json")
+        shown = await client.get("/webhooks/subscriptions/partner")
+    [request] = receiver.requests
+    assert request.headers["authorization"] == "Bearer a-token-of-the-partner"
+    assert request.headers["webhook-signature"].startswith("v1a,")
+    assert [key["kty"] for key in keys.json()["keys"]] == ["OKP"]
+    assert shown.status_code == 401
+
+
+async def test_a_subscription_is_not_made_where_requests_may_not_go(sqlite_url: str) -> None:
+    async with gateway_of(sqlite_url, egress_ports="443") as client:
+        for url, word in (("https://127.0.0.1/", "loopback"), ("https://partner.example:8443/", "8443")):
+            wanted = {"url": url, "events": ["*"]}
+            refused = await client.post("/webhooks/subscriptions", json=wanted, headers=MANAGER)
+            assert refused.json()["code"] == "invalid_subscription"
+            assert word in refused.json()["detail"]
 
 
 async def test_publishing_needs_the_key_and_knows_the_catalogue_of_its_settings(sqlite_url: str) -> None:

@@ -11,7 +11,11 @@ from tests.cli.conftest import Kanca, ScriptedServer
 def part(cursor: str | None = None, remaining: int = 0, **counts: Any) -> tuple[int, dict[str, Any]]:
     """An answer of the server's to one portion."""
     nothing = {"reencrypted": 0, "current": 0, "older": 0, "unreadable": 0}
-    lists: dict[str, list[str]] = {"unreadable_endpoints": [], "unreadable_credentials": []}
+    lists: dict[str, list[str]] = {
+        "unreadable_endpoints": [],
+        "unreadable_credentials": [],
+        "unreadable_subscriptions": [],
+    }
     return 200, nothing | lists | counts | {"remaining": remaining, "next_cursor": cursor}
 
 
@@ -33,6 +37,7 @@ def test_portions_are_asked_for_until_there_is_no_more(kanca: Kanca, server: Scr
         "unreadable": 0,
         "unreadable_endpoints": [],
         "unreadable_credentials": [],
+        "unreadable_subscriptions": [],
     }
     assert (called.exit_code, called.stderr) == (0, "")
     assert {received.path for received in server.received} == {"/api/secrets/rotate"}
@@ -54,6 +59,7 @@ def test_what_went_away_meanwhile_is_not_waited_for(kanca: Kanca, server: Script
         ({"older": 1, "reencrypted": 2}, (), 1),
         ({"unreadable": 1, "unreadable_endpoints": ["wh_1"]}, (), 1),
         ({"unreadable": 1, "unreadable_credentials": ["shop"]}, (), 1),
+        ({"unreadable": 1, "unreadable_subscriptions": ["partner"]}, (), 1),
         ({"unreadable": 1, "unreadable_endpoints": ["wh_1"]}, ("--dry-run",), 1),
     ],
 )

@@ -10,13 +10,14 @@ from sqlalchemy import Connection, select, update
 from kanca.app.ended_secrets import KEPT_AFTER_END, EndedSecrets
 from kanca.domain.credential import read_credential
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID, Endpoint, Secret
+from kanca.domain.subscription import Subscription
 from kanca.errors import InvalidSetting
-from kanca.storage import credentials, endpoints, sealed_secrets
+from kanca.storage import credentials, endpoints, sealed_secrets, subscriptions
 from kanca.storage.ports import Database
-from kanca.storage.sealed_secrets import Sealed, check_keys
+from kanca.storage.sealed_secrets import Owner, Place, Sealed, check_keys
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import endpoints as endpoints_table
-from tests.factories import new_endpoint
+from tests.factories import new_endpoint, new_subscription
 
 OLD, NEW = "the old key of the tests", "the new key of the tests"
 OLD_BOX, NEW_BOX, BOTH = SecretBox([OLD]), SecretBox([NEW]), SecretBox([NEW, OLD])
@@ -27,6 +28,12 @@ async def stored(database: Database, box: SecretBox, *values: str) -> Endpoint:
     """An endpoint with these secrets."""
     secrets = tuple(Secret(value) for value in values)
     return await database.write(endpoints.create, box, new_endpoint(secrets=secrets))
+
+
+async def subscribed(database: Database, box: SecretBox, *values: str) -> Subscription:
+    """A subscription with these secrets."""
+    secrets = tuple(Secret(value) for value in values)
+    return await database.write(subscriptions.create, box, new_subscription(secrets=secrets))
 
 
 async def put(database: Database, box: SecretBox, name: str, token: str | None = None) -> None:
@@ -76,7 +83,7 @@ async def test_they_are_read_in_portions_from_the_first_to_the_last(database: Da
         seen += [each.place for each in values]
         behind.append(remaining)
         after = values[-1].place
-    assert (seen, behind) == (made, [3, 1, 0])
+    assert (seen, behind) == ([Place(Owner.ENDPOINT, number) for number in made], [3, 1, 0])
 
 
 async def test_a_secret_that_was_changed_meanwhile_is_not_overwritten(database: Database) -> None:
@@ -171,10 +178,12 @@ async def test_secrets_that_ended_a_day_ago_are_dropped_from_storage(database: D
     duty = EndedSecrets(database, OLD_BOX, lambda: NOW)
     assert await duty.run_once() == hour
     after = {each.place: each.value for each in await sealed(database)}
-    assert {number for number in before if before[number] != after[number]} == {endpoint.number}
+    assert {number for number in before if before[number] != after[number]} == {
+        Place(Owner.ENDPOINT, endpoint.number)
+    }
     kept = await database.read(endpoints.by_number, OLD_BOX, endpoint.number)
     assert kept == replace(endpoint, secrets=secrets[:3])
-    assert untouched.number in after
+    assert Place(Owner.ENDPOINT, untouched.number) in after
 
 
 async def test_the_last_of_many_endpoints_is_looked_at_too(database: Database) -> None:
@@ -211,7 +220,7 @@ async def test_a_credential_that_was_replaced_meanwhile_is_not_overwritten(datab
     assert shop.values == {"token": "a-newer-token"}
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 6, 7, 8])
 async def test_all_that_is_sealed_comes_once_whatever_the_portions(database: Database, limit: int) -> None:
     numbers = [(await stored(database, OLD_BOX, "s")).number for _ in range(3)]
     for name in (
@@ -220,9 +229,15 @@ async def test_all_that_is_sealed_comes_once_whatever_the_portions(database: Dat
         "7",
     ):  # numbers of endpoints and names of credentials are not mistaken for each other
         await put(database, OLD_BOX, name)
+    others = [await subscribed(database, OLD_BOX, "s") for _ in range(2)]
+    await subscribed(database, OLD_BOX)
     found = [portion async for portion in sealed_secrets.portions(database, limit)]
     assert {len(portion) for portion in found[:-1]} <= {limit}
-    assert [each.place for portion in found for each in portion] == [*numbers, "7", "a", "b"]
+    assert [each.place for portion in found for each in portion] == [
+        *(Place(Owner.ENDPOINT, number) for number in numbers),
+        *(Place(Owner.CREDENTIAL, name) for name in ("7", "a", "b")),
+        *(Place(Owner.SUBSCRIPTION, other.number) for other in others),
+    ]
 
 
 async def test_where_nothing_is_sealed_there_are_no_portions(database: Database) -> None:
@@ -238,6 +253,38 @@ async def test_another_key_is_found_when_only_a_credential_needs_it(database: Da
             await database.write(check_keys, NEW_BOX)
         await database.write(credentials.remove, name)
     await database.write(check_keys, NEW_BOX)
+
+
+async def test_a_subscription_is_sealed_anew_unless_it_was_changed_meanwhile(database: Database) -> None:
+    kept = await subscribed(database, OLD_BOX, "kept")
+    changed = await subscribed(database, OLD_BOX, "before")
+    anew = sealed_secrets.under_first_key(BOTH, await sealed(database))
+    await database.write(
+        subscriptions.change, OLD_BOX, changed.id, lambda s: replace(s, secrets=(Secret("after"),))
+    )
+    assert await database.write(sealed_secrets.replace, anew) == 1
+    assert await database.read(subscriptions.get, NEW_BOX, kept.id) == kept
+    found = await database.read(subscriptions.get, OLD_BOX, changed.id)
+    assert found is not None
+    assert found.secrets == (Secret("after"),)
+
+
+async def test_another_key_is_found_when_only_a_subscription_needs_it(database: Database) -> None:
+    await database.write(check_keys, NEW_BOX)
+    subscription = await subscribed(database, OLD_BOX, "s")
+    with pytest.raises(InvalidSetting):
+        await database.write(check_keys, NEW_BOX)
+    await database.write(subscriptions.delete, subscription.id, NOW)
+    await database.write(check_keys, NEW_BOX)
+
+
+async def test_ended_secrets_of_subscriptions_are_dropped_too(database: Database) -> None:
+    secrets = (Secret("new"), Secret("over for a day", NOW - KEPT_AFTER_END))
+    subscription = await database.write(subscriptions.create, OLD_BOX, new_subscription(secrets=secrets))
+    await EndedSecrets(database, OLD_BOX, lambda: NOW).run_once()
+    assert await database.read(subscriptions.get, OLD_BOX, subscription.id) == replace(
+        subscription, secrets=secrets[:1]
+    )
 
 
 async def test_a_credential_does_not_end(database: Database) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import structlog
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.callers import OPERATOR, SCOPE_KEY, Caller
@@ -24,14 +25,23 @@ from kanca.api.problems import problem_response
 from kanca.domain.loopback import is_loopback
 from kanca.errors import Forbidden, KancaError, Unauthenticated
 
-PUBLIC_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/health/processor"})
-"""Served without a key (besides ingest, which does not come here)."""
+PUBLIC_PATHS = frozenset(
+    {
+        "/health",
+        "/health/live",
+        "/health/ready",
+        "/health/processor",
+        "/webhooks/subscriptions/{subscription_id}/jwks.json",
+    }
+)
+"""Served without a key (besides ingest, which does not come here), as the routes are written."""
 
 FORWARDING_HEADERS = frozenset(
     {b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"}
 )
 """Besides all that begin with ``x-forwarded-``."""
 
+_PUBLIC = tuple(compile_path(path)[0] for path in sorted(PUBLIC_PATHS))
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::[0-9]{1,5})?")
 
 
@@ -128,7 +138,7 @@ class ManagementGuard:
 
 
 def _is_public(scope: Scope) -> bool:
-    return _path(scope) in PUBLIC_PATHS
+    return any(pattern.fullmatch(_path(scope)) for pattern in _PUBLIC)
 
 
 def _path(scope: Scope) -> str:

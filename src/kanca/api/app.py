@@ -33,6 +33,9 @@ from kanca.api import (
     runs,
     schedules,
     secrets,
+    subscription_actions,
+    subscription_keys,
+    subscriptions,
     workflow_documents,
     workflow_testing,
     workflow_versions,
@@ -62,6 +65,9 @@ ROUTERS = (
     run_waits.router,
     schedules.router,
     node_types.router,
+    subscriptions.router,
+    subscription_actions.router,
+    subscription_keys.router,
     portal.router,
     deliveries.router,
     replays.router,
@@ -101,7 +107,7 @@ def _assembled(besides: Mapping[str, Any]) -> FastAPI:
     app = _Api(
         besides,
         title="Kanca",
-        description="Receive webhooks, run handlers and workflows with them, and see what became of each.",
+        description="Receive webhooks, run handlers and workflows with them, send webhooks; see what became of each.",
         version=version("kanca"),
         redirect_slashes=False,
         # Their pages load scripts from elsewhere, which would have the power of whoever opens them.

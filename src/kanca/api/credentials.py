@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -32,7 +33,7 @@ from kanca.domain.ids import CHOSEN_ID
 from kanca.egress.client_certificates import BadClientCertificate, check_client_certificate
 from kanca.egress.headers import checked_headers
 from kanca.errors import CredentialInUse, CredentialNotFound, EgressRefused, InvalidCredential
-from kanca.storage import credentials
+from kanca.storage import credentials, subscriptions
 from kanca.storage.credentials import NamedCredential
 from kanca.storage.secret_box import SecretBox
 from kanca.workflows.credentials import workflows_with
@@ -141,7 +142,7 @@ async def get(services: Given, name: Name) -> CredentialView:
 async def put(
     services: Given, name: NewName, request: Annotated[CredentialRequest, Body()]
 ) -> CredentialView:
-    """Store a credential under a name that `HttpRequest` nodes refer to. What is replaced is not used any more."""
+    """Store a credential under a name that nodes and subscriptions refer to. What is replaced is not used any more."""
     credential = _read(name, request)
     stored, is_new = await services.database.write(_put, services.secret_box, credential, services.now())
     audit("credential.created" if is_new else "credential.replaced", name, kind=stored.kind)
@@ -155,19 +156,26 @@ async def put(
     responses=refused_with(CredentialNotFound, CredentialInUse),
 )
 async def delete(services: Given, name: Name) -> Message:
-    """Delete a credential that no newest and no published version of a workflow refers to."""
+    """Delete a credential that no newest and no published version of a workflow refers to, and no subscription."""
     await services.database.write(_delete, name)
     audit("credential.deleted", name)
     return Message(message=f"Credential {name} was deleted")
 
 
 def _delete(connection: Connection, name: str) -> None:
-    # Taken away first: who publishes meanwhile is either waited for, and seen here, or finds nothing.
+    # Taken away first: who refers to it meanwhile is either waited for, and seen here, or finds nothing.
     credentials.remove(connection, name)
-    using = workflows_with(connection, name)
-    if using:
-        listed = ", ".join(using[:5]) + (f" and {len(using) - 5} more" if len(using) > 5 else "")
-        raise CredentialInUse(f"Credential {name} is used by workflows: {listed}", workflows=using)
+    using = {
+        "workflows": workflows_with(connection, name),
+        "subscriptions": subscriptions.with_credential(connection, name),
+    }
+    listed = " and by ".join(f"{what} {_listed(ids)}" for what, ids in using.items() if ids)
+    if listed:
+        raise CredentialInUse(f"Credential {name} is used by {listed}", **using)
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
 
 
 def _read(name: str, request: CredentialRequest) -> Credential:

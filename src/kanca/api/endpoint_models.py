@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from kanca.api.endpoint_hints import hint_of, unreadable_hint
-from kanca.api.endpoint_rules import live_secrets, masked
+from kanca.api.endpoint_rules import live_secrets
 from kanca.api.fields import ChosenId, Name, Slug
+from kanca.api.secret_rotation import masked
 from kanca.domain.endpoint import (
     BUILT_IN_PATHS,
     RESUME_WEBHOOK_ID,

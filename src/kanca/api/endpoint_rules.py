@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from kanca.api.secret_rotation import live, rotated_secrets
 from kanca.domain.endpoint import (
     BUILT_IN_IDS,
     BUILT_IN_PATHS,
@@ -47,10 +48,6 @@ from kanca.providers import (
 from kanca.workflows.entry import contradiction
 
 GENERIC = "generic"
-MOST_SECRETS = 5
-"""Secrets that an endpoint has at once: each live one is tried with every request."""
-CLOCKS_DIFFER_BY = timedelta(minutes=1)
-"""A secret without a grace ends this long ago, so that no process accepts it whose clock is slow."""
 
 
 def read_endpoint_config(
@@ -188,17 +185,10 @@ def rotated(
         raise InvalidSecret(
             f"Only {spec.title} makes such secrets: give the new one. It is found at: {spec.secret.where}."
         )
-    secret = Secret(_checked(spec, endpoint.config, given))
-    ends_at = now + grace if grace else now - CLOCKS_DIFFER_BY
-    # None ends before an older one, so the bound takes away what has ended first.
-    before = [
-        Secret(old.value, min(ends_at, old.expires_at or ends_at))
-        for old in endpoint.secrets
-        if old.value != secret.value
-    ]
+    newest = _checked(spec, endpoint.config, given)
     return replace(
         endpoint,
-        secrets=(secret, *before)[:MOST_SECRETS],
+        secrets=rotated_secrets(endpoint.secrets, newest, grace, now),
         is_active=endpoint.is_active or not endpoint.secrets,
         updated_at=now,
     )
@@ -206,7 +196,7 @@ def rotated(
 
 def live_secrets(endpoint: Endpoint, now: datetime) -> tuple[Secret, ...]:
     """The secrets that are valid at ``now``, the newest first."""
-    return tuple(each for each in endpoint.secrets if each.expires_at is None or each.expires_at > now)
+    return live(endpoint.secrets, now)
 
 
 def may_be_active(spec: ProviderSpec, config: EndpointConfig, secrets: tuple[Secret, ...]) -> bool:
@@ -291,11 +281,6 @@ def check_activity(endpoint: Endpoint, spec: ProviderSpec) -> None:
         raise SecretRequired(
             f"The endpoint must verify what it receives, and has no secret: set one first.{where}"
         )
-
-
-def masked(secret: str) -> str:
-    """Enough of a secret to tell it from another."""
-    return f"…{secret[-4:]}" if len(secret) >= 24 else "…"
 
 
 def _checked(spec: ProviderSpec, config: EndpointConfig, given: str | None) -> str:

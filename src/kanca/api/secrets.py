@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Body
@@ -15,15 +17,14 @@ from kanca.api.services import Given
 from kanca.domain.ids import CHOSEN_ID
 from kanca.errors import InvalidInput
 from kanca.storage import sealed_secrets
-from kanca.storage.pages import cursor_after, read_cursor, read_number_cursor
-from kanca.storage.sealed_secrets import BEGINNING, Place
+from kanca.storage.pages import MAX_NUMBER, cursor_after, read_cursor
+from kanca.storage.sealed_secrets import BEGINNING, Owner, Place, Sealed
 
 router = resource("Secrets", "/api/secrets")
 
 _AT_ONCE = 100
 """They are encrypted in a few milliseconds; webhooks wait that long."""
-_OF_CREDENTIALS = "credential "
-"""What the cursor of a place among the credentials begins with; those of endpoints are numbers."""
+_NUMBER = re.compile(r"[0-9]{1,10}")
 
 
 class KeyRotation(BaseModel):
@@ -39,7 +40,7 @@ class KeyRotation(BaseModel):
 
 
 class KeyRotated(BaseModel):
-    """What became of the secrets that were looked at. Those of an endpoint count as one, and so does a credential."""
+    """What became of the secrets that were looked at. Those of an endpoint or a subscription count as one."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -51,6 +52,7 @@ class KeyRotated(BaseModel):
                     "unreadable": 0,
                     "unreadable_endpoints": [],
                     "unreadable_credentials": [],
+                    "unreadable_subscriptions": [],
                     "remaining": 412,
                     "next_cursor": "MTk5",
                 }
@@ -66,6 +68,7 @@ class KeyRotated(BaseModel):
     unreadable: int = Field(description="No key opens them. They are left as they are.")
     unreadable_endpoints: list[str] = Field(description="Whose those are.")
     unreadable_credentials: list[str] = Field(description="Those of them that are credentials.")
+    unreadable_subscriptions: list[str] = Field(description="Those of them that are of subscriptions.")
     remaining: int = Field(description="How many follow those that were looked at.")
     next_cursor: str | None = Field(description="Where to go on; null at the end.")
 
@@ -96,19 +99,27 @@ async def rotate(services: Given, rotation: Annotated[KeyRotation | None, Body()
         current=len(found.current),
         older=len(found.older) - reencrypted,
         unreadable=len(found.unreadable),
-        unreadable_endpoints=[sealed.name for sealed in found.unreadable if sealed.is_of_endpoint],
-        unreadable_credentials=[sealed.name for sealed in found.unreadable if not sealed.is_of_endpoint],
+        unreadable_endpoints=_names(found.unreadable, Owner.ENDPOINT),
+        unreadable_credentials=_names(found.unreadable, Owner.CREDENTIAL),
+        unreadable_subscriptions=_names(found.unreadable, Owner.SUBSCRIPTION),
         remaining=remaining,
         next_cursor=_cursor_after(values[-1].place) if remaining else None,
     )
 
 
+def _names(values: Sequence[Sealed], owner: Owner) -> list[str]:
+    return [sealed.name for sealed in values if sealed.place.owner is owner]
+
+
 def _cursor_after(place: Place) -> str:
-    return cursor_after(f"{_OF_CREDENTIALS}{place}" if isinstance(place, str) else place)
+    return cursor_after(f"{place.owner} {place.key}")
 
 
 def _read_place(cursor: str) -> Place:
     """Raises InvalidInput."""
-    text = read_cursor(cursor)
-    name = text.removeprefix(_OF_CREDENTIALS)
-    return name if name != text and CHOSEN_ID.fullmatch(name) else read_number_cursor(cursor)
+    owner, _, key = read_cursor(cursor).partition(" ")
+    if owner == Owner.CREDENTIAL and CHOSEN_ID.fullmatch(key):
+        return Place(Owner.CREDENTIAL, key)
+    if owner in (Owner.ENDPOINT, Owner.SUBSCRIPTION) and _NUMBER.fullmatch(key) and int(key) <= MAX_NUMBER:
+        return Place(Owner(owner), int(key))
+    raise InvalidInput("cursor is not one that an earlier call gave")

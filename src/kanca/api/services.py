@@ -11,8 +11,12 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
+from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
+from kanca.domain.subscription import Subscription
+from kanca.egress import EgressGuard
 from kanca.outbound.publisher import Publisher
+from kanca.outbound.sending import Sent
 from kanca.providers import Catalogue, Draft, Issued
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
@@ -39,6 +43,13 @@ class SendTest(Protocol):
         """Answer a webhook as if it had come from outside; ``rehearsal`` is what its proof is checked with instead."""
 
 
+class SendNow(Protocol):
+    """Makes one attempt of a delivery at once, from this process (``outbound.sending.Sender.attempt``)."""
+
+    def __call__(self, subscription: Subscription, event: StoredEvent, body: bytes, /) -> Awaitable[Sent]:
+        """POST the body to the subscription, signed. Nothing that a receiver or the network does raises."""
+
+
 def _nothing() -> None: ...
 
 
@@ -60,6 +71,10 @@ class Services:
     """The address that resumes a run at a wait; None where it is not known what senders know this server as."""
     send_test: SendTest | None = None
     """None where this process has no ingest: then no endpoint can be tested from here."""
+    guard: EgressGuard = field(default_factory=EgressGuard)
+    """What subscriptions may be at."""
+    send: SendNow | None = None
+    """None where this process sends nothing: then no subscription can be tested or challenged from here."""
     closed_for: Callable[[], str | None] = _nothing
     """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
     publisher: Publisher | None = None

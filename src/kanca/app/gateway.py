@@ -16,9 +16,10 @@ from kanca.api.app import api_document, create_api
 from kanca.api.services import Services
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import EndedSecrets
-from kanca.app.outgoing import Outgoing
+from kanca.app.outgoing import Outgoing, egress_guard
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
+from kanca.app.sending_now import SendingNow
 from kanca.domain import portal_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
@@ -38,6 +39,7 @@ from kanca.storage.dialects import key_file_of
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
 from kanca.workflows.announcing import AnnouncedNodeTypes
+from kanca.workflows.credentials import StoredCredentials
 from kanca.workflows.registry import NodeRegistry
 
 if TYPE_CHECKING:
@@ -136,6 +138,10 @@ async def open_gateway(
         wake=waker.wake,
         resume_url=resume_urls(settings, box),
         send_test=ingest.test,
+        guard=egress_guard(settings),
+        send=SendingNow(
+            outgoing, StoredCredentials(database, box), timedelta(seconds=settings.delivery_timeout)
+        ).attempt,
         closed_for=ingest.closed_for,
         publisher=publisher,
         backlog=lambda: gauge.size,

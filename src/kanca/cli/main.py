@@ -29,6 +29,7 @@ from kanca.cli import (
     replay,
     schedule,
     secret,
+    subscription,
     workflow,
 )
 from kanca.cli import run as run_noun
@@ -117,7 +118,7 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Receive webhooks, run handlers and workflows with them."""
+    """Receive webhooks, run handlers and workflows with them, send webhooks."""
 
 
 app.command()(serve)
@@ -135,6 +136,7 @@ for noun in (
     workflow,
     run_noun,
     schedule,
+    subscription,
     credential,
     portal,
     delivery,

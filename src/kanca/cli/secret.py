@@ -15,7 +15,7 @@ app = typer.Typer(name="secret", help="The key that stored secrets are encrypted
 AT_ONCE = 100
 """Secrets that one request encrypts: so few that nobody else waits for it."""
 COUNTED = ("reencrypted", "current", "older", "unreadable")
-LISTED = ("unreadable_endpoints", "unreadable_credentials")
+LISTED = ("unreadable_endpoints", "unreadable_credentials", "unreadable_subscriptions")
 
 
 @app.callback()

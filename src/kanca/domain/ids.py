@@ -26,6 +26,8 @@ STEP = "stp"
 CALL = "call"
 WAIT = "wait"
 REPLAY = "rpl"
+SUBSCRIPTION = "sub"
+"""Of those whose id was not chosen."""
 
 CHOSEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What an id chosen by the user may look like (workflows, subscriptions, nodes)."""

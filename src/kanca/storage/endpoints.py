@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, insert, select, update
+from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
 from kanca.domain.endpoint import Endpoint, EndpointConfig, NodeBehavior, Secret, read_config, show_config
 from kanca.errors import EndpointNotFound, InvalidSetting, SlugTaken, WorkflowNotFound
@@ -119,6 +119,21 @@ def by_slug(connection: Connection, box: SecretBox, slug: str) -> Endpoint | Non
 def by_number(connection: Connection, box: SecretBox, number: int) -> Endpoint | None:
     """Give the endpoint with that number, deleted or not: what it accepted has to be worked through."""
     return _one(connection, box, select(endpoints).where(endpoints.c.number == number))
+
+
+def by_address(connection: Connection, addresses: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Give id and tenant of the endpoints that there are of these ids and slugs, by how each is named here."""
+    found: dict[str, tuple[str, str]] = {}
+    if not addresses:
+        return found
+    wanted = sorted(addresses)
+    query = select(endpoints.c.webhook_id, endpoints.c.slug, endpoints.c.tenant).where(
+        endpoints.c.deleted_at.is_(None),
+        or_(endpoints.c.webhook_id.in_(wanted), endpoints.c.slug.in_(wanted)),
+    )
+    for webhook_id, slug, tenant in connection.execute(query):
+        found |= {name: (webhook_id, tenant) for name in (webhook_id, slug) if name in addresses}
+    return found
 
 
 def page(

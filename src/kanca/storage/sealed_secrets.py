@@ -1,4 +1,4 @@
-"""Secrets as they lie in the database: those of each endpoint as one sealed value, and each credential as one.
+"""Secrets as they lie in the database: those of an endpoint or a subscription as one sealed value, and each credential.
 
 They are sealed anew when a key is replaced, and when secrets in them have ended. Neither takes a lock: a value is
 replaced only where it is still the one that was read, so that nothing that people change meanwhile is lost.
@@ -10,38 +10,89 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, cast
+from enum import StrEnum
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Column, Connection, func, select, update
 
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID, Secret
 from kanca.errors import InvalidSetting
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
-from kanca.storage.tables import credentials, endpoints
+from kanca.storage.tables import credentials, endpoints, subscriptions
 
 NOTHING = b""
 """What stands in the place of a sealed value where there are no secrets."""
 
-Place = int | str
-"""Where a sealed value stands: the number of an endpoint, or the name of a credential; those come behind."""
-BEGINNING: Place = -1
 
-_IS_SEALED = endpoints.c.secrets != NOTHING
+class Owner(StrEnum):
+    """What a sealed value belongs to."""
+
+    ENDPOINT = "endpoint"
+    CREDENTIAL = "credential"
+    SUBSCRIPTION = "subscription"
+
+
+class Place(NamedTuple):
+    """Where a sealed value stands."""
+
+    owner: Owner
+    key: int | str
+    """The number of an endpoint or a subscription, the name of a credential."""
+
+
+BEGINNING = Place(Owner.ENDPOINT, -1)
 
 
 class Sealed(NamedTuple):
-    """The secrets of an endpoint, or a credential, as they are stored."""
+    """The secrets of an endpoint or a subscription, or a credential, as they are stored."""
 
     place: Place
     name: str
-    """The endpoint's id, or the credential's name."""
+    """The endpoint's or the subscription's id, or the credential's name."""
     value: bytes
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Store:
+    """The table that has the values of one kind of owner."""
+
+    owner: Owner
+    key: Column[Any]
+    name: Column[Any]
+    value: Column[Any]
+    updated_at: Column[Any]
+
     @property
-    def is_of_endpoint(self) -> bool:
-        """Else it is a credential."""
-        return isinstance(self.place, int)
+    def is_sealed(self) -> Any:
+        """Whether there is something in a row's value."""
+        return self.value != NOTHING
+
+
+_STORES = (
+    _Store(
+        Owner.ENDPOINT,
+        endpoints.c.number,
+        endpoints.c.webhook_id,
+        endpoints.c.secrets,
+        endpoints.c.updated_at,
+    ),
+    _Store(
+        Owner.CREDENTIAL,
+        credentials.c.name,
+        credentials.c.name,
+        credentials.c.sealed,
+        credentials.c.updated_at,
+    ),
+    _Store(
+        Owner.SUBSCRIPTION,
+        subscriptions.c.number,
+        subscriptions.c.id,
+        subscriptions.c.secrets,
+        subscriptions.c.updated_at,
+    ),
+)
+"""In the order of their places."""
 
 
 class Anew(NamedTuple):
@@ -64,7 +115,7 @@ class ByKey:
 
 
 def seal(box: SecretBox, secrets: Sequence[Secret]) -> bytes:
-    """The secrets of an endpoint as they are stored."""
+    """The secrets of an endpoint or a subscription as they are stored."""
     if not secrets:
         return NOTHING
     shown = [
@@ -90,26 +141,26 @@ def unseal(box: SecretBox, value: bytes) -> tuple[Secret, ...]:
 def read(connection: Connection, after: Place, limit: int) -> tuple[list[Sealed], int]:
     """Up to ``limit`` sealed values that come behind ``after``, in order; and how many follow them."""
     found: list[Sealed] = []
-    if isinstance(after, int):
-        columns = endpoints.c.number, endpoints.c.webhook_id, endpoints.c.secrets
-        query = select(*columns).where(_IS_SEALED, endpoints.c.number > after)
-        rows = connection.execute(query.order_by(endpoints.c.number).limit(limit)).all()
-        found += [Sealed(number, webhook_id, bytes(value)) for number, webhook_id, value in rows]
-    if len(found) < limit:
-        name = credentials.c.name
-        behind = name > ("" if isinstance(after, int) else after)
-        named = select(name, credentials.c.sealed).where(behind).order_by(name).limit(limit - len(found))
-        found += [Sealed(name, name, bytes(value)) for name, value in connection.execute(named)]
-    return found, _behind(connection, found[-1].place) if len(found) == limit else 0
+    for store, is_behind in _behind(after):
+        query = select(store.key, store.name, store.value).where(is_behind).order_by(store.key)
+        rows = connection.execute(query.limit(limit - len(found)))
+        found += [Sealed(Place(store.owner, key), name, bytes(value)) for key, name, value in rows]
+        if len(found) == limit:
+            return found, _count_behind(connection, found[-1].place)
+    return found, 0
 
 
-def _behind(connection: Connection, place: Place) -> int:
+def _behind(place: Place) -> list[tuple[_Store, Any]]:
+    """The tables from that place on, each with what says that a row of it comes behind the place."""
+    first = [store.owner for store in _STORES].index(place.owner)
+    own, *others = _STORES[first:]
+    return [(own, own.is_sealed & (own.key > place.key)), *((store, store.is_sealed) for store in others)]
+
+
+def _count_behind(connection: Connection, place: Place) -> int:
     """How many sealed values come behind that place."""
-    query = select(func.count()).select_from(credentials)
-    if isinstance(place, str):
-        return connection.scalar(query.where(credentials.c.name > place)) or 0
-    of_endpoints = select(func.count()).where(_IS_SEALED, endpoints.c.number > place)
-    return (connection.scalar(of_endpoints) or 0) + (connection.scalar(query) or 0)
+    counts = (select(func.count()).where(is_behind) for _, is_behind in _behind(place))
+    return sum(connection.scalar(count) or 0 for count in counts)
 
 
 async def portions(database: Database, limit: int) -> AsyncIterator[list[Sealed]]:
@@ -146,7 +197,7 @@ def without_ended(box: SecretBox, values: Sequence[Sealed], now: datetime) -> li
     Credentials do not end.
     """
     anew = []
-    found = by_key(box, [sealed for sealed in values if sealed.is_of_endpoint])
+    found = by_key(box, [sealed for sealed in values if sealed.place.owner is not Owner.CREDENTIAL])
     for sealed in found.current + found.older:
         secrets = unseal(box, sealed.value)
         live = [secret for secret in secrets if secret.expires_at is None or secret.expires_at > now]
@@ -161,15 +212,9 @@ def replace(connection: Connection, anew: Sequence[Anew]) -> int:
 
 
 def _replace(connection: Connection, before: Sealed, value: bytes) -> int:
-    if before.is_of_endpoint:
-        change = update(endpoints).where(
-            endpoints.c.number == before.place, endpoints.c.secrets == before.value
-        )
-        return connection.execute(change.values(secrets=value)).rowcount
-    change = update(credentials).where(
-        credentials.c.name == before.place, credentials.c.sealed == before.value
-    )
-    return connection.execute(change.values(sealed=value)).rowcount
+    store = next(store for store in _STORES if store.owner is before.place.owner)
+    change = update(store.key.table).where(store.key == before.place.key, store.value == before.value)
+    return connection.execute(change.values({store.value: value})).rowcount
 
 
 def check_keys(connection: Connection, box: SecretBox) -> None:
@@ -192,10 +237,9 @@ def check_keys(connection: Connection, box: SecretBox) -> None:
 
 
 def _samples(connection: Connection) -> set[bytes]:
-    orders = (endpoints.c.number, endpoints.c.number.desc(), endpoints.c.updated_at.desc())
-    names = (credentials.c.name, credentials.c.name.desc(), credentials.c.updated_at.desc())
     queries = [
-        *(select(endpoints.c.secrets).where(_IS_SEALED).order_by(order).limit(1) for order in orders),
-        *(select(credentials.c.sealed).order_by(order).limit(1) for order in names),
+        select(store.value).where(store.is_sealed).order_by(order).limit(1)
+        for store in _STORES
+        for order in (store.key, store.key.desc(), store.updated_at.desc())
     ]
     return {bytes(value) for query in queries if (value := connection.scalar(query)) is not None}

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, exists, insert, literal_column, select, update
 
 from kanca.domain.endpoint import Secret
+from kanca.domain.event import NewEvent
 from kanca.domain.subscription import (
     Subscription,
     SubscriptionConfig,
@@ -21,13 +22,21 @@ from kanca.domain.subscription import (
     show_subscription_config,
 )
 from kanca.domain.subscription_health import Health
-from kanca.domain.task import TaskKind, TaskState
+from kanca.domain.task import Delivery, Outcome, TaskKind, TaskState
 from kanca.errors import InvalidSetting, SubscriptionExists, SubscriptionNotFound
+from kanca.storage import events
 from kanca.storage.dialects.upsert import upsert
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
 from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
-from kanca.storage.tables import subscription_health, subscriptions, tasks
+from kanca.storage.tables import (
+    deliveries,
+    event_types,
+    outcomes,
+    subscription_health,
+    subscriptions,
+    tasks,
+)
 from kanca.storage.versions import bump_version
 
 
@@ -174,6 +183,16 @@ def numbers_of(connection: Connection, subscription_id: str, limit: int = 10) ->
     return list(connection.scalars(query.order_by(subscriptions.c.number.desc()).limit(limit)))
 
 
+def with_credential(connection: Connection, name: str) -> list[str]:
+    """Give the ids of the subscriptions that prove themselves with that credential, in order."""
+    query = select(subscriptions.c.id, subscriptions.c.config).where(
+        subscriptions.c.deleted_at.is_(None),
+        subscriptions.c.config.contains(json.dumps(name), autoescape=True),
+    )
+    rows = connection.execute(query.order_by(subscriptions.c.id))
+    return [row.id for row in rows if json.loads(row.config).get("credential") == name]
+
+
 def health_of(connection: Connection, numbers: Iterable[int]) -> dict[int, Health]:
     """Give how the receivers of subscriptions are, by number; those that were never asked are well."""
     wanted = set(numbers)
@@ -189,9 +208,29 @@ def note_health(connection: Connection, noted: Sequence[Health]) -> None:
     upsert(connection, subscription_health, rows, lambda excluded: {name: excluded[name] for name in names})
 
 
+def examples_of(connection: Connection, types: Collection[str]) -> dict[str, Any]:
+    """Give the example data of those of the event types that the catalogue has one of, by type."""
+    query = select(event_types.c.name, event_types.c.example).where(
+        event_types.c.name.in_(set(types)), event_types.c.example.is_not(None)
+    )
+    return {row.name: json.loads(row.example) for row in connection.execute(query)}
+
+
+def add_test(connection: Connection, event: NewEvent, delivery: Delivery, outcome: Outcome) -> None:
+    """Store a test event together with its only delivery, which has ended."""
+    events.add(connection, event)
+    connection.execute(insert(deliveries).values(_row(delivery)))
+    connection.execute(insert(outcomes).values(_row(outcome)))
+
+
 def not_found(subscription_id: str) -> SubscriptionNotFound:
     """The error for an id that no subscription has."""
     return SubscriptionNotFound(f"There is no subscription {subscription_id[:64]}")
+
+
+def _row(record: Delivery | Outcome) -> dict[str, Any]:
+    """The fields of a record, which are the columns of its table."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _live() -> Select[Any]:
