@@ -16,7 +16,7 @@ from kanca.api.services import Services
 from kanca.domain.delivery import work_of
 from kanca.domain.event import NewEvent, StoredEvent
 from kanca.domain.ids import EVENT, show_id
-from kanca.domain.published import PUBLISHED
+from kanca.domain.published import PUBLISHED, TEST_EVENT
 from kanca.domain.status import DeliveryStatus, OutcomeStatus
 from kanca.domain.subscription import Subscription
 from kanca.domain.task import Delivery, Outcome
@@ -26,7 +26,6 @@ from kanca.outbound.reports import AttemptReport
 from kanca.outbound.sending import Sent
 from kanca.storage import subscriptions
 
-TEST_EVENT = "test.event"
 CHALLENGE = "webhook.challenge"
 NOT_ECHOED = "challenge_not_echoed"
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from kanca.domain.delivery import Key, is_sent_again
 from kanca.domain.event import StoredEvent
 from kanca.domain.patterns import matches
+from kanca.domain.published import PUBLISHED, TEST_EVENT
 from kanca.domain.subscription import (
     OPERATIONAL,
     OPERATIONAL_ENDPOINT,
@@ -145,4 +146,6 @@ _UNKNOWN = "?"
 def _is_about(replay: Replay, head: EventHead) -> bool:
     if replay.tenant is not None and head.tenant != replay.tenant:
         return False
+    if head.endpoint == PUBLISHED and head.type == TEST_EVENT:
+        return False  # it was for one subscription, which a person had tested
     return not replay.event_types or any(matches(pattern, head.type) for pattern in replay.event_types)

@@ -177,9 +177,16 @@ def ids_of(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     return {row.number: row.id for row in connection.execute(query)}
 
 
-def numbers_of(connection: Connection, subscription_id: str, limit: int = 10) -> list[int]:
-    """Give the numbers of the subscriptions that have or had this id: the last ``limit``, the newest first."""
+def numbers_of(
+    connection: Connection, subscription_id: str, limit: int = 10, tenant: str | None = None
+) -> list[int]:
+    """Give the numbers of the subscriptions that have or had this id: the last ``limit``, the newest first.
+
+    ``tenant``: only those of this one.
+    """
     query = select(subscriptions.c.number).where(subscriptions.c.id == subscription_id)
+    if tenant is not None:
+        query = query.where(subscriptions.c.tenant == tenant)
     return list(connection.scalars(query.order_by(subscriptions.c.number.desc()).limit(limit)))
 
 
