@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.task import Completion, HandBack, Park, Task, TaskKind, Wait, lane_of
+from kanca.domain.task import DELIVERY_LANES, Completion, HandBack, Park, Task, TaskKind, Wait, lane_of
 from kanca.errors import Unavailable
 from kanca.outbound.receivers import SLOW_AFTER_S, Ended, Places, Receiver, Receivers
 from kanca.queue.claiming import Claimer
@@ -73,7 +73,9 @@ class DeliveryShift:
         self._means = means
         self._stop = stop
         self._queue = means.database.queue
-        self._claimer = Claimer(self._queue, worker, means.places, DELIVERIES, lanes=lanes_of(worker, ()))
+        self._own = frozenset(DELIVERY_LANES)
+        """The lanes that are this worker's."""
+        self._claimer = Claimer(self._queue, worker, means.places, DELIVERIES, lanes=DELIVERY_LANES)
         self._finishing = Finishing(self._queue, worker)
         self._places = Places(means.places, means.connections)
         self._waiting: dict[int, list[Job]] = {}
@@ -103,6 +105,19 @@ class DeliveryShift:
         """End: the lease is lost, and what is in hand belongs to others."""
         self.is_lost = True
         self._nudged.set()
+
+    def keeps(self, subscription: int) -> bool:
+        """Whether this worker makes the deliveries to a subscription, and has room for one."""
+        is_own = lane_of(TaskKind.DELIVER, subscription) in self._own
+        return is_own and not self._stop.requested.is_set() and self._claimer.in_hand < self._means.places
+
+    def take(self, task: Task, event: StoredEvent) -> None:
+        """Make a delivery that this worker holds already: it was the dispatch of its event."""
+        self._claimer.hold(task)
+        if self._stop.requested.is_set():
+            self._put_back(task)
+        elif not self.is_lost:
+            self._place(task, event)
 
     async def run(self) -> None:
         """Deliver until asked to stop, or until the lease is lost."""
@@ -199,10 +214,10 @@ class DeliveryShift:
         self._looked_at_s = now
         with suppress(Unavailable):  # the claim will say so
             alive = await self._means.database.read(workers.living)
-            self._claimer.asked = lanes_of(self._worker, alive)
+            self._own = frozenset(lanes_of(self._worker, alive))
+            self._claimer.asked = self._own
             parked = await self._means.database.read(subscriptions.with_parked)
-            own = set(self._claimer.asked)
-            mine = [number for number in parked if lane_of(TaskKind.DELIVER, number) in own]
+            mine = [number for number in parked if lane_of(TaskKind.DELIVER, number) in self._own]
             await self._means.book.fetch(mine)
             for number in mine:
                 self._expect_parked(number)
@@ -345,11 +360,10 @@ class DeliveryShift:
     async def _feed(self) -> None:
         """Let parked deliveries go whose receivers have room."""
         now = self._loop.time()
-        own = set(self._claimer.asked)
         wanted: dict[int, int] = {}
         for receiver in self._means.receivers.waiting():
             number = receiver.number
-            if lane_of(TaskKind.DELIVER, number) not in own:
+            if lane_of(TaskKind.DELIVER, number) not in self._own:
                 receiver.has_parked = False
                 continue
             listed = self._means.book.get(number)

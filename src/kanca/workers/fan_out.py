@@ -42,6 +42,12 @@ class FannedOut:
         """How many pieces of work these are."""
         return len(self.tasks) + len(self.deliveries)
 
+    @property
+    def only(self) -> NewTask | None:
+        """The delivery that is all of it, and that waits for no other."""
+        [task] = self.tasks if len(self.tasks) == self.works == 1 else [None]
+        return task if task is not None and task.order_key is None else None
+
 
 class FanOut:
     """Decides who gets an event. Expressions are compiled once, and each filter is asked once about an event."""

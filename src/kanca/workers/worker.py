@@ -8,7 +8,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ import structlog
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
-from kanca.domain.task import Completion, Done, Task, TaskKind, TaskState
+from kanca.domain.task import Completion, Done, Keep, Task, TaskKind, TaskState
 from kanca.errors import KancaError, Unavailable
 from kanca.handlers.matching import encode_spec
 from kanca.handlers.registry import HandlerRegistry
@@ -295,7 +295,16 @@ class Worker:
             self._database, self._book.current, Filters(), self._settling.now, self._waker.wake
         )
         self._performer = Performer(
-            calls, engine, catalogue, self._settling, entrance, arrivals, self._fan_out, replayer, own
+            calls,
+            engine,
+            catalogue,
+            self._settling,
+            entrance,
+            arrivals,
+            self._fan_out,
+            replayer,
+            own,
+            self._keeps,
         )
         self._reader = Reader(self._database.queue, catalogue, loader)
         await self._reader.read([])
@@ -339,8 +348,24 @@ class Worker:
             self._duties.hurry("scheduler")
         if self._turns.concerns(completion):
             self._duties.hurry("turns")
-        if any(task.state is TaskState.READY for task in completion.records.tasks):
+        if event is not None and _is_delivery_now(completion):
+            self._go_on_with(event, completion)
+        elif any(task.state is TaskState.READY for task in completion.records.tasks):
             self._waker.wake()
+
+    def _keeps(self, subscription: int) -> bool:
+        return self._deliveries is not None and self._deliveries.keeps(subscription)
+
+    def _go_on_with(self, event: StoredEvent, completion: Completion) -> None:
+        """Make the delivery that a dispatch has become, or tell those who will."""
+        about = completion.becomes
+        if about is None or not isinstance(completion.disposition, Keep) or self._deliveries is None:
+            self._waker.wake()
+            return
+        task = replace(
+            completion.task, kind=about.kind, ref=about.ref, target=about.target, detail=about.detail
+        )
+        self._deliveries.take(task, event)
 
     async def _listen(self) -> None:
         while True:
@@ -368,3 +393,8 @@ class Worker:
                     await stop.requested.wait()
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         return None
+
+
+def _is_delivery_now(completion: Completion) -> bool:
+    """Whether a dispatch has become its event's only delivery."""
+    return completion.becomes is not None and completion.becomes.kind is TaskKind.DELIVER
