@@ -26,6 +26,7 @@ from kanca.queue.claiming import Claimer
 from kanca.queue.ownership import lanes_of
 from kanca.storage import subscriptions, workers
 from kanca.storage.ports import Database
+from kanca.telemetry.metrics import DELIVERIES_IN_FLIGHT, DELIVERY_DURATION
 from kanca.workers.capabilities import DELIVERIES
 from kanca.workers.delivering import Attempted, Deliverer, Job
 from kanca.workers.finishing import Finishing
@@ -47,6 +48,12 @@ WAITS_AT_MOST_S = 1.0
 LONGEST_PUT_OFF = timedelta(seconds=60)
 CONNECTIONS_PER_PLACE = 4
 """Attempts that hang need a connection each, and hardly anything else."""
+
+
+_DURATIONS = {
+    is_delivered: DELIVERY_DURATION.labels("delivered" if is_delivered else "failed")
+    for is_delivered in (True, False)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +219,7 @@ class DeliveryShift:
         if now - self._looked_at_s < LOOK_ROUND_EVERY_S:
             return
         self._looked_at_s = now
+        DELIVERIES_IN_FLIGHT.set(self.active)
         with suppress(Unavailable):  # the claim will say so
             alive = await self._means.database.read(workers.living)
             self._own = frozenset(lanes_of(self._worker, alive))
@@ -282,6 +290,7 @@ class DeliveryShift:
             if not self.is_lost:
                 self._begin_waiting(receiver)
         if attempted is not None:
+            _DURATIONS[attempted.code is None].observe(now - began)
             await self._note(job, attempted)
         await self._record(job.task, job.event, completion, job)
 

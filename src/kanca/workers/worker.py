@@ -186,9 +186,8 @@ class Worker:
 
     @property
     def active(self) -> int:
-        """Pieces of work that are being done, deliveries among them."""
-        shifts = (self._shift, self._deliveries)
-        return sum(shift.active for shift in shifts if shift is not None)
+        """Pieces of work that are being done, but for deliveries, which have places of their own."""
+        return self._shift.active if self._shift else 0
 
     async def run(self, stop: Stop, on_ready: Callable[[], None] = lambda: None) -> None:
         """Work until asked to stop. ``on_ready`` is called when work can begin.
