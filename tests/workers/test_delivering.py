@@ -252,3 +252,24 @@ async def test_an_event_is_pending_until_its_last_delivery_has_ended(site: Site)
     slow.set()
     await delivered(site, event, 2)
     assert await site.status(event) is EventStatus.SUCCEEDED
+
+
+async def test_deliveries_with_keys_of_their_own_do_not_wait_long_for_a_new_receiver(site: Site) -> None:
+    """It has one attempt at once at first: the others are put off, and soon tried again."""
+    receivers = Receivers()
+    slow = asyncio.Event()
+    receivers.answers["shop"] = [slow]
+    await subscribe(site, "shop", fifo=True, fifo_key="event.id")
+    await site.start(sending=receivers.means())
+    events = await published(site, count=8)
+
+    async def are_put_off() -> bool:
+        states = [task.state for task in await site.tasks() if task.kind == TaskKind.DELIVER]
+        return states.count(TaskState.SCHEDULED) == 7
+
+    await site.until(are_put_off)
+    due = [task.due_at for task in await site.tasks() if task.state == TaskState.SCHEDULED]
+    assert max(due) < datetime.now(UTC) + timedelta(seconds=5)
+    slow.set()
+    for event in events:
+        await delivered(site, event)
