@@ -42,6 +42,8 @@ LOOK_ROUND_EVERY_S = 2.0
 FEED_EVERY_S = 0.05
 FEED_AT_MOST = 500
 """Receivers at a time."""
+FED_AT_MOST = 2_000
+"""Deliveries at a time, or little more."""
 WAITS_AT_MOST_S = 1.0
 """In memory, for a receiver that was expected to be quicker."""
 CONNECTIONS_PER_PLACE = 4
@@ -196,6 +198,7 @@ class DeliveryShift:
         if now - self._looked_at_s < LOOK_ROUND_EVERY_S:
             return
         self._looked_at_s = now
+        self._coming.clear()  # what was let go that long ago and did not come went to another worker
         with suppress(Unavailable):  # the claim will say so
             alive = await self._means.database.read(workers.living)
             self._claimer.asked = lanes_of(self._worker, alive)
@@ -346,19 +349,24 @@ class DeliveryShift:
         now = self._loop.time()
         own = set(self._claimer.asked)
         wanted: dict[int, int] = {}
+        total = 0
         for receiver in self._means.receivers.waiting():
             number = receiver.number
             if lane_of(TaskKind.DELIVER, number) not in own:
                 receiver.has_parked = False
                 continue
             listed = self._means.book.get(number)
+            room = 0
             if listed is None or self._means.deliverer.is_off(listed):
-                wanted[number] = CLAIM_AT_MOST  # to be skipped
+                room = CLAIM_AT_MOST  # to be skipped
             elif self._places.is_free_for(is_proven=receiver.is_proven) and (room := receiver.room(now)):
-                ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
-                if room + receiver.may_wait() > ahead:
-                    wanted[number] = room + receiver.may_wait() - ahead
-            if len(wanted) >= FEED_AT_MOST:
+                room += receiver.may_wait()
+            ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
+            if room > ahead:
+                wanted[number] = room - ahead
+                total += room - ahead
+                receiver.fed_at = now
+            if len(wanted) >= FEED_AT_MOST or total >= FED_AT_MOST:
                 break
         if wanted:
             await self._let_go(wanted)
@@ -373,7 +381,8 @@ class DeliveryShift:
             receiver = known[number]
             if receiver is not None and moved.get(number, 0) >= most:
                 receiver.has_parked = True
-        self._coming = {number: count for number, count in moved.items() if count}
+        for number, count in moved.items():
+            self._coming[number] = self._coming.get(number, 0) + count
         if moved:
             self._nudged.set()
 
