@@ -120,7 +120,7 @@ class Sender:
         self, subscription: Subscription, event: StoredEvent, body: bytes, moment: datetime
     ) -> AttemptReport:
         config = subscription.config
-        headers = headers_for(subscription, event, body, moment, live(subscription.secrets, moment))
+        headers = headers_for(config, event, body, moment, live(subscription.secrets, moment))
         proof = await self._proof(config.credential)
         response = await self._http.request(
             "POST",
