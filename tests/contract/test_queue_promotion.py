@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import random
+from collections import Counter
 from datetime import timedelta
 
+from sqlalchemy import delete
+
 from kanca.domain.task import Completion, Done, HandBack, Park, Retry, Task, TaskKind, TaskState
+from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
+from kanca.storage.tables import tasks
 from tests.databases import ClockOffset
 from tests.queueing import add_event, call, claim, dispatch, done, new_id, register, rows, said
 
 MINUTE = timedelta(minutes=1)
+RACES = 5
+KEYS = 1_000
 
 
 async def test_a_retry_comes_back_when_it_is_due_and_not_before(
@@ -219,6 +227,32 @@ async def test_thousands_of_keys_get_their_turns_part_by_part(database: Database
     await database.queue.enqueue([call(1, key=str(number)) for number in range(2_500)])
     moved = [(await database.queue.promote(1_000)).moved for _ in range(4)]
     assert moved == [1_000, 1_000, 500, 0]
+
+
+async def test_two_who_promote_at_once_never_give_one_key_two_turns(
+    database: Database, database_url: str
+) -> None:
+    """An earlier event comes between their looks, as when a dead letter is retried: each finds another one first."""
+    other = await open_database(database_url)
+    keys = [str(number) for number in range(KEYS)]
+
+    async def an_older_one_comes_and_somebody_else_looks() -> None:
+        await other.queue.enqueue([call(1, older, key=key) for key in keys[-10:]])
+        await other.queue.promote(KEYS)
+
+    try:
+        for _ in range(RACES):
+            older, newer = sorted(new_id() for _ in range(2))
+            await database.queue.enqueue([call(1, newer, key=key) for key in keys])
+            looks = asyncio.create_task(database.queue.promote(KEYS))
+            await an_older_one_comes_and_somebody_else_looks()
+            await looks
+            turns = Counter(row.order_key for row in await rows(database) if row.state == TaskState.READY)
+            assert len(turns) == KEYS
+            assert set(turns.values()) == {1}
+            await database.write(lambda connection: connection.execute(delete(tasks)))
+    finally:
+        await other.close()
 
 
 def _expanded(task: Task) -> Completion:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from kanca.api.services import Services
 from kanca.domain.delivery import work_of
-from kanca.domain.event import NewEvent, StoredEvent
+from kanca.domain.event import NewEvent, StoredEvent, as_stored
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.published import PUBLISHED, TEST_EVENT
 from kanca.domain.status import DeliveryStatus, OutcomeStatus
@@ -45,7 +45,7 @@ async def send_test(services: Services, subscription: Subscription) -> Tested:
     """
     data = await services.database.read(_sample, subscription)
     event = _test_event(services, subscription, data)
-    stored = _as_stored(event)
+    stored = as_stored(event)
     try:
         # In a thread: a transform that runs over lists keeps the CPU busy for up to 50 ms.
         body = await asyncio.to_thread(body_of, subscription, stored)
@@ -135,21 +135,6 @@ def _test_event(services: Services, subscription: Subscription, data: Any) -> Ne
         body=_json({"event_type": TEST_EVENT, "data": data}),
         dedupe_key=None,
         dedupe_until=None,
-    )
-
-
-def _as_stored(event: NewEvent) -> StoredEvent:
-    return StoredEvent(
-        id=event.id,
-        endpoint=event.endpoint,
-        tenant=event.tenant,
-        type=event.type,
-        received_at=event.received_at,
-        source_event_id=event.source_event_id,
-        correlation_id=event.correlation_id,
-        request=event.request,
-        body=event.body,
-        replay_of=event.replay_of,
     )
 
 

@@ -122,7 +122,7 @@ class Sender:
         self, subscription: Subscription, event: StoredEvent, body: bytes, moment: datetime
     ) -> AttemptReport:
         config = subscription.config
-        headers = headers_for(subscription, event, body, moment, live(subscription.secrets, moment))
+        headers = headers_for(config, event, body, moment, live(subscription.secrets, moment))
         proof = await self._proof(config.credential)
         request = partial(
             self._http.request,

@@ -51,9 +51,11 @@ RECORD_REFUSED = "record_refused"
 WORKER_LOST = "worker_lost"
 INTERNAL_ERROR = "internal_error"
 BODIES_KEPT = 256
+BODIES_KEPT_BYTES = 16 * 1024 * 1024
 DELIVERY_DEAD = "delivery.dead"
 FILTERED = "filtered"
-_NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed"})
+_NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed", "proxy_failed"})
+_OF_THE_NETWORK = _NO_CONNECTION | {"timeout", "connection_closed", "bad_answer"}
 _WHY_NOT = {
     SubscriptionStatus.INACTIVE: SUBSCRIPTION_INACTIVE,
     SubscriptionStatus.DISABLED: SUBSCRIPTION_DISABLED,
@@ -141,6 +143,7 @@ class Deliverer:
         self._new_id = new_id
         self._chance = chance
         self._bodies: dict[UUID, bytes] = {}
+        self._bodies_bytes = 0
 
     @staticmethod
     def is_off(listed: ListedSubscription) -> bool:
@@ -174,7 +177,7 @@ class Deliverer:
         except KancaError as error:
             facts = {key: value for key, value in error.facts.items() if key != "code"}
             why = cause(error.code, error.detail, **facts)
-            return Attempted(self._bury(job, error.code, why, None), Ended.REFUSED, error.code)
+            return Attempted(self._bury(job, error.code, why, None), Ended.CUT_SHORT, error.code)
         sent = await self._sends.attempt(job.subscription, job.event, body)
         config = retry_of(job.subscription.config)
         verdict = judge(
@@ -196,7 +199,8 @@ class Deliverer:
         """What is recorded when our own mistake ended an attempt."""
         now = self.now()
         why = cause_of(error, INTERNAL_ERROR)
-        follows = after_failure(job.task.attempt + 1, RetryPolicy(), self._chance())
+        policy = retry_of(job.subscription.config).policy
+        follows = after_failure(job.task.attempt + 1, policy, self._chance())
         if isinstance(follows, OutOfAttempts):
             return self._bury(job, INTERNAL_ERROR, why, None)
         attempt = self._attempt(job, INTERNAL_ERROR, why, now, now)
@@ -219,10 +223,16 @@ class Deliverer:
             return transformed(job.event, source)
         body = self._bodies.get(job.event.id)
         if body is None:
-            if len(self._bodies) >= BODIES_KEPT:
-                self._bodies.clear()
-            body = self._bodies[job.event.id] = envelope(job.event)
+            body = envelope(job.event)
+            self._keep(job.event.id, body)
         return body
+
+    def _keep(self, event_id: UUID, body: bytes) -> None:
+        if len(self._bodies) >= BODIES_KEPT or self._bodies_bytes + len(body) > BODIES_KEPT_BYTES:
+            self._bodies.clear()
+            self._bodies_bytes = 0
+        self._bodies[event_id] = body
+        self._bodies_bytes += len(body)
 
     def _delivered(self, job: Job, sent: Sent) -> Completion:
         record = self._record(job, DeliveryStatus.DELIVERED, None, sent)
@@ -230,7 +240,7 @@ class Deliverer:
 
     def _again(self, job: Job, sent: Sent, verdict: TryAgain, policy: RetryPolicy) -> Attempted:
         number = job.task.attempt + 1
-        ended = Ended.UNREACHABLE if is_unreachable(sent.report) else Ended.FAILED
+        ended = ended_of(sent.report)
         follows = after_failure(number, policy, self._chance(), verdict.asked_delay)
         if isinstance(follows, OutOfAttempts):
             completion = self._dead(job, sent)
@@ -311,9 +321,13 @@ class Deliverer:
         return detail_of(job.task).attempts + job.task.attempt
 
 
-def is_unreachable(report: AttemptReport) -> bool:
-    """Whether no connection could be made."""
-    return report.status is None and (report.code in _NO_CONNECTION or report.address is None)
+def ended_of(report: AttemptReport) -> Ended:
+    """What a failed attempt says of the receiver and its host."""
+    if report.status is not None:
+        return Ended.FAILED
+    if report.code not in _OF_THE_NETWORK:
+        return Ended.NOT_SENT
+    return Ended.UNREACHABLE if report.code in _NO_CONNECTION or report.address is None else Ended.FAILED
 
 
 def tell_of_dead(letter: DeadLetter, tell: Tell) -> None:

@@ -43,9 +43,10 @@ LOOK_ROUND_EVERY_S = 2.0
 FEED_EVERY_S = 0.05
 FEED_AT_MOST = 500
 """Receivers at a time."""
+FED_AT_MOST = 2_000
+"""Deliveries at a time, or little more."""
 WAITS_AT_MOST_S = 1.0
 """In memory, for a receiver that was expected to be quicker."""
-LONGEST_PUT_OFF = timedelta(seconds=60)
 CONNECTIONS_PER_PLACE = 4
 """Attempts that hang need a connection each, and hardly anything else."""
 
@@ -220,6 +221,7 @@ class DeliveryShift:
             return
         self._looked_at_s = now
         DELIVERIES_IN_FLIGHT.set(self.active)
+        self._coming.clear()  # what was let go that long ago and did not come went to another worker
         with suppress(Unavailable):  # the claim will say so
             alive = await self._means.database.read(workers.living)
             self._own = frozenset(lanes_of(self._worker, alive))
@@ -312,11 +314,11 @@ class DeliveryShift:
         """Leave a delivery until its receiver has room: no attempt is counted."""
         if job.task.order_key is not None:
             # Parked, it would have its turn again at once.
-            delay = min(max(receiver.opens_at(self._loop.time()) - self._loop.time(), 0.25), 3600.0)
-            completion = Completion(job.task, Wait(min(timedelta(seconds=delay), LONGEST_PUT_OFF)))
+            now = self._loop.time()
+            completion = Completion(job.task, Wait(timedelta(seconds=receiver.put_off(now) - now)))
+            self._spawn(self._record(job.task, job.event, completion))
         else:
-            completion = Completion(job.task, Park())
-        self._spawn(self._record(job.task, job.event, completion, parked_at=receiver))
+            self._spawn(self._record(job.task, job.event, Completion(job.task, Park()), parked_at=receiver))
 
     def _put_back(self, task: Task) -> None:
         self._spawn(self._record(task, None, Completion(task, HandBack())))
@@ -370,19 +372,24 @@ class DeliveryShift:
         """Let parked deliveries go whose receivers have room."""
         now = self._loop.time()
         wanted: dict[int, int] = {}
+        total = 0
         for receiver in self._means.receivers.waiting():
             number = receiver.number
             if lane_of(TaskKind.DELIVER, number) not in self._own:
                 receiver.has_parked = False
                 continue
             listed = self._means.book.get(number)
+            room = 0
             if listed is None or self._means.deliverer.is_off(listed):
-                wanted[number] = CLAIM_AT_MOST  # to be skipped
+                room = CLAIM_AT_MOST  # to be skipped
             elif self._places.is_free_for(is_proven=receiver.is_proven) and (room := receiver.room(now)):
-                ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
-                if room + receiver.may_wait() > ahead:
-                    wanted[number] = room + receiver.may_wait() - ahead
-            if len(wanted) >= FEED_AT_MOST:
+                room += receiver.may_wait()
+            ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
+            if room > ahead:
+                wanted[number] = room - ahead
+                total += room - ahead
+                receiver.fed_at = now
+            if len(wanted) >= FEED_AT_MOST or total >= FED_AT_MOST:
                 break
         if wanted:
             await self._let_go(wanted)
@@ -397,7 +404,8 @@ class DeliveryShift:
             receiver = known[number]
             if receiver is not None and moved.get(number, 0) >= most:
                 receiver.has_parked = True
-        self._coming = {number: count for number, count in moved.items() if count}
+        for number, count in moved.items():
+            self._coming[number] = self._coming.get(number, 0) + count
         if moved:
             self._nudged.set()
 

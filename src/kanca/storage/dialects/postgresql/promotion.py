@@ -27,8 +27,8 @@ FOR UPDATE SKIP LOCKED
 # An earlier event may not have been dispatched yet, so while a dispatch of the same endpoint is open, no later event's
 # task is let go. Dispatches have no index by event (accepting would pay for it), so all open tasks are read, once, and
 # only when somebody waits.
-# What is found is right for the statement's snapshot, and stays right: a task that had its turn then may have ended
-# meanwhile, and an event that was not accepted then comes later.
+# What is found is right for the statement's snapshot, and stays right while nobody else gives turns (`_LOCK_GIVING`):
+# a task that had its turn then may have ended meanwhile, and an event that was not accepted then comes later.
 _TURNS = f"""
 WITH RECURSIVE key (target, order_key) AS (
     (
@@ -62,6 +62,10 @@ SELECT head.id FROM head LEFT JOIN undispatched USING (endpoint)
 WHERE undispatched.ref IS NULL OR undispatched.ref >= head.ref
 LIMIT $1
 """  # noqa: S608 - made of constants
+# An older event's task may come at any time (a dead letter is retried). Two who look before and after it find different
+# tasks of its key, and would give both of them a turn. So one gives turns at a time, from its look to its commit.
+# (`kanca` in ASCII, and a number.)
+_LOCK_GIVING = f"SELECT pg_advisory_xact_lock({0x6B616E6361_04})"
 _LOCK_TURNS = """
 SELECT ctid, kind, target FROM kanca.tasks WHERE id = ANY ($1::bigint[]) AND state = 3 FOR UPDATE SKIP LOCKED
 """
@@ -126,6 +130,7 @@ async def unpark_some(engine: PostgresEngine, kind: TaskKind, wanted: Mapping[in
 async def _give_turns(engine: PostgresEngine, limit: int) -> int:
     async with engine.transaction() as connection:
         await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+        await connection.execute(_LOCK_GIVING)
         turns = [number for (number,) in await connection.fetch(_TURNS, limit)]
         rows = await connection.fetch(_LOCK_TURNS, turns) if turns else []
         return await _make_ready(engine, connection, rows)

@@ -43,7 +43,15 @@ SELECT target, min(ref) FROM kanca_tasks
 WHERE kind = {TaskKind.DISPATCH:d} AND state IN (0, 1, 2) AND target IN (SELECT value FROM json_each(?))
 GROUP BY target
 """  # noqa: S608 - a constant
-_IS_WAITING = "SELECT id, kind, target FROM kanca_tasks WHERE id = ? AND state = 3"
+# Another process may have given a turn to another task of the key since the look: to an older event's, which came
+# meanwhile (a dead letter was retried).
+_IS_WAITING = """
+SELECT id, kind, target FROM kanca_tasks AS t WHERE id = ? AND state = 3
+AND NOT EXISTS (
+    SELECT 1 FROM kanca_tasks AS o
+    WHERE o.state <> 3 AND o.order_key IS NOT NULL AND o.target = t.target AND o.order_key = t.order_key
+)
+"""
 
 _PARKED = """
 SELECT id, kind, target FROM kanca_tasks
@@ -109,8 +117,8 @@ def _make_due_ready(connection: sqlite3.Connection, positions: PositionClock, li
 def _find_turns(connection: sqlite3.Connection, limit: int) -> list[int]:
     """The first waiting task of each order key of which none has its turn, once earlier events are dispatched.
 
-    What is found stays right while the writer is waited for: a task that had its turn may have ended meanwhile, and
-    an event that was not accepted yet comes later.
+    But for what ``_IS_WAITING`` looks at again, what is found stays right while the writer is waited for: a task that
+    had its turn may have ended meanwhile, and an event that was not accepted yet comes later.
     """
     heads = []
     key = (_BEFORE_ALL, _BEFORE_ALL)
