@@ -81,9 +81,10 @@ class DeliveryShift:
         self._means = means
         self._stop = stop
         self._queue = means.database.queue
-        self._own = frozenset(DELIVERY_LANES)
-        """The lanes that are this worker's."""
+        self._own: frozenset[int] = frozenset()
+        """The lanes that are this worker's: none, until it has seen who else there is."""
         self._claimer = Claimer(self._queue, worker, means.places, DELIVERIES, lanes=DELIVERY_LANES)
+        self._claimer.asked = self._own
         self._finishing = Finishing(self._queue, worker)
         self._places = Places(means.places, means.connections)
         self._waiting: dict[int, list[Job]] = {}
