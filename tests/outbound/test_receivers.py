@@ -259,16 +259,27 @@ def test_one_that_a_person_says_is_well_begins_anew() -> None:
     assert receivers.of(7, "https://shop.example.com", 10, None).room(NOW) == 1
 
 
-def test_a_part_of_the_places_and_connections_is_kept_for_receivers_that_are_well() -> None:
-    places = Places(most=8, most_connections=32, busy=6)
-    assert (places.is_free_for(is_proven=False), places.is_free_for(is_proven=True)) == (False, True)
-    places = Places(most=8, most_connections=32, busy=5, slow=18)
-    assert places.is_free_for(is_proven=False)
-    places.slow = 19
-    assert (places.is_free_for(is_proven=False), places.is_free_for(is_proven=True)) == (False, True)
-    places.slow = 27
-    assert not places.is_free_for(is_proven=True)
-    assert not Places(most=8, most_connections=32, busy=8).is_free_for(is_proven=True)
+def is_free(places: Places) -> tuple[bool, bool, bool]:
+    """For a new receiver, for one that is well, and for one that is well and has an attempt under way."""
+    new, well, has_one = a_receiver(), a_receiver(), a_receiver()
+    for receiver in (well, has_one):
+        attempt(receiver, Ended.SUCCEEDED)
+    has_one.begun(NOW)
+    return places.is_free_for(new), places.is_free_for(well), places.is_free_for(has_one)
+
+
+def test_a_part_of_the_places_is_kept_for_receivers_that_are_well() -> None:
+    assert is_free(Places(most=8, most_connections=32, busy=5)) == (True, True, True)
+    assert is_free(Places(most=8, most_connections=32, busy=6)) == (False, True, True)
+    assert is_free(Places(most=8, most_connections=32, busy=7)) == (False, True, True)
+    assert is_free(Places(most=8, most_connections=32, busy=8)) == (False, False, False)
+
+
+def test_the_last_connections_are_kept_for_receivers_that_are_well_and_have_none() -> None:
+    assert is_free(Places(most=8, most_connections=32, busy=5, slow=18)) == (True, True, True)
+    assert is_free(Places(most=8, most_connections=32, busy=5, slow=19)) == (False, True, False)
+    assert is_free(Places(most=8, most_connections=32, busy=5, slow=26)) == (False, True, False)
+    assert is_free(Places(most=8, most_connections=32, busy=5, slow=27)) == (False, False, False)
 
 
 class AnyReceiver(RuleBasedStateMachine):

@@ -223,8 +223,14 @@ class Places:
     slow: int = 0
     """Those that take longer than ``SLOW_AFTER_S``."""
 
-    def is_free_for(self, *, is_proven: bool) -> bool:
-        """Whether another attempt may begin. A part is kept for receivers that are known to be well."""
-        if is_proven:
-            return self.busy < self.most and self.busy + self.slow < self.most_connections
-        return self.busy < self.most * 3 // 4 and self.busy + self.slow < self.most_connections * 3 // 4
+    def is_free_for(self, receiver: Receiver) -> bool:
+        """Whether another attempt may begin. A part is kept for receivers that are known to be well.
+
+        The last of the connections are for those that have none: of many that were well and hang all at once, each
+        would take all that it has earned.
+        """
+        total = self.busy + self.slow
+        if total >= self.most_connections * 3 // 4 and (not receiver.is_proven or receiver.in_flight):
+            return False
+        most = self.most if receiver.is_proven else self.most * 3 // 4
+        return self.busy < most and total < self.most_connections

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.task import DELIVERY_LANES, Completion, HandBack, Park, Task, TaskKind, Wait, lane_of
+from kanca.domain.task import DELIVERY_LANES, Completion, HandBack, Park, Retry, Task, TaskKind, Wait, lane_of
 from kanca.errors import Unavailable
 from kanca.outbound.receivers import SLOW_AFTER_S, Ended, Places, Receiver, Receivers
 from kanca.queue.claiming import Claimer
@@ -29,7 +29,7 @@ from kanca.storage.ports import Database
 from kanca.telemetry.metrics import DELIVERIES_IN_FLIGHT, DELIVERY_DURATION
 from kanca.workers.capabilities import DELIVERIES
 from kanca.workers.delivering import Attempted, Deliverer, Job
-from kanca.workers.finishing import Finishing
+from kanca.workers.finishing import REFUSED_DELAY, Finishing
 from kanca.workers.health import HealthKeeper
 from kanca.workers.jobs import LAST_COMMITS
 from kanca.workers.shift import AWAY_PAUSE_S, Stop, Written
@@ -211,9 +211,7 @@ class DeliveryShift:
         )
 
     def _may_begin(self, receiver: Receiver) -> bool:
-        return self._places.is_free_for(is_proven=receiver.is_proven) and bool(
-            receiver.room(self._loop.time())
-        )
+        return self._places.is_free_for(receiver) and bool(receiver.room(self._loop.time()))
 
     async def _look_round(self) -> None:
         """Find out which lanes are this worker's, and which receivers have deliveries parked in them."""
@@ -265,6 +263,9 @@ class DeliveryShift:
             is_slow = True
             self._places.busy -= 1
             self._places.slow += 1
+            receiver.is_proven = (
+                False  # until an attempt ends well: those that hang leave places to the others
+            )
             self._nudged.set()
 
         timer = self._loop.call_later(SLOW_AFTER_S, become_slow)
@@ -275,7 +276,7 @@ class DeliveryShift:
             completion = attempted.completion
         except Exception as error:
             log.exception("delivery_failed", task=job.task.id, ref=str(job.task.ref))
-            completion = self._means.deliverer.fail(job, error)
+            completion = self._failed(job, error)
         finally:
             timer.cancel()
             if is_slow:
@@ -284,7 +285,7 @@ class DeliveryShift:
                 self._places.busy -= 1
             self._at_work.discard(this)
             now = self._loop.time()
-            if attempted is None:
+            if attempted is None or job.subscription.url != receiver.url:
                 receiver.ended(Ended.CUT_SHORT, now, now - began)
             else:
                 asked = attempted.asked_delay
@@ -304,12 +305,25 @@ class DeliveryShift:
         if waiting is not None and not waiting:
             del self._waiting[receiver.number]
 
+    def _failed(self, job: Job, error: Exception) -> Completion:
+        try:
+            return self._means.deliverer.fail(job, error)
+        except Exception:
+            log.exception("failure_not_recorded", task=job.task.id, ref=str(job.task.ref))
+            return Completion(job.task, Retry(REFUSED_DELAY, job.task.attempt + 1))
+
     async def _note(self, job: Job, attempted: Attempted) -> None:
-        """What the attempt says of the receiver."""
-        self._means.health.note(job.subscription, self._means.deliverer.now(), attempted.code)
-        if attempted.disables is not None:
-            with suppress(Unavailable):  # the next delivery is told the same
+        """What the attempt says of the receiver. Whatever happens here, the delivery is to be recorded."""
+        if attempted.ended is Ended.CUT_SHORT:
+            return
+        try:
+            self._means.health.note(job.subscription, self._means.deliverer.now(), attempted.code)
+            if attempted.disables is not None:
                 await self._means.health.disable(job.subscription, attempted.disables, {})
+        except Unavailable:
+            pass  # the next delivery is told the same
+        except Exception:
+            log.exception("attempt_not_noted", subscription=job.subscription.id)
 
     def _put_off(self, job: Job, receiver: Receiver) -> None:
         """Leave a delivery until its receiver has room: no attempt is counted."""
@@ -362,7 +376,8 @@ class DeliveryShift:
         """Park what waits in memory for a receiver that turned out to be slow."""
         now = self._loop.time()
         for number, waiting in list(self._waiting.items()):
-            receiver = self._receiver(waiting[0])
+            # As it is now: those that wait may know it as it was.
+            receiver = self._means.receivers.known(number) or self._receiver(waiting[0])
             self._begin_waiting(receiver)
             if waiting and (not receiver.may_wait() or now - waiting[0].since_s > WAITS_AT_MOST_S):
                 self._waiting.pop(number, None)
@@ -383,7 +398,7 @@ class DeliveryShift:
             room = 0
             if listed is None or self._means.deliverer.is_off(listed):
                 room = CLAIM_AT_MOST  # to be skipped
-            elif self._places.is_free_for(is_proven=receiver.is_proven) and (room := receiver.room(now)):
+            elif self._places.is_free_for(receiver) and (room := receiver.room(now)):
                 room += receiver.may_wait()
             ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
             if room > ahead:
@@ -435,6 +450,7 @@ class DeliveryShift:
 
     @staticmethod
     async def _cancel(jobs: Collection[asyncio.Task[None]]) -> None:
+        await asyncio.sleep(0)  # cancelled before it has begun, an attempt would not say that it has ended
         cancelled = set(jobs)
         for job in cancelled:
             job.cancel()

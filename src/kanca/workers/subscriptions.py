@@ -47,7 +47,9 @@ class SubscriptionBook:
         """Learn of those that are not known: they were deleted a while ago. Raises DatabaseUnavailable."""
         missing = set(numbers) - self._listed.keys()
         if missing:
-            self._listed |= await self._database.read(subscriptions.by_numbers, self._box, missing)
+            found = await self._database.read(subscriptions.by_numbers, self._box, missing)
+            # What was learnt meanwhile is newer.
+            self._listed |= {number: each for number, each in found.items() if number not in self._listed}
 
     async def current(self) -> Subscribers:
         """All of them as they are now. Raises DatabaseUnavailable."""

@@ -318,6 +318,7 @@ class Worker:
         )
 
     async def _bury(self, tasks: Sequence[Task]) -> list[Completion]:
+        await self._book.fetch({task.target for task in tasks if task.kind is TaskKind.DELIVER})
         return [self._bury_one(held) for held in await self._reader.read(tasks)]
 
     def _bury_one(self, held: Held) -> Completion:
@@ -376,8 +377,11 @@ class Worker:
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_EVERY.total_seconds())
-            await self._tally.flush()
-            await self._health.flush()
+            try:
+                await self._tally.flush()
+                await self._health.flush()
+            except Exception:
+                log.exception("accounts_not_flushed")
 
     async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
         """What ``work`` gives, however long the database is away; None when asked to stop before."""
