@@ -25,6 +25,7 @@ from bench.report import report
 from bench.servers import ROOT, SECRET_KEY, bare, workers
 from bench.site import Site, opened
 from kanca.domain.endpoint import Secret
+from kanca.domain.published import PUBLISHED
 from kanca.domain.subscription import Subscription, SubscriptionConfig
 from kanca.storage import subscriptions
 from kanca.storage.secret_box import SecretBox
@@ -37,7 +38,6 @@ AT_ONCE = 100
 PER_SECOND = 1_500
 WARM_UP = 500
 WIDE = 10_000
-PUBLISHED = 0
 COLUMNS = ("", "deliveries/s", "requests/s", "ratio", "worker µs", "database µs", "10,000 subscriptions s")
 
 

@@ -20,10 +20,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select
 
-from bench.deliver import PUBLISHED, subscribe
+from bench.deliver import subscribe
 from bench.report import report
 from bench.servers import ROOT, bare, free_port, workers
 from bench.site import Site, new_event, opened
+from kanca.domain.published import PUBLISHED
 from kanca.storage.tables import deliveries, events
 from tests.servers.postgres import PostgresServer
 

@@ -24,7 +24,7 @@ from kanca.errors import TransformFailed, Unavailable
 from kanca.outbound.message import body_of
 from kanca.outbound.reports import AttemptReport
 from kanca.outbound.sending import Sent
-from kanca.storage import subscriptions
+from kanca.storage import event_types, subscriptions
 
 CHALLENGE = "webhook.challenge"
 NOT_ECHOED = "challenge_not_echoed"
@@ -114,7 +114,7 @@ async def _send(services: Services, subscription: Subscription, event: StoredEve
 
 def _sample(connection: Connection, subscription: Subscription) -> Any:
     """The data of a test event: the example of the first event type that has one."""
-    examples = subscriptions.examples_of(connection, subscription.events)
+    examples = event_types.examples_of(connection, subscription.events)
     for event_type in subscription.events:
         if event_type in examples:
             return examples[event_type]

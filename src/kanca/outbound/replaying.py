@@ -46,7 +46,7 @@ class Chooser:
         self._database = database
         self._all = subscribers
         self._wants = wants
-        self._sources: dict[int, str | None] = {0: None, OPERATIONAL_ENDPOINT: OPERATIONAL}
+        self._sources: dict[int, str | None] = {PUBLISHED: None, OPERATIONAL_ENDPOINT: OPERATIONAL}
 
     async def choose(self, replay: Replay, most: int = PORTION) -> Portion:
         """Give what follows the replay's position: about ``most`` deliveries. Raises DatabaseUnavailable."""

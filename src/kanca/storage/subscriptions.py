@@ -31,7 +31,6 @@ from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import (
     deliveries,
-    event_types,
     outcomes,
     subscription_health,
     subscriptions,
@@ -213,14 +212,6 @@ def note_health(connection: Connection, noted: Sequence[Health]) -> None:
     rows = [asdict(health) for health in sorted(noted, key=lambda each: each.subscription)]
     names = [field.name for field in fields(Health) if field.name != "subscription"]
     upsert(connection, subscription_health, rows, lambda excluded: {name: excluded[name] for name in names})
-
-
-def examples_of(connection: Connection, types: Collection[str]) -> dict[str, Any]:
-    """Give the example data of those of the event types that the catalogue has one of, by type."""
-    query = select(event_types.c.name, event_types.c.example).where(
-        event_types.c.name.in_(set(types)), event_types.c.example.is_not(None)
-    )
-    return {row.name: json.loads(row.example) for row in connection.execute(query)}
 
 
 def add_test(connection: Connection, event: NewEvent, delivery: Delivery, outcome: Outcome) -> None:
