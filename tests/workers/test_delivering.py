@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from kanca.outbound import breaker
 from kanca.storage import dead_letters, deliveries, subscriptions, tables, workers
 from kanca.storage.ports import LaneAsk
 from kanca.workers.capabilities import DELIVERIES
+from kanca.workers.health import HealthKeeper
 from tests.workers.receiving import Receivers, delivered, published, subscribe
 from tests.workers.site import BOX, Site
 
@@ -124,6 +126,34 @@ async def test_a_subscription_that_is_off_gets_nothing_and_it_is_written_down(si
     assert not receivers.sent
 
 
+async def test_who_is_gone_gets_nothing_more_even_before_the_subscription_can_be_disabled(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receivers = Receivers()
+    receivers.answers["shop"] = [410] * 100
+    may_disable = asyncio.Event()
+    disable = HealthKeeper.disable
+
+    async def disable_late(*args: Any) -> None:
+        await may_disable.wait()
+        await disable(*args)
+
+    monkeypatch.setattr(HealthKeeper, "disable", disable_late)
+    await subscribe(site, "shop")
+    await site.start(sending=receivers.means())
+    events = await published(site, 50)
+
+    async def all_but_one_wait() -> bool:
+        parked = [task for task in await site.tasks() if task.state == TaskState.PARKED]
+        return len(parked) == len(events) - 1
+
+    await site.until(all_but_one_wait)
+    may_disable.set()
+    for event in events:
+        await delivered(site, event)
+    assert receivers.count("shop") == 1
+
+
 async def test_gone_disables_the_subscription_and_what_waits_for_it_is_skipped(site: Site) -> None:
     receivers = Receivers()
     receivers.answers["shop"] = [410]
@@ -131,11 +161,7 @@ async def test_gone_disables_the_subscription_and_what_waits_for_it_is_skipped(s
     await site.start(sending=receivers.means())
     events = await published(site, count=20)
     ends = [(await delivered(site, event))[shop.number] for event in events]
-    assert {each.status for each in ends} <= {
-        DeliveryStatus.DEAD,
-        DeliveryStatus.SKIPPED,
-        DeliveryStatus.DELIVERED,
-    }
+    assert {each.status for each in ends} <= {DeliveryStatus.DEAD, DeliveryStatus.SKIPPED}
     assert [each.reason for each in ends].count("gone") == 1
     [now] = (await site.database.read(subscriptions.by_numbers, BOX, [shop.number])).values()
     assert now.subscription.disabled_reason == "gone"

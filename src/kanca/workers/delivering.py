@@ -52,6 +52,8 @@ WORKER_LOST = "worker_lost"
 INTERNAL_ERROR = "internal_error"
 BODIES_KEPT = 256
 BODIES_KEPT_BYTES = 16 * 1024 * 1024
+LEFT_ALONE = timedelta(seconds=5)
+"""A receiver whose subscription is to be disabled: until everybody here knows that it is."""
 DELIVERY_DEAD = "delivery.dead"
 FILTERED = "filtered"
 _NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed", "proxy_failed"})
@@ -193,7 +195,8 @@ class Deliverer:
                 return self._again(job, sent, verdict, config.policy)
             case GiveUp():
                 completion = self._dead(job, sent)
-                return Attempted(completion, Ended.REFUSED, verdict.code, disables=verdict.disables)
+                asked = None if verdict.disables is None else LEFT_ALONE
+                return Attempted(completion, Ended.REFUSED, verdict.code, asked, verdict.disables)
 
     def fail(self, job: Job, error: BaseException) -> Completion:
         """What is recorded when our own mistake ended an attempt."""
