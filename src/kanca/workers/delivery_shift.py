@@ -263,9 +263,8 @@ class DeliveryShift:
             is_slow = True
             self._places.busy -= 1
             self._places.slow += 1
-            receiver.is_proven = (
-                False  # until an attempt ends well: those that hang leave places to the others
-            )
+            # Until an attempt ends well: those that hang leave places to the others.
+            receiver.is_proven = False
             self._nudged.set()
 
         timer = self._loop.call_later(SLOW_AFTER_S, become_slow)
