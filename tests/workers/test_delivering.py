@@ -5,10 +5,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from kanca.domain.status import DeliveryStatus, EventStatus
 from kanca.domain.task import DELIVERY_LANES, Completion, Park, TaskKind, TaskState
@@ -341,3 +342,43 @@ async def test_what_another_worker_took_and_parked_again_is_let_go_again(
 
     await site.until(are_delivered)
     assert len(taken) == 1
+
+
+async def test_a_receiver_that_a_person_enables_again_is_asked_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "FIRST_BREAK_S", 3600.0)
+    monkeypatch.setattr(breaker, "LONGEST_BREAK_S", 3600.0)
+    receivers = Receivers()
+    receivers.answers["shop"] = [503] * 5
+    shop = await subscribe(site, "shop", retry_config={"schedule": [0] * 4})
+    await site.start(sending=receivers.means())
+    [first] = await published(site)
+    await delivered(site, first)
+    ends = []
+    for is_active in (False, True):
+        switched = partial(replace, is_active=is_active, updated_at=datetime.now(UTC))
+        await site.database.write(subscriptions.change, BOX, "shop", switched)
+        [event] = await published(site)
+        ends.append((await delivered(site, event))[shop.number].status)
+    assert ends == [DeliveryStatus.SKIPPED, DeliveryStatus.DELIVERED]
+
+
+async def test_a_config_that_cannot_be_read_sends_nothing_and_is_tried_later(site: Site) -> None:
+    receivers = Receivers()
+    shop = await subscribe(site, "shop", filter="false")
+    unreadable = update(tables.subscriptions).values(config='{"from_the_future": true}')
+    await site.database.write(lambda connection: connection.execute(unreadable).close())
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+
+    async def is_put_off() -> bool:
+        return [task.state for task in await site.tasks() if task.kind == TaskKind.DELIVER] == [
+            TaskState.SCHEDULED
+        ]
+
+    await site.until(is_put_off)
+    found = await site.database.read(deliveries.by_key, (event, shop.number))
+    assert found is not None
+    [attempt] = await site.database.read(deliveries.attempts_of, found)
+    assert (attempt.code, receivers.sent) == ("subscription_unreadable", [])

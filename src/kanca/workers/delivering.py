@@ -24,7 +24,12 @@ from kanca.domain.ids import DELIVERY, EVENT, show_id
 from kanca.domain.retry import GiveUp as OutOfAttempts
 from kanca.domain.retry import RetryPolicy, after_failure
 from kanca.domain.status import DeliveryStatus
-from kanca.domain.subscription import Subscription, SubscriptionStatus, retry_of
+from kanca.domain.subscription import (
+    DEFAULT_DELIVERY_POLICY,
+    Subscription,
+    SubscriptionStatus,
+    retry_of,
+)
 from kanca.domain.task import (
     Attempt,
     Completion,
@@ -50,6 +55,8 @@ from kanca.workers.health import Tell
 RECORD_REFUSED = "record_refused"
 WORKER_LOST = "worker_lost"
 INTERNAL_ERROR = "internal_error"
+SUBSCRIPTION_UNREADABLE = "subscription_unreadable"
+CONFIG = "config"
 BODIES_KEPT = 256
 BODIES_KEPT_BYTES = 16 * 1024 * 1024
 LEFT_ALONE = timedelta(seconds=5)
@@ -169,6 +176,8 @@ class Deliverer:
 
     async def deliver(self, job: Job) -> Attempted:
         """Make one attempt. Never raises but CancelledError."""
+        if CONFIG in job.listed.unreadable:
+            return self._unreadable(job)
         try:
             if detail_of(job.task).is_unsure and not self._wants(job.subscription, job.event):
                 record = skipped(job.event.id, job.subscription.number, FILTERED, self.now())
@@ -244,13 +253,28 @@ class Deliverer:
     def _again(self, job: Job, sent: Sent, verdict: TryAgain, policy: RetryPolicy) -> Attempted:
         number = job.task.attempt + 1
         ended = ended_of(sent.report)
-        follows = after_failure(number, policy, self._chance(), verdict.asked_delay)
+        follows = after_failure(number, policy, self._chance())
         if isinstance(follows, OutOfAttempts):
             completion = self._dead(job, sent)
         else:
+            # A receiver may ask for more time. If it asks for less, all attempts would be spent in one outage.
+            delay = max(follows.delay, verdict.asked_delay or follows.delay)
             attempt = self._attempt(job, verdict.code, _cause(sent.report), sent.started_at, sent.finished_at)
-            completion = Completion(job.task, Retry(follows.delay, number), Records(attempts=(attempt,)))
+            completion = Completion(job.task, Retry(delay, number), Records(attempts=(attempt,)))
         return Attempted(completion, ended, verdict.code, verdict.asked_delay)
+
+    def _unreadable(self, job: Job) -> Attempted:
+        """Nothing is sent by a config that another version wrote: filter, headers and limits are not known."""
+        now, message = self.now(), "the subscription's config cannot be read by this version"
+        why = cause(SUBSCRIPTION_UNREADABLE, message)
+        number = job.task.attempt + 1
+        follows = after_failure(number, DEFAULT_DELIVERY_POLICY, self._chance())
+        if isinstance(follows, OutOfAttempts):
+            completion = self._bury(job, SUBSCRIPTION_UNREADABLE, why, None)
+        else:
+            attempt = self._attempt(job, SUBSCRIPTION_UNREADABLE, why, now, now)
+            completion = Completion(job.task, Retry(follows.delay, number), Records(attempts=(attempt,)))
+        return Attempted(completion, Ended.CUT_SHORT, SUBSCRIPTION_UNREADABLE)
 
     def _dead(self, job: Job, sent: Sent) -> Completion:
         return self._bury(job, sent.report.code or INTERNAL_ERROR, _cause(sent.report), sent)

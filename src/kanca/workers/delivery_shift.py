@@ -187,6 +187,15 @@ class DeliveryShift:
 
     def _place(self, task: Task, event: StoredEvent | None) -> None:
         """Begin a delivery, or let it wait."""
+        try:
+            self._admit_one(task, event)
+        except Exception:
+            # One that nobody understands must not end the worker, nor stay in its hands.
+            log.exception("delivery_not_understood", task=task.id, ref=str(task.ref))
+            later = Completion(task, Retry(REFUSED_DELAY, task.attempt + 1))
+            self._spawn(self._record(task, None, later))
+
+    def _admit_one(self, task: Task, event: StoredEvent | None) -> None:
         if self._coming.get(task.target):
             self._coming[task.target] -= 1
         listed = self._means.book.get(task.target)

@@ -173,8 +173,8 @@ class Worker:
         self._shift: Shift | None = None
         self._deliveries: DeliveryShift | None = None
         self._fan_out = FanOut(self._settling.now, ids.new)
-        self._book = SubscriptionBook(database, sending.box)
         self._receivers = Receivers()
+        self._book = SubscriptionBook(database, sending.box, self._receivers.forget)
         self._health = HealthKeeper(
             database, self._settling.now, sending.disable_after, sending.tell, self._receivers.forget
         )
