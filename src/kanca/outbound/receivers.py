@@ -22,6 +22,7 @@ SLOW_AFTER_S = 1.0
 """An attempt that takes longer needs no more of this process than a connection."""
 IN_ADVANCE_S = 0.5
 """So much work of a receiver may wait in memory."""
+SHORTEST_PUT_OFF_S = 0.25
 _WEIGHT = 0.2
 _NEVER = float("inf")
 
@@ -65,6 +66,8 @@ class Receiver:
     tokens: float = 1.0
     """What the rate lets through, as of ``counted_at``."""
     counted_at: float = 0.0
+    put_off_until: float = 0.0
+    """The last of those that were put off looks again then; all of them before, since the last attempt began."""
     has_parked: bool = True
     """Deliveries of it may be parked in the queue."""
 
@@ -94,6 +97,18 @@ class Receiver:
             return now + (1 - self._tokens(now)) / self.rate
         return now if self.room(now) else _NEVER
 
+    def put_off(self, now: float) -> float:
+        """When a delivery that there is no room for looks again, where nobody tells it that there is.
+
+        One after the other, about as fast as they can be made: thousands that look all the time would be all that
+        anybody does, and none may come long after there is room.
+        """
+        step = max(self.mean_s / self.most, 0.0 if self.rate is None else 1 / self.rate)
+        opens_at = self.opens_at(now)
+        earliest = now + SHORTEST_PUT_OFF_S if opens_at == _NEVER else max(opens_at, now + SHORTEST_PUT_OFF_S)
+        self.put_off_until = max(earliest, self.put_off_until + step)
+        return self.put_off_until
+
     def may_wait(self) -> int:
         """How many deliveries may wait in memory for a place."""
         if not self.is_proven or self.breaker.is_open:
@@ -104,6 +119,7 @@ class Receiver:
     def begun(self, now: float) -> None:
         """An attempt has begun."""
         self.in_flight += 1
+        self.put_off_until = now
         self.breaker.begun()
         self.host.begun()
         if self.rate is not None:

@@ -44,7 +44,7 @@ FEED_AT_MOST = 500
 """Receivers at a time."""
 WAITS_AT_MOST_S = 1.0
 """In memory, for a receiver that was expected to be quicker."""
-LONGEST_PUT_OFF = timedelta(seconds=60)
+LONGEST_PUT_OFF_S = 60.0
 CONNECTIONS_PER_PLACE = 4
 """Attempts that hang need a connection each, and hardly anything else."""
 
@@ -288,8 +288,9 @@ class DeliveryShift:
         """Leave a delivery until its receiver has room: no attempt is counted."""
         if job.task.order_key is not None:
             # Parked, it would have its turn again at once.
-            delay = min(max(receiver.opens_at(self._loop.time()) - self._loop.time(), 0.25), 3600.0)
-            completion = Completion(job.task, Wait(min(timedelta(seconds=delay), LONGEST_PUT_OFF)))
+            now = self._loop.time()
+            delay_s = min(receiver.put_off(now) - now, LONGEST_PUT_OFF_S)
+            completion = Completion(job.task, Wait(timedelta(seconds=delay_s)))
         else:
             completion = Completion(job.task, Park())
         self._spawn(self._record(job.task, job.event, completion, parked_at=receiver))
