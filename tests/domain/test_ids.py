@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 from hypothesis import given
@@ -41,6 +42,19 @@ def test_ids_sort_by_time(one: datetime, other: datetime) -> None:
         first, second = IdFactory(one.timestamp).new(), IdFactory(other.timestamp).new()
         assert (first < second) == (one < other)
         assert (show_id(EVENT, first) < show_id(EVENT, second)) == (one < other)
+
+
+def test_ids_of_one_millisecond_sort_in_the_order_in_which_they_were_made() -> None:
+    factory = IdFactory(lambda: 1_700_000_000.0)
+    made = [factory.new() for _ in range(10_000)]
+    assert made == sorted(set(made))
+    assert {time_of(each) for each in made} == {datetime.fromtimestamp(1_700_000_000, UTC)}
+
+
+def test_how_far_apart_ids_of_one_millisecond_are_is_chance() -> None:
+    factory = IdFactory(lambda: 1_700_000_000.0)
+    made = [factory.new().int for _ in range(100)]
+    assert len({after - before for before, after in pairwise(made)}) == 99
 
 
 def test_the_shard_number_is_zero() -> None:

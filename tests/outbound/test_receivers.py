@@ -227,7 +227,7 @@ def test_what_is_put_off_is_tried_one_after_the_other_at_the_receivers_pace() ->
     assert [receiver.put_off(NOW) - NOW for _ in range(3)] == pytest.approx([0.25, 0.35, 0.45])
     limited = a_receiver(rate=2.0)
     begin_all(limited)
-    assert [limited.put_off(NOW) - NOW for _ in range(3)] == pytest.approx([0.25, 0.75, 1.25])
+    assert [limited.put_off(NOW) - NOW for _ in range(3)] == pytest.approx([0.5, 1.0, 1.5])
 
 
 def test_what_is_put_off_waits_for_a_break_and_for_a_minute_at_most() -> None:
@@ -384,3 +384,13 @@ class AnyReceiver(RuleBasedStateMachine):
 
 TestAnyReceiver = AnyReceiver.TestCase
 TestAnyReceiver.settings = settings(max_examples=60, stateful_step_count=60)
+
+
+def test_once_there_was_room_what_is_put_off_is_tried_soon() -> None:
+    receiver = Receivers().of(7, "https://shop.example.com/hooks", 10, None)
+    receiver.begun(NOW)
+    for _ in range(1_000):
+        receiver.put_off(NOW)
+    receiver.ended(Ended.SUCCEEDED, NOW + 1, 1.0)
+    receiver.begun(NOW + 1)
+    assert receiver.put_off(NOW + 1) == pytest.approx(NOW + 1.25)

@@ -168,6 +168,18 @@ async def test_gone_disables_the_subscription_and_what_waits_for_it_is_skipped(s
     assert now.subscription.disabled_reason == "gone"
 
 
+async def test_deliveries_of_many_order_keys_soon_have_their_turns_at_a_receiver_that_is_merely_busy(
+    site: Site,
+) -> None:
+    receivers = Receivers()
+    await subscribe(site, "shop", fifo=True, fifo_key="event.data.key")
+    await site.start(sending=receivers.means())
+    events = [event for key in range(30) for event in await published(site, 2, data={"key": key})]
+    for event in events:
+        await delivered(site, event)
+    assert receivers.count("shop") == len(events)
+
+
 async def test_receivers_that_hang_do_not_hold_up_the_others(site: Site) -> None:
     receivers = Receivers()
     never = asyncio.Event()

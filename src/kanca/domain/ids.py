@@ -2,7 +2,8 @@
 
 An id is a UUIDv7 (RFC 9562, section 5.7), shown as ``evt_`` + 32 hex digits. The twelve bits behind the version hold a
 shard number that is 0 for now, so that ids made today can still say where they live when there are several databases;
-the 62 bits after the variant are random.
+the 62 bits after the variant are random, and grow by a random number from one id of a process to the next in the same
+millisecond (RFC 9562, section 6.2, method 2): what is published together has an order.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ WEBHOOK_ID = re.compile(r"wh_[0-9a-f]{24}")
 _VERSION = 0x7 << 76
 _VARIANT = 0b10 << 62
 _RANDOM = (1 << 62) - 1
+_FIRST = _RANDOM >> 1
+"""A millisecond's first id leaves room above it for the others."""
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
@@ -51,11 +54,17 @@ class IdFactory:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self.correction_s = 0.0
+        self._last = (0, 0)
+        """Its millisecond, and what is random in it."""
 
     def new(self) -> UUID:
-        """A new id, later than or of the same millisecond as all before it (as far as the clock is)."""
-        entropy = int.from_bytes(os.urandom(8))
-        return UUID(int=uuid7_int(int((self._now() + self.correction_s) * 1000), entropy))
+        """A new id, later than all before it that this factory made (as far as the clock is)."""
+        unix_ms = int((self._now() + self.correction_s) * 1000)
+        chance = int.from_bytes(os.urandom(8))
+        last_ms, last = self._last
+        entropy = last + 1 + (chance >> 32) if unix_ms == last_ms else chance & _FIRST
+        self._last = (unix_ms, entropy)
+        return UUID(int=uuid7_int(unix_ms, entropy))
 
 
 def derived_id(parent: UUID, *names: str) -> UUID:

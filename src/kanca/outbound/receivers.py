@@ -133,6 +133,7 @@ class Receiver:
     def begun(self, now: float) -> None:
         """An attempt has begun."""
         self.in_flight += 1
+        self.promised_at = now  # there is room again: who comes next need not wait for all who came before
         self.breaker.begun()
         self.host.begun()
         if self.rate is not None:
