@@ -187,5 +187,4 @@ async def receiving() -> AsyncIterator[Receiver]:
         server.close()
         for transport in receiver.connections:
             transport.abort()
-        while receiver.connections:
-            await asyncio.sleep(0)  # until each is told that it is lost
+        await asyncio.sleep(0)  # each is told that it is lost
