@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import deliver, end_to_end, history, ingest, verify, waits, workflows
+from bench import deliver, end_to_end, history, ingest, isolation, verify, waits, workflows
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "workflows": workflows.main,
     "waits": waits.main,
     "deliver": deliver.main,
+    "isolation": isolation.main,
 }
 
 

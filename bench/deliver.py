@@ -25,6 +25,7 @@ from bench.report import report
 from bench.servers import ROOT, SECRET_KEY, bare, workers
 from bench.site import Site, opened
 from kanca.domain.endpoint import Secret
+from kanca.domain.published import PUBLISHED
 from kanca.domain.subscription import Subscription, SubscriptionConfig
 from kanca.storage import subscriptions
 from kanca.storage.secret_box import SecretBox
@@ -37,7 +38,6 @@ AT_ONCE = 100
 PER_SECOND = 1_500
 WARM_UP = 500
 WIDE = 10_000
-PUBLISHED = 0
 COLUMNS = ("", "deliveries/s", "requests/s", "ratio", "worker µs", "database µs", "10,000 subscriptions s")
 
 
@@ -61,8 +61,8 @@ async def _measure(
     """Interleaved rounds of both; medians."""
     size = max(int(PER_SECOND * seconds / ROUNDS), WARM_UP)
     async with opened(url) as site:
-        await _subscribe(site, sink, "order", SUBSCRIPTIONS, one_each=True)
-        await _subscribe(site, sink, "wide", WIDE, one_each=False)
+        await subscribe(site, sink, "order", SUBSCRIPTIONS, one_each=True)
+        await subscribe(site, sink, "wide", WIDE, one_each=False)
         lots = {
             f"lot-{number}": await _put(site, f"lot-{number}", size if number else WARM_UP)
             for number in range(ROUNDS + 1)
@@ -94,7 +94,7 @@ async def _measure(
     }
 
 
-async def _subscribe(site: Site, sink: str, kind: str, count: int, *, one_each: bool) -> None:
+async def subscribe(site: Site, sink: str, kind: str, count: int, *, one_each: bool) -> None:
     """Add subscriptions: each wants a type of its own, or all want the same one."""
     now, box = datetime.now(UTC), SecretBox([SECRET_KEY])
 

@@ -25,7 +25,7 @@ from kanca.domain.status import OutcomeStatus
 from kanca.domain.task import TaskState
 from kanca.storage import workflows
 from kanca.storage.dialects import open_database
-from kanca.storage.ports import Database
+from kanca.storage.ports import Database, Waker
 from kanca.storage.tables import endpoints, outcomes, tasks, workers
 from kanca.storage.versions import bump_version
 
@@ -52,6 +52,11 @@ class Site:
     """An open database with what the benchmark needs in it."""
 
     database: Database
+    waker: Waker
+
+    def wake(self) -> None:
+        """Tell the workers that there is work."""
+        self.waker.wake()
 
     async def add_workflow(self, definition: dict[str, Any]) -> None:
         """Save and publish a workflow."""
@@ -71,7 +76,7 @@ class Site:
         """Accept an event for each of ``data``, whose work does not begin before ``let_go``. No worker may run yet."""
         found: list[UUID] = []
         for part in in_parts(data, CHUNK):
-            batch = [_event(endpoint, event_type, each) for each in part]
+            batch = [new_event(endpoint, event_type, each) for each in part]
             await self.database.accepting.append(batch)
             await self.database.write(_hold, lot)
             found += [event.id for event in batch]
@@ -123,7 +128,9 @@ async def opened(url: str) -> AsyncIterator[Site]:
     database = await open_database(url)
     try:
         await database.migrate()
-        yield Site(database)
+        waker = database.waker()
+        yield Site(database, waker)
+        await waker.close()
     finally:
         await database.close()
 
@@ -137,7 +144,8 @@ async def _until(is_so: Callable[[], Awaitable[bool]], limit_s: float) -> float:
     return time.time()
 
 
-def _event(endpoint: int, event_type: str, data: Any) -> NewEvent:
+def new_event(endpoint: int, event_type: str, data: Any) -> NewEvent:
+    """An event about to be accepted."""
     identity = ids.new()
     return NewEvent(
         id=identity,

@@ -187,4 +187,5 @@ async def receiving() -> AsyncIterator[Receiver]:
         server.close()
         for transport in receiver.connections:
             transport.abort()
-        await asyncio.sleep(0)  # each is told that it is lost
+        while receiver.connections:  # noqa: ASYNC110 - each is told in its own turn
+            await asyncio.sleep(0)  # until each is told that it is lost

@@ -35,7 +35,7 @@ def test_what_is_measured_are_workflows_of_two_and_of_six_nodes() -> None:
 
 
 async def test_nothing_that_is_held_begins_before_it_is_let_go(site: Site) -> None:
-    bench = Bench(site.database)
+    bench = Bench(site.database, site.waker)
     await bench.add_workflow(small("small"))
     endpoint = await bench.add_endpoint("small", "start")
     first = await bench.put("first", endpoint, [{"order": 1}])
@@ -49,7 +49,7 @@ async def test_nothing_that_is_held_begins_before_it_is_let_go(site: Site) -> No
 
 
 async def test_work_that_did_not_just_succeed_is_not_measured(site: Site) -> None:
-    bench = Bench(site.database)
+    bench = Bench(site.database, site.waker)
     nobodys = await bench.put("lot", await bench.add_endpoint(), [{"order": 1}])
     await site.start()
     await bench.let_go("lot")
@@ -59,7 +59,7 @@ async def test_work_that_did_not_just_succeed_is_not_measured(site: Site) -> Non
 
 
 async def test_parked_runs_that_are_copies_go_on_as_the_one_does_that_they_are_copies_of(site: Site) -> None:
-    bench = Bench(site.database)
+    bench = Bench(site.database, site.waker)
     await bench.add_workflow(parked.definition())
     start = await bench.add_endpoint(parked.WORKFLOW, parked.START)
     paid = await bench.add_endpoint(parked.WORKFLOW, parked.WAIT)

@@ -44,3 +44,34 @@ def test_what_the_work_asked_for_replaces_the_delay_but_not_the_limit() -> None:
     assert after_failure(1, STEADY, 0.0, asked) == RetryAfter(asked)
     assert after_failure(5, STEADY, 0.0, asked) == GiveUp()
     assert after_failure(1, STEADY, 0.0, timedelta(seconds=-5)) == RetryAfter(timedelta(0))
+
+
+SCHEDULED = RetryPolicy(
+    max_attempts=6, jitter=0, schedule=tuple(timedelta(seconds=s) for s in (5, 300, 7200))
+)
+
+
+def test_a_schedule_gives_the_delays_one_by_one_and_its_last_one_for_all_that_follow() -> None:
+    decisions = [after_failure(number, SCHEDULED, chance=0.5) for number in range(1, 7)]
+    assert decisions == [*(RetryAfter(timedelta(seconds=s)) for s in (5, 300, 7200, 7200, 7200)), GiveUp()]
+
+
+def test_a_schedule_replaces_the_growing_delays_and_their_cap() -> None:
+    policy = RetryPolicy(
+        jitter=0,
+        initial_delay=timedelta(seconds=1),
+        max_delay=timedelta(seconds=2),
+        schedule=(timedelta(days=1),),
+    )
+    assert after_failure(1, policy, 0.0) == RetryAfter(timedelta(days=1))
+
+
+def test_jitter_shortens_a_schedule_too() -> None:
+    policy = RetryPolicy(jitter=0.2, schedule=(timedelta(seconds=100),))
+    assert after_failure(1, policy, chance=1.0) == RetryAfter(timedelta(seconds=80))
+
+
+def test_what_the_work_asked_for_replaces_a_schedule_but_not_the_limit() -> None:
+    asked = timedelta(seconds=30)
+    assert after_failure(2, SCHEDULED, 0.0, asked) == RetryAfter(asked)
+    assert after_failure(6, SCHEDULED, 0.0, asked) == GiveUp()

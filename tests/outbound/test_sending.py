@@ -268,3 +268,38 @@ async def test_cookies_are_not_kept_and_other_headers_up_to_a_limit(site: Site) 
     assert "set-cookie" not in sent.report.headers
     size = sum(len(name) + len(value) for name, value in sent.report.headers.items())
     assert MAX_HEADER_BYTES - 1100 < size <= MAX_HEADER_BYTES
+
+
+class Closing:
+    """Answers so many requests of a connection, and closes it when the next one comes."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        for _ in range(self.answers):
+            head = await reader.readuntil(b"\r\n\r\n")
+            [length] = [
+                int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"
+            ]
+            await reader.readexactly(length)
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        await reader.read(1)
+        writer.close()
+
+
+async def test_a_connection_that_is_closed_just_when_it_is_used_again_is_no_failure(site: Site) -> None:
+    closing = Closing(answers=1)
+    async with await asyncio.start_server(closing.serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        statuses = [(await site.attempt(url)).report.status for _ in range(4)]
+    assert (statuses, closing.connections) == ([200] * 4, 4)
+
+
+async def test_a_new_connection_that_is_closed_is_a_failure(site: Site) -> None:
+    closing = Closing(answers=0)
+    async with await asyncio.start_server(closing.serve, "127.0.0.1", 0) as server:
+        sent = await site.attempt(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    assert (sent.report.code, closing.connections) == ("connection_closed", 1)

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from kanca.domain.status import DeliveryStatus, EventStatus
-from kanca.domain.task import TaskKind, TaskState
+from kanca.domain.task import DELIVERY_LANES, Completion, Park, TaskKind, TaskState
 from kanca.outbound import breaker
-from kanca.storage import dead_letters, deliveries, subscriptions
+from kanca.storage import dead_letters, deliveries, subscriptions, tables, workers
+from kanca.storage.ports import LaneAsk
+from kanca.workers.capabilities import DELIVERIES
 from kanca.workers.health import HealthKeeper
 from tests.workers.receiving import Receivers, delivered, published, subscribe
 from tests.workers.site import BOX, Site
@@ -290,3 +295,102 @@ async def test_an_event_is_pending_until_its_last_delivery_has_ended(site: Site)
     slow.set()
     await delivered(site, event, 2)
     assert await site.status(event) is EventStatus.SUCCEEDED
+
+
+async def test_deliveries_with_keys_of_their_own_do_not_wait_long_for_a_new_receiver(site: Site) -> None:
+    """It has one attempt at once at first: the others are put off, and soon tried again."""
+    receivers = Receivers()
+    slow = asyncio.Event()
+    receivers.answers["shop"] = [slow]
+    await subscribe(site, "shop", fifo=True, fifo_key="event.id")
+    await site.start(sending=receivers.means())
+    events = await published(site, count=8)
+
+    async def are_put_off() -> bool:
+        states = [task.state for task in await site.tasks() if task.kind == TaskKind.DELIVER]
+        return states.count(TaskState.SCHEDULED) == 7
+
+    await site.until(are_put_off)
+    due = [task.due_at for task in await site.tasks() if task.state == TaskState.SCHEDULED]
+    assert max(due) < datetime.now(UTC) + timedelta(seconds=5)
+    slow.set()
+    for event in events:
+        await delivered(site, event)
+
+
+async def test_what_another_worker_took_and_parked_again_is_let_go_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lanes change hands while workers see each other a moment late."""
+    queue = site.database.queue
+    other = await queue.register("elsewhere", 1, None, 10, timedelta(minutes=5))
+    asks = [LaneAsk(lane, 0, 10) for lane in DELIVERY_LANES]
+    let_go = queue.unpark_some
+    taken: list[int] = []
+
+    async def is_too_late(kind: TaskKind, wanted: Mapping[int, int]) -> dict[int, int]:
+        moved = await let_go(kind, wanted)
+        if moved and not taken:
+            tasks = [task for task, _ in await queue.claim(other, 10, DELIVERIES, asks)]
+            taken.extend(task.id for task in tasks)
+            await queue.finish(other, [Completion(task, Park()) for task in tasks])
+            await queue.leave(other)
+        return moved
+
+    monkeypatch.setattr(queue, "unpark_some", is_too_late)
+    receivers = Receivers()
+    receivers.answers["shop"] = [503]
+    shop = await subscribe(site, "shop", retry_config={"schedule": [3600]})
+    # Nobody else takes the subscription's lane but in that moment.
+    monkeypatch.setattr(workers, "living", lambda _: [])
+    await site.start(sending=receivers.means())
+    await published(site, count=3)
+
+    async def are_delivered() -> bool:
+        ended = await site.database.read(
+            lambda connection: connection.execute(select(tables.deliveries)).all()
+        )
+        return len([each for each in ended if each.subscription == shop.number]) == 2
+
+    await site.until(are_delivered)
+    assert len(taken) == 1
+
+
+async def test_a_receiver_that_a_person_enables_again_is_asked_at_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(breaker, "FIRST_BREAK_S", 3600.0)
+    monkeypatch.setattr(breaker, "LONGEST_BREAK_S", 3600.0)
+    receivers = Receivers()
+    receivers.answers["shop"] = [503] * 5
+    shop = await subscribe(site, "shop", retry_config={"schedule": [0] * 4})
+    await site.start(sending=receivers.means())
+    [first] = await published(site)
+    await delivered(site, first)
+    ends = []
+    for is_active in (False, True):
+        switched = partial(replace, is_active=is_active, updated_at=datetime.now(UTC))
+        await site.database.write(subscriptions.change, BOX, "shop", switched)
+        [event] = await published(site)
+        ends.append((await delivered(site, event))[shop.number].status)
+    assert ends == [DeliveryStatus.SKIPPED, DeliveryStatus.DELIVERED]
+
+
+async def test_a_config_that_cannot_be_read_sends_nothing_and_is_tried_later(site: Site) -> None:
+    receivers = Receivers()
+    shop = await subscribe(site, "shop", filter="false")
+    unreadable = update(tables.subscriptions).values(config='{"from_the_future": true}')
+    await site.database.write(lambda connection: connection.execute(unreadable).close())
+    await site.start(sending=receivers.means())
+    [event] = await published(site)
+
+    async def is_put_off() -> bool:
+        return [task.state for task in await site.tasks() if task.kind == TaskKind.DELIVER] == [
+            TaskState.SCHEDULED
+        ]
+
+    await site.until(is_put_off)
+    found = await site.database.read(deliveries.by_key, (event, shop.number))
+    assert found is not None
+    [attempt] = await site.database.read(deliveries.attempts_of, found)
+    assert (attempt.code, receivers.sent) == ("subscription_unreadable", [])

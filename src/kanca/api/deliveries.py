@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from kanca.api.answers import Json
 from kanca.api.audit import audit
+from kanca.api.callers import Caller, CallerTenant
 from kanca.api.delivery_models import (
     DeliveryPage,
     DeliveryWithAttempts,
@@ -58,15 +59,15 @@ class DeliverySearch(BaseModel):
     response_model=DeliveryPage,
     responses=refused_with(SubscriptionNotFound),
 )
-async def list_all(services: Given, search: Annotated[DeliverySearch, Query()]) -> Json:
+async def list_all(services: Given, caller: CallerTenant, search: Annotated[DeliverySearch, Query()]) -> Json:
     """List deliveries, open and ended ones, those of the newest events first.
 
     Searching goes back only so far for one page: a page may hold fewer than `limit` although there are more.
     `next_cursor` is null only at the end.
     """
     wanted = DeliveryFilter(
-        await _numbers(services, search.subscription_id),
-        search.tenant,
+        await _numbers(services, search.subscription_id, caller),
+        caller.tenant_of(search.tenant),
         search.status,
         search.event_type,
         search.event_id,
@@ -85,9 +86,9 @@ async def list_all(services: Given, search: Annotated[DeliverySearch, Query()]) 
     response_model=DeliveryWithAttempts,
     responses=refused_with(DeliveryNotFound),
 )
-async def get(services: Given, delivery_id: DeliveryIdPath) -> Json:
+async def get(services: Given, caller: CallerTenant, delivery_id: DeliveryIdPath) -> Json:
     """Read one delivery with each attempt that has ended, and what the receiver answered."""
-    found, earlier = await services.database.read(_with_attempts, delivery_id)
+    found, earlier = await services.database.read(_with_attempts, delivery_id, caller)
     return Json(show_delivery_with_attempts(found, earlier))
 
 
@@ -97,42 +98,44 @@ async def get(services: Given, delivery_id: DeliveryIdPath) -> Json:
     operation_id="resend_delivery",
     responses=refused_with(DeliveryNotFound, SubscriptionNotFound, DeliveryOpen),
 )
-async def resend(services: Given, delivery_id: DeliveryIdPath) -> Resent:
+async def resend(services: Given, caller: CallerTenant, delivery_id: DeliveryIdPath) -> Resent:
     """Make a delivery that has ended once more, with all its attempts, whatever became of it.
 
     It carries the same `webhook-id`, so a receiver that has it already can tell.
     """
-    await services.database.write(_resend, delivery_id, services.now())
+    await services.database.write(_resend, delivery_id, caller, services.now())
     services.wake()
     shown = show_id(DELIVERY, delivery_id)
     audit("delivery.resent", shown)
     return Resent(status="resend_scheduled", id=shown)
 
 
-async def _numbers(services: Services, subscription_id: str | None) -> list[int] | None:
+async def _numbers(services: Services, subscription_id: str | None, caller: Caller) -> list[int] | None:
     """The numbers that a subscription has, and had before it was deleted. Raises SubscriptionNotFound."""
     if subscription_id is None:
         return None
-    numbers = await services.database.read(subscriptions.numbers_of, subscription_id)
+    numbers = await services.database.read(subscriptions.numbers_of, subscription_id, tenant=caller.tenant)
     if not numbers:
         raise SubscriptionNotFound(f"There is no subscription {subscription_id}.")
     return numbers
 
 
-def _with_attempts(connection: Connection, delivery_id: UUID) -> tuple[DeliveryView, tuple[Attempt, ...]]:
-    found = _find(connection, delivery_id)
+def _with_attempts(
+    connection: Connection, delivery_id: UUID, caller: Caller
+) -> tuple[DeliveryView, tuple[Attempt, ...]]:
+    found = _find(connection, delivery_id, caller)
     return found, deliveries.attempts_of(connection, found)
 
 
-def _resend(connection: Connection, delivery_id: UUID, now: datetime) -> None:
-    found = _find(connection, delivery_id)
+def _resend(connection: Connection, delivery_id: UUID, caller: Caller, now: datetime) -> None:
+    found = _find(connection, delivery_id, caller)
     if found.event_type is None:
         raise DeliveryNotFound("The event of this delivery is gone: there is nothing left to send.")
     resend_delivery(connection, found.row.key, now)
 
 
-def _find(connection: Connection, delivery_id: UUID) -> DeliveryView:
+def _find(connection: Connection, delivery_id: UUID, caller: Caller) -> DeliveryView:
     found = deliveries.get(connection, delivery_id)
-    if found is None:
+    if found is None or not caller.owns(found.tenant):
         raise DeliveryNotFound(f"There is no delivery {show_id(DELIVERY, delivery_id)}, or not any more.")
     return found

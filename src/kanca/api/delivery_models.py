@@ -11,6 +11,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kanca.api.answers import readable
+from kanca.api.attempt_models import ATTEMPT, AttemptView, attempt_facts
 from kanca.domain.ids import DELIVERY, EVENT, show_id
 from kanca.domain.status import DeliveryStatus
 from kanca.domain.task import Attempt
@@ -37,16 +38,7 @@ _ATTEMPT: dict[str, JsonValue] = {
     "number": 1,
     "started_at": "2026-03-01T12:00:00.127612Z",
     "finished_at": "2026-03-01T12:00:00.340012Z",
-    "url": "https://shop.example.com/hooks",
-    "status": 200,
-    "headers": {"content-type": "text/plain"},
-    "body": "ok",
-    "is_base64": False,
-    "is_truncated": False,
-    "address": "203.0.113.9",
-    "timing": {"dns_ms": 1.2, "connect_ms": 20.4, "tls_ms": 41.0, "first_byte_ms": 180.3, "total_ms": 181.9},
-    "code": None,
-    "message": None,
+    **ATTEMPT,
 }
 
 
@@ -70,22 +62,14 @@ class Delivery(BaseModel):
     next_attempt_at: datetime | None = Field(description="null while it is open: as soon as may be.")
 
 
-class DeliveryAttempt(BaseModel):
-    """One attempt, and what the receiver answered."""
-
+class _Made(BaseModel):
     number: int
     started_at: datetime
     finished_at: datetime
-    url: str | None = Field(description="null: it was not sent.")
-    status: int | None = Field(description="null: there was no answer.")
-    headers: dict[str, str] = Field(description="Of the answer.")
-    body: str = Field(description="Of the answer: its beginning, in base64 where it is no text.")
-    is_base64: bool
-    is_truncated: bool = Field(description="The body went on.")
-    address: str | None = Field(description="The IP address that was connected to.")
-    timing: dict[str, float | None] = Field(description="Where the time went, in milliseconds.")
-    code: str | None = Field(description="Why it failed; null: it did not.")
-    message: str | None
+
+
+class DeliveryAttempt(AttemptView, _Made):  # the fields of the last base come first
+    """One attempt of a delivery, and what the receiver answered."""
 
 
 class DeliveryWithAttempts(Delivery):
@@ -170,6 +154,6 @@ def _earlier(attempt: Attempt) -> DeliveryAttempt:
 def _attempt(
     number: int, started_at: datetime, finished_at: datetime, report: AttemptReport | None
 ) -> DeliveryAttempt:
-    facts = msgspec.structs.asdict(report or AttemptReport(url=""))
-    facts |= {"timing": msgspec.structs.asdict(facts["timing"]), "url": facts["url"] or None}
-    return DeliveryAttempt(number=number, started_at=started_at, finished_at=finished_at, **facts)
+    return DeliveryAttempt(
+        number=number, started_at=started_at, finished_at=finished_at, **attempt_facts(report)
+    )

@@ -12,6 +12,7 @@ from pydantic.config import JsonDict
 
 from kanca.api.answers import Message
 from kanca.api.audit import audit
+from kanca.api.callers import THE_SAME_FOR_ALL
 from kanca.api.fields import Cursor, EventType, Limit
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -97,7 +98,12 @@ class EventTypePage(BaseModel):
     next_cursor: str | None = Field(description="Where the next page begins; null at the end.")
 
 
-@router.get("", summary="List event types", operation_id="list_event_types")
+@router.get(
+    "",
+    summary="List event types",
+    operation_id="list_event_types",
+    dependencies=[THE_SAME_FOR_ALL],
+)
 async def list_all(services: Given, limit: Limit = 50, cursor: Cursor = None) -> EventTypePage:
     """List the event types of the catalogue by name."""
     page = await services.database.read(event_types.page, limit, cursor)

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
 from kanca.api.audit import audit
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId, Cursor, Limit, Moment, ReplayIdPath, SubscriptionIdPath, Tenant, Text
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -132,7 +133,10 @@ class ReplayPage(BaseModel):
     responses=refused_with(SubscriptionNotFound, InvalidInput),
 )
 async def replay_to_subscription(
-    services: Given, subscription_id: SubscriptionIdPath, request: ReplayOfSubscription
+    services: Given,
+    caller: CallerTenant,
+    subscription_id: SubscriptionIdPath,
+    request: ReplayOfSubscription,
 ) -> ReplayAnswer:
     """Make deliveries to one subscription from stored events that it wants as it is now.
 
@@ -140,13 +144,12 @@ async def replay_to_subscription(
     """
     subscriptions_now = await _subscriptions(services)
     found = next((each for each in subscriptions_now if each.id == subscription_id), None)
-    if found is None:
+    if found is None or not caller.owns(found.tenant):
         raise SubscriptionNotFound(f"There is no subscription {subscription_id}.")
     if found.status is not SubscriptionStatus.ACTIVE:
         raise InvalidInput(f"The subscription is {found.status}: nothing would be delivered.")
-    return await _start(
-        services, _asked(services, request, subscription=found.number), subscriptions_now, request
-    )
+    asked = _asked(services, request, subscription=found.number, tenant=found.tenant)
+    return await _start(services, asked, subscriptions_now, request)
 
 
 @of_deliveries.post(
@@ -163,10 +166,10 @@ async def replay_to_all(services: Given, request: ReplayOfAll) -> ReplayAnswer:
 
 @router.get("", summary="List replays", operation_id="list_replays")
 async def list_all(
-    services: Given, limit: Limit = 50, cursor: Cursor = None, tenant: Tenant = None
+    services: Given, caller: CallerTenant, limit: Limit = 50, cursor: Cursor = None, tenant: Tenant = None
 ) -> ReplayPage:
     """List replays of deliveries, the newest first."""
-    page = await services.database.read(replays.page, limit, cursor, tenant)
+    page = await services.database.read(replays.page, limit, cursor, caller.tenant_of(tenant))
     names = await services.database.read(
         subscriptions.ids_of, {each.subscription for each in page.items if each.subscription is not None}
     )
@@ -180,10 +183,10 @@ async def list_all(
     operation_id="get_replay",
     responses=refused_with(ReplayNotFound),
 )
-async def get(services: Given, replay_id: ReplayIdPath) -> Replay:
+async def get(services: Given, caller: CallerTenant, replay_id: ReplayIdPath) -> Replay:
     """Read one replay: how far it has come."""
     found = await services.database.read(replays.get, replay_id)
-    if found is None:
+    if found is None or not caller.owns(found.tenant):
         raise ReplayNotFound(f"There is no replay {show_id(REPLAY, replay_id)}.")
     return await _named(services, found)
 
@@ -194,9 +197,9 @@ async def get(services: Given, replay_id: ReplayIdPath) -> Replay:
     operation_id="cancel_replay",
     responses=refused_with(ReplayNotFound, ReplayOver),
 )
-async def cancel(services: Given, replay_id: ReplayIdPath) -> Replay:
+async def cancel(services: Given, caller: CallerTenant, replay_id: ReplayIdPath) -> Replay:
     """End a replay. The deliveries that it has queued are made all the same."""
-    found = await services.database.write(replays.cancel, replay_id, services.now())
+    found = await services.database.write(replays.cancel, replay_id, services.now(), tenant=caller.tenant)
     audit("replay.cancelled", show_id(REPLAY, replay_id))
     return await _named(services, found)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Body, Response
 
 from kanca.api import subscription_rules as rules
+from kanca.api.attempt_models import attempt_view
 from kanca.api.audit import audit
 from kanca.api.callers import CallerTenant
 from kanca.api.endpoint_models import Rotation
@@ -24,7 +25,7 @@ from kanca.api.subscription_models import (
     SubscriptionView,
 )
 from kanca.api.subscription_sending import send_test, verify
-from kanca.api.subscription_views import attempt_view, find, public_key_of, shown
+from kanca.api.subscription_views import find, public_key_of, shown
 from kanca.api.subscriptions import NEVER_STORED, go_on
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.subscription import Subscription

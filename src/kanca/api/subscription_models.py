@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from kanca.api.attempt_models import ATTEMPT, AttemptView
 from kanca.domain.subscription import SubscriptionConfig, SubscriptionStatus, show_subscription_config
 
 _ID = "sub_019503f0a1c27d3e8f00b4a6c8d2e1f0"
@@ -42,24 +43,6 @@ _SHOWN: dict[str, JsonValue] = {
     "updated_at": "2026-03-01T12:00:00Z",
 }
 _SUBSCRIPTION = _SHOWN | {"status": "active"}
-_ATTEMPT: dict[str, JsonValue] = {
-    "url": "https://partner.example/hooks",
-    "status": 200,
-    "headers": {"content-type": "text/plain"},
-    "body": "ok",
-    "is_base64": False,
-    "is_truncated": False,
-    "address": "203.0.113.9",
-    "timing": {
-        "dns_ms": 1.2,
-        "connect_ms": 20.1,
-        "tls_ms": None,
-        "first_byte_ms": 31.5,
-        "total_ms": 53.0,
-    },
-    "code": None,
-    "message": None,
-}
 
 
 class HealthView(BaseModel):
@@ -111,21 +94,6 @@ class SubscriptionView(ShownSubscription):
     model_config = ConfigDict(json_schema_extra={"examples": [_SUBSCRIPTION]})
 
     status: SubscriptionStatus
-
-
-class AttemptView(BaseModel):
-    """One attempt, and what the receiver answered."""
-
-    url: str
-    status: int | None = Field(description="null: there was no answer.")
-    headers: dict[str, str] = Field(description="Of the answer.")
-    body: str = Field(description="Of the answer: its beginning, in base64 where it is no text.")
-    is_base64: bool
-    is_truncated: bool = Field(description="The body went on.")
-    address: str | None = Field(description="The IP address that was connected to.")
-    timing: dict[str, float | None] = Field(description="Where the time went, in milliseconds.")
-    code: str | None = Field(description="Why it failed.")
-    message: str | None
 
 
 class SubscriptionCreated(ShownSubscription):
@@ -202,7 +170,7 @@ class SubscriptionTest(BaseModel):
                     "status": "delivered",
                     "status_code": 200,
                     "event_id": "evt_019503f0a1c27d3e8f00b4a6c8d2e1f0",
-                    "attempt": _ATTEMPT,
+                    "attempt": ATTEMPT,
                 }
             ]
         }

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from kanca.api.services import Services
 from kanca.domain.delivery import work_of
-from kanca.domain.event import NewEvent, StoredEvent
+from kanca.domain.event import NewEvent, StoredEvent, as_stored
 from kanca.domain.ids import EVENT, show_id
-from kanca.domain.published import PUBLISHED
+from kanca.domain.published import PUBLISHED, TEST_EVENT
 from kanca.domain.status import DeliveryStatus, OutcomeStatus
 from kanca.domain.subscription import Subscription
 from kanca.domain.task import Delivery, Outcome
@@ -24,9 +24,8 @@ from kanca.errors import TransformFailed, Unavailable
 from kanca.outbound.message import body_of
 from kanca.outbound.reports import AttemptReport
 from kanca.outbound.sending import Sent
-from kanca.storage import subscriptions
+from kanca.storage import event_types, subscriptions
 
-TEST_EVENT = "test.event"
 CHALLENGE = "webhook.challenge"
 NOT_ECHOED = "challenge_not_echoed"
 
@@ -46,7 +45,7 @@ async def send_test(services: Services, subscription: Subscription) -> Tested:
     """
     data = await services.database.read(_sample, subscription)
     event = _test_event(services, subscription, data)
-    stored = _as_stored(event)
+    stored = as_stored(event)
     try:
         # In a thread: a transform that runs over lists keeps the CPU busy for up to 50 ms.
         body = await asyncio.to_thread(body_of, subscription, stored)
@@ -115,7 +114,7 @@ async def _send(services: Services, subscription: Subscription, event: StoredEve
 
 def _sample(connection: Connection, subscription: Subscription) -> Any:
     """The data of a test event: the example of the first event type that has one."""
-    examples = subscriptions.examples_of(connection, subscription.events)
+    examples = event_types.examples_of(connection, subscription.events)
     for event_type in subscription.events:
         if event_type in examples:
             return examples[event_type]
@@ -136,21 +135,6 @@ def _test_event(services: Services, subscription: Subscription, data: Any) -> Ne
         body=_json({"event_type": TEST_EVENT, "data": data}),
         dedupe_key=None,
         dedupe_until=None,
-    )
-
-
-def _as_stored(event: NewEvent) -> StoredEvent:
-    return StoredEvent(
-        id=event.id,
-        endpoint=event.endpoint,
-        tenant=event.tenant,
-        type=event.type,
-        received_at=event.received_at,
-        source_event_id=event.source_event_id,
-        correlation_id=event.correlation_id,
-        request=event.request,
-        body=event.body,
-        replay_of=event.replay_of,
     )
 
 

@@ -7,18 +7,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from kanca.api.callers import Caller
 from kanca.api.secret_rotation import live, masked
 from kanca.api.services import Services
-from kanca.api.subscription_models import AttemptView, HealthView, SubscriptionView
+from kanca.api.subscription_models import HealthView, SubscriptionView
 from kanca.api.subscription_rules import hint_of, unreadable_hint
 from kanca.domain.subscription import SignatureKind, Subscription, show_subscription_config
 from kanca.domain.subscription_health import Health
 from kanca.errors import SubscriptionNotFound
 from kanca.outbound.keys import public_key
-from kanca.outbound.reports import AttemptReport
 from kanca.storage import subscriptions
 
 
@@ -87,9 +84,3 @@ def public_key_of(subscription: Subscription, secret: str | None) -> str | None:
     if secret is None or subscription.config.signature is not SignatureKind.ED25519:
         return None
     return public_key(secret)
-
-
-def attempt_view(report: AttemptReport) -> AttemptView:
-    """An attempt as JSON."""
-    facts = msgspec.structs.asdict(report)
-    return AttemptView(**facts | {"timing": msgspec.structs.asdict(report.timing)})

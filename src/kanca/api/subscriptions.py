@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
+from kanca.api.attempt_models import attempt_view
 from kanca.api.audit import audit
 from kanca.api.callers import CallerTenant
 from kanca.api.fields import Cursor, Limit, SubscriptionIdPath, Tenant
@@ -19,7 +20,7 @@ from kanca.api.subscription_models import (
 )
 from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
 from kanca.api.subscription_sending import verify
-from kanca.api.subscription_views import attempt_view, facts_of, find, shown, shown_facts
+from kanca.api.subscription_views import facts_of, find, shown, shown_facts
 from kanca.domain.subscription import Subscription
 from kanca.domain.task import TaskKind
 from kanca.errors import (

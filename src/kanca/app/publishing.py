@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from kanca.app.capturing import Capture, capture
 from kanca.app.own_database import OpenDatabase, OwnDatabase
 from kanca.domain.event import Duplicate, NewEvent
 from kanca.domain.ids import EVENT, IdFactory, show_id
@@ -49,6 +50,8 @@ class HooksPublisher:
         if connection is not None:
             await write(connection, columns_of(event, hops))
             return show_id(EVENT, event.id)
+        if (captured := capture()) is not None:
+            return captured.take(event)
         opened = self._given
         if opened is None:
             opened = await asyncio.to_thread(self._own.open)
@@ -62,11 +65,13 @@ class HooksPublisher:
         if connection is not None:
             write_sync(connection, columns_of(event, hops))
             return show_id(EVENT, event.id)
-        opened = self._given or self._own.open()
-        if _running_loop() is opened.loop:
+        opened = capture() or self._given or self._own.open()
+        if opened.loop is not None and opened.loop is _running_loop():
             raise InvalidInput(
                 "`publish_sync` would wait for the event loop that it runs in: use `await publish(…)`"
             )
+        if isinstance(opened, Capture):
+            return opened.take(event)
         stored = asyncio.run_coroutine_threadsafe(_store(opened, event), opened.loop)
         return stored.result(PUBLISH_TIMEOUT_S)
 

@@ -52,6 +52,22 @@ class StoredEvent:
     replay_of: UUID | None
 
 
+def as_stored(event: NewEvent) -> StoredEvent:
+    """The event as it will be read."""
+    return StoredEvent(
+        id=event.id,
+        endpoint=event.endpoint,
+        tenant=event.tenant,
+        type=event.type,
+        received_at=event.received_at,
+        source_event_id=event.source_event_id,
+        correlation_id=event.correlation_id,
+        request=event.request,
+        body=event.body,
+        replay_of=event.replay_of,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The event and its dispatch task are on disk."""

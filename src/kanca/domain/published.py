@@ -10,6 +10,8 @@ import json
 
 PUBLISHED = 0
 """The endpoint number of published events."""
+TEST_EVENT = "test.event"
+"""The type of what a subscription is tested with."""
 
 
 def published_request(by: str, hops: int = 0) -> bytes:

@@ -381,8 +381,6 @@ class Records:
     answers: tuple[RunAnswer, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     """Those that ended."""
-    replays: tuple[Replay, ...] = ()
-    """As they are from now on."""
 
 
 @dataclass(slots=True)

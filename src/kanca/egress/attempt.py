@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from kanca.egress.addresses import Address
 
+WAS_KEPT_OPEN = "was_kept_open"
+"""The fact that a connection was used again: its other end may have been closing it at that moment."""
+
 
 @dataclass(frozen=True, slots=True)
 class EgressTiming:
@@ -67,11 +70,13 @@ class Attempt:
 
     def facts(self) -> dict[str, object]:
         """What an error about it tells."""
-        return {
+        facts: dict[str, object] = {
             "host": self.host,
             "address": self.address,
             "duration_ms": rounded_ms(time.perf_counter() - self.started),
         }
+        is_reused = self.address is not None and self.connecting_since is None
+        return facts | {WAS_KEPT_OPEN: True} if is_reused else facts
 
     def timing(self, head_at: float) -> EgressTiming:
         """Where its time went, when the head of the response came at ``head_at`` and its body now."""

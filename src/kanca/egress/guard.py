@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from yarl import URL
@@ -31,6 +32,8 @@ class EgressGuard:
         """
         self._ports = frozenset(map(_port, ports))
         self._networks: list[Network] = []
+        # The same few thousand URLs are asked again and again; to take one apart costs as much as to sign a request.
+        self._checked = lru_cache(maxsize=8192)(self._check)
         self._hosts: set[str] = set()
         for entry in allow:
             try:
@@ -56,6 +59,9 @@ class EgressGuard:
         Raises EgressRefused with the fact ``reason``: ``bad_url``, ``bad_scheme`` (other than http and https),
         ``has_credentials``, ``bad_host``, ``bad_port`` (not among the guard's), or why the address it names is refused.
         """
+        return self._checked(url)
+
+    def _check(self, url: str) -> URL:
         parsed = _parsed(url)
         if parsed.scheme not in ("http", "https"):
             raise EgressRefused("only http and https URLs can be requested", reason="bad_scheme")

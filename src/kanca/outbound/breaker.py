@@ -8,7 +8,7 @@ FIRST_BREAK_S = 5.0
 LONGEST_BREAK_S = 300.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Breaker:
     """What stands between Kanca and a receiver that does not answer. Times are seconds of a clock that never jumps."""
 

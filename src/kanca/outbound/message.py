@@ -13,7 +13,7 @@ from kanca.bodies import HOPS_HEADER, Kind, Unreadable, event_body, hops_in, rea
 from kanca.domain.event import StoredEvent, is_envelope
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.published import PUBLISHED
-from kanca.domain.subscription import OPERATIONAL_ENDPOINT, Subscription
+from kanca.domain.subscription import OPERATIONAL_ENDPOINT, Subscription, SubscriptionConfig
 from kanca.errors import ExpressionFailed, InvalidExpression, TransformFailed
 from kanca.expressions.event_scope import stored_event_scope
 from kanca.expressions.uses import compile_fifo_key, compile_transform
@@ -82,14 +82,13 @@ def is_too_far(event: StoredEvent, limit: int) -> bool:
 
 
 def headers_for(
-    subscription: Subscription, event: StoredEvent, body: bytes, moment: datetime, secrets: Sequence[str]
+    config: SubscriptionConfig, event: StoredEvent, body: bytes, moment: datetime, secrets: Sequence[str]
 ) -> dict[str, str]:
     """The headers of one attempt, made at ``moment``; ``secrets`` are those that are live, the newest first.
 
     Those that a delivery has itself cannot be replaced by the subscription's own. ``User-Agent`` is the HTTP client's.
     Raises InvalidSecret.
     """
-    config = subscription.config
     ours = {
         "Content-Type": "application/json",
         EVENT_HEADER: _one_line(event.type),

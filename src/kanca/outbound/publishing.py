@@ -94,7 +94,7 @@ def data_text(event: NewEvent) -> bytes:
     return published_data(event.type, event.body)
 
 
-def says_the_same(event: NewEvent, original: StoredEvent) -> bool:
+def says_the_same(event: NewEvent, original: NewEvent | StoredEvent) -> bool:
     """Whether two published events have the same type and, as JSON values, the same data."""
     if event.type != original.type:
         return False

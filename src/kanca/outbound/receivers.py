@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from weakref import WeakValueDictionary
 
 from yarl import URL
 
@@ -22,7 +23,8 @@ SLOW_AFTER_S = 1.0
 """An attempt that takes longer needs no more of this process than a connection."""
 IN_ADVANCE_S = 0.5
 """So much work of a receiver may wait in memory."""
-SHORTEST_PUT_OFF_S = 0.25
+LEAST_PUT_OFF_S = 0.25
+LONGEST_PUT_OFF_S = 60.0
 _WEIGHT = 0.2
 _NEVER = float("inf")
 
@@ -37,6 +39,8 @@ class Ended(Enum):
     """It did not answer, or that it cannot."""
     UNREACHABLE = "unreachable"
     """No connection could be made."""
+    NOT_SENT = "not_sent"
+    """There was no request, for want of a secret or a credential: nothing is known of its host."""
     CUT_SHORT = "cut_short"
     """Nothing is known."""
 
@@ -47,6 +51,7 @@ class Receiver:
 
     number: int
     """The subscription's."""
+    url: str
     host: Breaker
     """Shared by all subscriptions of the host."""
     most: int
@@ -66,22 +71,35 @@ class Receiver:
     tokens: float = 1.0
     """What the rate lets through, as of ``counted_at``."""
     counted_at: float = 0.0
-    put_off_until: float = 0.0
-    """The last of those that were put off looks again then; all of them before, since the last attempt began."""
     has_parked: bool = True
     """Deliveries of it may be parked in the queue."""
+    fed_at: float = 0.0
+    """When some of those were let go for the last time."""
+    promised_at: float = 0.0
+    """When the last one that was put off is tried again."""
 
-    def configure(self, most: int, rate: float | None, host: Breaker) -> None:
+    def configure(self, url: str, most: int, rate: float | None, host: Breaker) -> None:
         """Take over what the subscription says now."""
-        self.most, self.rate, self.host = most, rate, host
+        self.most, self.rate = most, rate
+        if url != self.url:
+            self._move(url, host)
+
+    def _move(self, url: str, host: Breaker) -> None:
+        """Begin anew at another URL: what was learnt is about the old one."""
+        if self.in_flight:
+            self.host.left()  # whoever tries there is not heard of again
+        self.url, self.host = url, host
+        self.breaker = Breaker(SUBSCRIPTION_FAILURES)
+        self.earned, self.is_proven, self.asked_until = ONE_BY_ONE, False, 0.0
 
     def room(self, now: float) -> int:
         """How many attempts may begin now."""
         if now < self.asked_until or not self.breaker.lets_through(now) or not self.host.lets_through(now):
             return 0
         if self.breaker.is_open or self.host.is_open:
-            return 1 if self.in_flight == 0 else 0
-        room = max(0, min(int(self.earned), self.most) - self.in_flight)
+            room = 1 if self.in_flight == 0 else 0
+        else:
+            room = max(0, min(int(self.earned), self.most) - self.in_flight)
         return room if self.rate is None else min(room, int(self._tokens(now)))
 
     def opens_at(self, now: float) -> float:
@@ -98,16 +116,12 @@ class Receiver:
         return now if self.room(now) else _NEVER
 
     def put_off(self, now: float) -> float:
-        """When a delivery that there is no room for looks again, where nobody tells it that there is.
-
-        One after the other, about as fast as they can be made: thousands that look all the time would be all that
-        anybody does, and none may come long after there is room.
-        """
-        step = max(self.mean_s / self.most, 0.0 if self.rate is None else 1 / self.rate)
+        """When to try what there is no room for: one after the other, at the pace that the receiver has."""
         opens_at = self.opens_at(now)
-        earliest = now + SHORTEST_PUT_OFF_S if opens_at == _NEVER else max(opens_at, now + SHORTEST_PUT_OFF_S)
-        self.put_off_until = max(earliest, self.put_off_until + step)
-        return self.put_off_until
+        pace_s = max(self.mean_s / self.earned, 0.0 if self.rate is None else 1 / self.rate)
+        earliest = max(now + LEAST_PUT_OFF_S, now if opens_at == _NEVER else opens_at)
+        self.promised_at = min(max(self.promised_at + pace_s, earliest), now + LONGEST_PUT_OFF_S)
+        return self.promised_at
 
     def may_wait(self) -> int:
         """How many deliveries may wait in memory for a place."""
@@ -119,7 +133,7 @@ class Receiver:
     def begun(self, now: float) -> None:
         """An attempt has begun."""
         self.in_flight += 1
-        self.put_off_until = now
+        self.promised_at = now  # there is room again: who comes next need not wait for all who came before
         self.breaker.begun()
         self.host.begun()
         if self.rate is not None:
@@ -138,12 +152,14 @@ class Receiver:
                 self.is_proven = True
                 self.earned = min(max(self.earned * 2, 2.0), float(self.most))
                 self.mean_s += (took_s - self.mean_s) * _WEIGHT
-            case Ended.FAILED | Ended.UNREACHABLE:
+            case Ended.FAILED | Ended.UNREACHABLE | Ended.NOT_SENT:
                 self.breaker.failed(now)
                 if how is Ended.UNREACHABLE:
                     self.host.failed(now)
-                else:
+                elif how is Ended.FAILED:
                     self.host.succeeded()
+                else:
+                    self.host.left()
                 self.is_proven = False
                 self.earned = ONE_BY_ONE
             case Ended.CUT_SHORT:
@@ -161,16 +177,17 @@ class Receivers:
 
     def __init__(self) -> None:
         self._by_number: dict[int, Receiver] = {}
-        self._hosts: dict[str, Breaker] = {}
+        self._hosts: WeakValueDictionary[str, Breaker] = WeakValueDictionary()
+        """Kept by their receivers."""
 
     def of(self, number: int, url: str, most: int, rate: float | None) -> Receiver:
         """The receiver of a subscription, as it is configured now."""
         receiver = self._by_number.get(number)
         host = self._host(url)
         if receiver is None:
-            receiver = self._by_number[number] = Receiver(number, host, most, rate)
+            receiver = self._by_number[number] = Receiver(number, url, host, most, rate)
         else:
-            receiver.configure(most, rate, host)
+            receiver.configure(url, most, rate, host)
         return receiver
 
     def known(self, number: int) -> Receiver | None:
@@ -182,12 +199,16 @@ class Receivers:
         self._by_number.pop(number, None)
 
     def waiting(self) -> list[Receiver]:
-        """Those that may have deliveries parked in the queue."""
-        return [each for each in self._by_number.values() if each.has_parked]
+        """Those that may have deliveries parked in the queue; first those that were fed the longest time ago."""
+        waiting = [each for each in self._by_number.values() if each.has_parked]
+        return sorted(waiting, key=lambda each: each.fed_at)
 
     def _host(self, url: str) -> Breaker:
-        parsed = URL(url)
-        name = f"{parsed.raw_host}:{parsed.port}"
+        try:
+            parsed = URL(url)
+            name = f"{parsed.raw_host}:{parsed.port}"
+        except ValueError:
+            name = url  # the egress guard says what is wrong with it
         return self._hosts.setdefault(name, Breaker(HOST_FAILURES))
 
 
@@ -203,8 +224,14 @@ class Places:
     slow: int = 0
     """Those that take longer than ``SLOW_AFTER_S``."""
 
-    def is_free_for(self, *, is_proven: bool) -> bool:
-        """Whether another attempt may begin. A part is kept for receivers that are known to be well."""
-        if is_proven:
-            return self.busy < self.most and self.busy + self.slow < self.most_connections
-        return self.busy < self.most * 3 // 4 and self.busy + self.slow < self.most_connections * 3 // 4
+    def is_free_for(self, receiver: Receiver) -> bool:
+        """Whether another attempt may begin. A part is kept for receivers that are known to be well.
+
+        The last of the connections are for those that have none: of many that were well and hang all at once, each
+        would take all that it has earned.
+        """
+        total = self.busy + self.slow
+        if total >= self.most_connections * 3 // 4 and (not receiver.is_proven or receiver.in_flight):
+            return False
+        most = self.most if receiver.is_proven else self.most * 3 // 4
+        return self.busy < most and total < self.most_connections

@@ -10,6 +10,7 @@ from uuid import UUID
 from kanca.domain.delivery import Key, is_sent_again
 from kanca.domain.event import StoredEvent
 from kanca.domain.patterns import matches
+from kanca.domain.published import PUBLISHED, TEST_EVENT
 from kanca.domain.subscription import (
     OPERATIONAL,
     OPERATIONAL_ENDPOINT,
@@ -45,7 +46,7 @@ class Chooser:
         self._database = database
         self._all = subscribers
         self._wants = wants
-        self._sources: dict[int, str | None] = {0: None, OPERATIONAL_ENDPOINT: OPERATIONAL}
+        self._sources: dict[int, str | None] = {PUBLISHED: None, OPERATIONAL_ENDPOINT: OPERATIONAL}
 
     async def choose(self, replay: Replay, most: int = PORTION) -> Portion:
         """Give what follows the replay's position: about ``most`` deliveries. Raises DatabaseUnavailable."""
@@ -145,4 +146,6 @@ _UNKNOWN = "?"
 def _is_about(replay: Replay, head: EventHead) -> bool:
     if replay.tenant is not None and head.tenant != replay.tenant:
         return False
+    if head.endpoint == PUBLISHED and head.type == TEST_EVENT:
+        return False  # it was for one subscription, which a person had tested
     return not replay.event_types or any(matches(pattern, head.type) for pattern in replay.event_types)

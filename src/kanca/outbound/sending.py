@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -14,8 +15,9 @@ from kanca.domain.endpoint import Secret
 from kanca.domain.event import StoredEvent
 from kanca.domain.subscription import Subscription
 from kanca.egress import EgressClient, EgressResponse
+from kanca.egress.attempt import WAS_KEPT_OPEN
 from kanca.egress.masking import Mask
-from kanca.errors import KancaError
+from kanca.errors import EgressFailed, KancaError
 from kanca.outbound.message import headers_for
 from kanca.outbound.reports import AttemptReport, TimingReport
 from kanca.outbound.verdict import fault_of, fault_of_error
@@ -120,9 +122,10 @@ class Sender:
         self, subscription: Subscription, event: StoredEvent, body: bytes, moment: datetime
     ) -> AttemptReport:
         config = subscription.config
-        headers = headers_for(subscription, event, body, moment, live(subscription.secrets, moment))
+        headers = headers_for(config, event, body, moment, live(subscription.secrets, moment))
         proof = await self._proof(config.credential)
-        response = await self._http.request(
+        request = partial(
+            self._http.request,
             "POST",
             _with_query(subscription.url, proof.query),
             headers=_with_headers(headers, proof.headers),
@@ -131,6 +134,12 @@ class Sender:
             max_response_bytes=MAX_BODY_BYTES,
             tls=proof.tls,
         )
+        try:
+            response = await request()
+        except EgressFailed as error:
+            if not _closed_while_idle(error):
+                raise
+            response = await request()
         if response.status == 401 and config.credential is not None:
             self._authentication.forget(config.credential, proof)
         fault = fault_of(response.status, response.headers, has_credential=config.credential is not None)
@@ -143,6 +152,14 @@ class Sender:
 def live(secrets: Iterable[Secret], now: datetime) -> list[str]:
     """Those of the secrets that sign at that moment, in their order."""
     return [secret.value for secret in secrets if secret.expires_at is None or secret.expires_at > now]
+
+
+def _closed_while_idle(error: EgressFailed) -> bool:
+    """Whether the receiver closed a connection that had been kept open, just when it was used again.
+
+    That says nothing about the receiver. It may have the request all the same, and knows it by its ``webhook-id``.
+    """
+    return error.facts.get("cause") == "connection_closed" and WAS_KEPT_OPEN in error.facts
 
 
 def _with_headers(headers: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:

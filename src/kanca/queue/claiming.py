@@ -102,6 +102,12 @@ class Claimer:
         """Say that somebody else may have claimed something for this worker and got no answer."""
         self._is_in_doubt = True
 
+    def hold(self, task: Task) -> None:
+        """Say that the worker holds a task that it has got otherwise."""
+        lane = lane_of(task.kind, task.target)
+        self._hold([(task, lane)])
+        self._lanes[lane].in_hand += 1
+
     def release(self, task: Task) -> None:
         """Say that a claimed task is finished, handed back or lost. Does nothing the second time."""
         lane = self._in_hand.pop(task.id, None)

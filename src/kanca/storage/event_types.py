@@ -5,8 +5,11 @@ Every change first moves the version that caches watch. That row is a lock, so t
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -66,6 +69,14 @@ def read_all(connection: Connection) -> list[EventType]:
     """Give all types: what events are checked with."""
     query = select(event_types).order_by(event_types.c.name)
     return [EventType(**row._asdict()) for row in connection.execute(query)]
+
+
+def examples_of(connection: Connection, types: Collection[str]) -> dict[str, Any]:
+    """Give the example data of those of the event types that the catalogue has one of, by type."""
+    query = select(event_types.c.name, event_types.c.example).where(
+        event_types.c.name.in_(set(types)), event_types.c.example.is_not(None)
+    )
+    return {row.name: json.loads(row.example) for row in connection.execute(query)}
 
 
 def remove(connection: Connection, name: str) -> None:

@@ -5,8 +5,6 @@ The rows of ``kanca.domain.task`` have the same fields as their tables have colu
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -15,7 +13,7 @@ from typing import Any
 from sqlalchemy import Column, Table
 
 from kanca.domain.positions import PositionClock
-from kanca.domain.task import NewTask, Records, Replay, lane_of
+from kanca.domain.task import NewTask, Records, lane_of
 from kanca.storage.tables import (
     answers,
     attempts,
@@ -23,7 +21,6 @@ from kanca.storage.tables import (
     deliveries,
     events,
     outcomes,
-    replays,
     runs,
     steps,
     tasks,
@@ -68,17 +65,6 @@ def _part(
     return Part(table, columns, attrgetter(name), attrgetter(*(c.name for c in columns)), on_conflict)
 
 
-def _replays() -> Part:
-    part = _part("replays", replays, is_replaced=True, once=("created_at", "cancel_requested_at"))
-    columns = [column.name for column in part.columns]
-
-    def values(replay: Replay) -> Row:
-        types = json.dumps(replay.event_types)
-        return tuple(types if name == "event_types" else getattr(replay, name) for name in columns)
-
-    return dataclasses.replace(part, values=values)
-
-
 _OF_A_RUN_FOR_EVER = (
     "event_id",
     "started_at",
@@ -101,7 +87,6 @@ PARTS = (
     _part("events", events),
     _part("answers", answers, is_replaced=True),
     _part("deliveries", deliveries, is_replaced=True),
-    _replays(),
 )
 
 TASK_COLUMNS = tuple(

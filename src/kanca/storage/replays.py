@@ -80,16 +80,21 @@ def page(
     return Page(items, cursor_after(items[-1].id) if len(found) > limit else None)
 
 
-def cancel(connection: Connection, replay_id: UUID, now: datetime) -> Replay:
-    """End a replay; what it has queued stays queued. Raises ReplayOver, ReplayNotFound."""
+def cancel(connection: Connection, replay_id: UUID, now: datetime, tenant: str | None = None) -> Replay:
+    """End a replay; what it has queued stays queued. ``tenant``: it must be this one's.
+
+    Raises ReplayOver, ReplayNotFound.
+    """
     query = (
         update(replays)
         .where(replays.c.id == replay_id, replays.c.status.in_(GOES_ON))
         .values(status=ReplayStatus.CANCELLED, cancel_requested_at=now, finished_at=now)
     )
+    if tenant is not None:
+        query = query.where(replays.c.tenant == tenant)
     if not connection.execute(query).rowcount:
         found = get(connection, replay_id)
-        if found is None:
+        if found is None or (tenant is not None and found.tenant != tenant):
             raise ReplayNotFound(f"There is no replay {show_id(REPLAY, replay_id)}")
         raise ReplayOver(f"The replay is over already: {found.status}")
     found = get(connection, replay_id)

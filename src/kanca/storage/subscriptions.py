@@ -31,7 +31,6 @@ from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import (
     deliveries,
-    event_types,
     outcomes,
     subscription_health,
     subscriptions,
@@ -177,9 +176,16 @@ def ids_of(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
     return {row.number: row.id for row in connection.execute(query)}
 
 
-def numbers_of(connection: Connection, subscription_id: str, limit: int = 10) -> list[int]:
-    """Give the numbers of the subscriptions that have or had this id: the last ``limit``, the newest first."""
+def numbers_of(
+    connection: Connection, subscription_id: str, limit: int = 10, tenant: str | None = None
+) -> list[int]:
+    """Give the numbers of the subscriptions that have or had this id: the last ``limit``, the newest first.
+
+    ``tenant``: only those of this one.
+    """
     query = select(subscriptions.c.number).where(subscriptions.c.id == subscription_id)
+    if tenant is not None:
+        query = query.where(subscriptions.c.tenant == tenant)
     return list(connection.scalars(query.order_by(subscriptions.c.number.desc()).limit(limit)))
 
 
@@ -206,14 +212,6 @@ def note_health(connection: Connection, noted: Sequence[Health]) -> None:
     rows = [asdict(health) for health in sorted(noted, key=lambda each: each.subscription)]
     names = [field.name for field in fields(Health) if field.name != "subscription"]
     upsert(connection, subscription_health, rows, lambda excluded: {name: excluded[name] for name in names})
-
-
-def examples_of(connection: Connection, types: Collection[str]) -> dict[str, Any]:
-    """Give the example data of those of the event types that the catalogue has one of, by type."""
-    query = select(event_types.c.name, event_types.c.example).where(
-        event_types.c.name.in_(set(types)), event_types.c.example.is_not(None)
-    )
-    return {row.name: json.loads(row.example) for row in connection.execute(query)}
 
 
 def add_test(connection: Connection, event: NewEvent, delivery: Delivery, outcome: Outcome) -> None:

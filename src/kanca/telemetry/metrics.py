@@ -59,6 +59,19 @@ OUTBOX = Counter(
     ["result"],
     registry=None,
 )
+DELIVERY_DURATION = Histogram(
+    "webhook_delivery_duration_seconds",
+    "Attempts of deliveries, by result: delivered, failed",
+    ["result"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30, 60),
+    registry=None,
+)
+DELIVERIES_IN_FLIGHT = Gauge(
+    "webhook_deliveries_in_flight",
+    "Attempts of deliveries that are under way",
+    registry=None,
+    multiprocess_mode="livesum",
+)
 
 ALL = (
     RECEIVED,
@@ -71,6 +84,8 @@ ALL = (
     WAITING,
     FILTERED,
     OUTBOX,
+    DELIVERY_DURATION,
+    DELIVERIES_IN_FLIGHT,
 )
 
 

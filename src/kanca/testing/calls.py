@@ -16,13 +16,16 @@ decide, and the result is what would be stored.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 import msgspec
 
+from kanca.app.capturing import Capture, capturing_here
+from kanca.domain.event import NewEvent
 from kanca.domain.retry import GiveUp, after_failure
 from kanca.handlers.execution import Discarded, Failed, Succeeded, execute, invalid_payload
 from kanca.handlers.matching import Arrival, wants
@@ -30,6 +33,7 @@ from kanca.handlers.payloads import PayloadInvalid, validate
 from kanca.handlers.registry import Handler, HandlerRegistry
 from kanca.handlers.threads import SyncThreads
 from kanca.testing.events import make_event
+from kanca.testing.published import Published, as_published
 
 Status = Literal["succeeded", "skipped", "retrying", "dead"]
 
@@ -56,6 +60,8 @@ class CallResult:
     """The cause of a failure: ``message``, ``type``, ``traceback``, or the ``problems`` of the data."""
     retry_after: timedelta | None = None
     """When ``retrying``: how long until the next attempt."""
+    published: tuple[Published, ...] = ()
+    """What it published without a connection, however it ended: that is published at once."""
 
 
 async def call(
@@ -116,13 +122,14 @@ async def _attempt(handler: Handler, event_type: str, data: Any, fields: Mapping
     body = fields.get("body") or msgspec.json.encode(data)
     event = make_event(event_type, payload, **{**fields, "body": body})
     threads = SyncThreads()
+    timeout = handler.timeout or timedelta(seconds=30)
+    published: list[NewEvent] = []
     try:
-        timeout = handler.timeout or timedelta(seconds=30)
-        return _result(
-            handler, await execute(handler, event, timeout=timeout, threads=threads), attempt_number
-        )
+        with capturing_here(Capture(published.append, asyncio.get_running_loop())):
+            outcome = await execute(handler, event, timeout=timeout, threads=threads)
     finally:
         threads.close()
+    return replace(_result(handler, outcome, attempt_number), published=tuple(map(as_published, published)))
 
 
 def _result(handler: Handler, outcome: Succeeded | Discarded | Failed, attempt_number: int) -> CallResult:

@@ -25,6 +25,7 @@ from kanca.domain.task import (
 from kanca.domain.task import RunAnswer as StoredAnswer
 from kanca.testing.events import RECEIVED_AT
 from kanca.testing.http import FakeHttp
+from kanca.testing.published import Published, as_published
 from kanca.workflows.progress import At
 from kanca.workflows.recording import text_of
 from kanca.workflows.runs import detail_of
@@ -68,16 +69,6 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """An event that the run published."""
-
-    event_type: str
-    data: Any
-    event_id: str | None
-    """The sender's own id, if it was given one."""
-
-
-@dataclass(frozen=True, slots=True)
 class RunAnswer:
     """What the sender of the event would be answered, if it waited."""
 
@@ -106,7 +97,8 @@ class RunResult:
     http: FakeHttp
     """With all ``requests`` that were sent."""
     published: tuple[Published, ...] = ()
-    """What it published itself (not what runs published that it waited for)."""
+    """What it published itself, by ``SendWebhook`` or by your own node types (not what runs published that it waited
+    for)."""
     answer: RunAnswer | None = None
     """What it answered first. Only the run of an event has somebody to answer."""
 
@@ -177,7 +169,7 @@ class Memory:
             steps=tuple(map(_step, self.steps.values())),
             failed_attempts=tuple(map(self._attempt, self.attempts)),
             http=http,
-            published=tuple(map(_published, self.published)),
+            published=tuple(map(as_published, self.published)),
             answer=_answer(self.answers[0]) if self.answers else None,
         )
 
@@ -200,10 +192,6 @@ def _step(step: Step) -> StepResult:
         attempt_number=step.attempt_number,
         iteration=step.iteration,
     )
-
-
-def _published(event: NewEvent) -> Published:
-    return Published(event.type, read_json(event.body)["data"], event.source_event_id)
 
 
 def _answer(answer: StoredAnswer) -> RunAnswer:

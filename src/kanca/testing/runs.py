@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from kanca.app.capturing import Capture, capturing_here
 from kanca.domain.credential import Credential
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory, derived_id
@@ -157,10 +158,12 @@ class _Theatre:
                 resume_url=_resume_url,
             )
         )
+        captured = Capture(memory.published.append, asyncio.get_running_loop())
         coming = Coming(self.resumes, desk, self._run_child)
         while True:
             state = RunState(memory.run, version, tuple(memory.steps.values()), event, desk.of(run.id))
-            completion = await engine.execute(memory.task, state, memory.record, timeout=DEFAULT_TIMEOUT)
+            with capturing_here(captured):
+                completion = await engine.execute(memory.task, state, memory.record, timeout=DEFAULT_TIMEOUT)
             if isinstance(completion.disposition, HandBack):
                 raise asyncio.CancelledError  # the engine ends in good order when the test is cancelled
             await memory.record(completion)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.endpoint import NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.domain.published import PUBLISHED
 from kanca.domain.subscription import OPERATIONAL_ENDPOINT
 from kanca.expressions.filtering import Filter
 from kanca.handlers.matching import decode_spec
@@ -27,7 +28,6 @@ from kanca.storage.workflows import beyond
 from kanca.workers.subscriptions import SubscriptionBook
 from kanca.workers.targets import (
     DEFAULT_TIMEOUT,
-    PUBLISHED,
     KnownHandler,
     KnownWorkflow,
     Sender,

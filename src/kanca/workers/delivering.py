@@ -24,7 +24,12 @@ from kanca.domain.ids import DELIVERY, EVENT, show_id
 from kanca.domain.retry import GiveUp as OutOfAttempts
 from kanca.domain.retry import RetryPolicy, after_failure
 from kanca.domain.status import DeliveryStatus
-from kanca.domain.subscription import Subscription, SubscriptionStatus, retry_of
+from kanca.domain.subscription import (
+    DEFAULT_DELIVERY_POLICY,
+    Subscription,
+    SubscriptionStatus,
+    retry_of,
+)
 from kanca.domain.task import (
     Attempt,
     Completion,
@@ -50,12 +55,16 @@ from kanca.workers.health import Tell
 RECORD_REFUSED = "record_refused"
 WORKER_LOST = "worker_lost"
 INTERNAL_ERROR = "internal_error"
+SUBSCRIPTION_UNREADABLE = "subscription_unreadable"
+CONFIG = "config"
 BODIES_KEPT = 256
+BODIES_KEPT_BYTES = 16 * 1024 * 1024
 LEFT_ALONE = timedelta(seconds=5)
 """A receiver whose subscription is to be disabled: until everybody here knows that it is."""
 DELIVERY_DEAD = "delivery.dead"
 FILTERED = "filtered"
-_NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed"})
+_NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed", "proxy_failed"})
+_OF_THE_NETWORK = _NO_CONNECTION | {"timeout", "connection_closed", "bad_answer"}
 _WHY_NOT = {
     SubscriptionStatus.INACTIVE: SUBSCRIPTION_INACTIVE,
     SubscriptionStatus.DISABLED: SUBSCRIPTION_DISABLED,
@@ -143,6 +152,7 @@ class Deliverer:
         self._new_id = new_id
         self._chance = chance
         self._bodies: dict[UUID, bytes] = {}
+        self._bodies_bytes = 0
 
     @staticmethod
     def is_off(listed: ListedSubscription) -> bool:
@@ -166,6 +176,8 @@ class Deliverer:
 
     async def deliver(self, job: Job) -> Attempted:
         """Make one attempt. Never raises but CancelledError."""
+        if CONFIG in job.listed.unreadable:
+            return self._unreadable(job)
         try:
             if detail_of(job.task).is_unsure and not self._wants(job.subscription, job.event):
                 record = skipped(job.event.id, job.subscription.number, FILTERED, self.now())
@@ -176,7 +188,7 @@ class Deliverer:
         except KancaError as error:
             facts = {key: value for key, value in error.facts.items() if key != "code"}
             why = cause(error.code, error.detail, **facts)
-            return Attempted(self._bury(job, error.code, why, None), Ended.REFUSED, error.code)
+            return Attempted(self._bury(job, error.code, why, None), Ended.CUT_SHORT, error.code)
         sent = await self._sends.attempt(job.subscription, job.event, body)
         config = retry_of(job.subscription.config)
         verdict = judge(
@@ -199,7 +211,8 @@ class Deliverer:
         """What is recorded when our own mistake ended an attempt."""
         now = self.now()
         why = cause_of(error, INTERNAL_ERROR)
-        follows = after_failure(job.task.attempt + 1, RetryPolicy(), self._chance())
+        policy = retry_of(job.subscription.config).policy
+        follows = after_failure(job.task.attempt + 1, policy, self._chance())
         if isinstance(follows, OutOfAttempts):
             return self._bury(job, INTERNAL_ERROR, why, None)
         attempt = self._attempt(job, INTERNAL_ERROR, why, now, now)
@@ -222,10 +235,16 @@ class Deliverer:
             return transformed(job.event, source)
         body = self._bodies.get(job.event.id)
         if body is None:
-            if len(self._bodies) >= BODIES_KEPT:
-                self._bodies.clear()
-            body = self._bodies[job.event.id] = envelope(job.event)
+            body = envelope(job.event)
+            self._keep(job.event.id, body)
         return body
+
+    def _keep(self, event_id: UUID, body: bytes) -> None:
+        if len(self._bodies) >= BODIES_KEPT or self._bodies_bytes + len(body) > BODIES_KEPT_BYTES:
+            self._bodies.clear()
+            self._bodies_bytes = 0
+        self._bodies[event_id] = body
+        self._bodies_bytes += len(body)
 
     def _delivered(self, job: Job, sent: Sent) -> Completion:
         record = self._record(job, DeliveryStatus.DELIVERED, None, sent)
@@ -233,14 +252,29 @@ class Deliverer:
 
     def _again(self, job: Job, sent: Sent, verdict: TryAgain, policy: RetryPolicy) -> Attempted:
         number = job.task.attempt + 1
-        ended = Ended.UNREACHABLE if is_unreachable(sent.report) else Ended.FAILED
-        follows = after_failure(number, policy, self._chance(), verdict.asked_delay)
+        ended = ended_of(sent.report)
+        follows = after_failure(number, policy, self._chance())
         if isinstance(follows, OutOfAttempts):
             completion = self._dead(job, sent)
         else:
+            # A receiver may ask for more time. If it asks for less, all attempts would be spent in one outage.
+            delay = max(follows.delay, verdict.asked_delay or follows.delay)
             attempt = self._attempt(job, verdict.code, _cause(sent.report), sent.started_at, sent.finished_at)
-            completion = Completion(job.task, Retry(follows.delay, number), Records(attempts=(attempt,)))
+            completion = Completion(job.task, Retry(delay, number), Records(attempts=(attempt,)))
         return Attempted(completion, ended, verdict.code, verdict.asked_delay)
+
+    def _unreadable(self, job: Job) -> Attempted:
+        """Nothing is sent by a config that another version wrote: filter, headers and limits are not known."""
+        now, message = self.now(), "the subscription's config cannot be read by this version"
+        why = cause(SUBSCRIPTION_UNREADABLE, message)
+        number = job.task.attempt + 1
+        follows = after_failure(number, DEFAULT_DELIVERY_POLICY, self._chance())
+        if isinstance(follows, OutOfAttempts):
+            completion = self._bury(job, SUBSCRIPTION_UNREADABLE, why, None)
+        else:
+            attempt = self._attempt(job, SUBSCRIPTION_UNREADABLE, why, now, now)
+            completion = Completion(job.task, Retry(follows.delay, number), Records(attempts=(attempt,)))
+        return Attempted(completion, Ended.CUT_SHORT, SUBSCRIPTION_UNREADABLE)
 
     def _dead(self, job: Job, sent: Sent) -> Completion:
         return self._bury(job, sent.report.code or INTERNAL_ERROR, _cause(sent.report), sent)
@@ -314,9 +348,13 @@ class Deliverer:
         return detail_of(job.task).attempts + job.task.attempt
 
 
-def is_unreachable(report: AttemptReport) -> bool:
-    """Whether no connection could be made."""
-    return report.status is None and (report.code in _NO_CONNECTION or report.address is None)
+def ended_of(report: AttemptReport) -> Ended:
+    """What a failed attempt says of the receiver and its host."""
+    if report.status is not None:
+        return Ended.FAILED
+    if report.code not in _OF_THE_NETWORK:
+        return Ended.NOT_SENT
+    return Ended.UNREACHABLE if report.code in _NO_CONNECTION or report.address is None else Ended.FAILED
 
 
 def tell_of_dead(letter: DeadLetter, tell: Tell) -> None:

@@ -19,16 +19,17 @@ from typing import Any
 import structlog
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.task import Completion, HandBack, Park, Task, TaskKind, Wait, lane_of
+from kanca.domain.task import DELIVERY_LANES, Completion, HandBack, Park, Retry, Task, TaskKind, Wait, lane_of
 from kanca.errors import Unavailable
 from kanca.outbound.receivers import SLOW_AFTER_S, Ended, Places, Receiver, Receivers
 from kanca.queue.claiming import Claimer
 from kanca.queue.ownership import lanes_of
 from kanca.storage import subscriptions, workers
 from kanca.storage.ports import Database
+from kanca.telemetry.metrics import DELIVERIES_IN_FLIGHT, DELIVERY_DURATION
 from kanca.workers.capabilities import DELIVERIES
 from kanca.workers.delivering import Attempted, Deliverer, Job
-from kanca.workers.finishing import Finishing
+from kanca.workers.finishing import REFUSED_DELAY, Finishing
 from kanca.workers.health import HealthKeeper
 from kanca.workers.jobs import LAST_COMMITS
 from kanca.workers.shift import AWAY_PAUSE_S, Stop, Written
@@ -42,11 +43,18 @@ LOOK_ROUND_EVERY_S = 2.0
 FEED_EVERY_S = 0.05
 FEED_AT_MOST = 500
 """Receivers at a time."""
+FED_AT_MOST = 2_000
+"""Deliveries at a time, or little more."""
 WAITS_AT_MOST_S = 1.0
 """In memory, for a receiver that was expected to be quicker."""
-LONGEST_PUT_OFF_S = 60.0
 CONNECTIONS_PER_PLACE = 4
 """Attempts that hang need a connection each, and hardly anything else."""
+
+
+_DURATIONS = {
+    is_delivered: DELIVERY_DURATION.labels("delivered" if is_delivered else "failed")
+    for is_delivered in (True, False)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,10 @@ class DeliveryShift:
         self._means = means
         self._stop = stop
         self._queue = means.database.queue
-        self._claimer = Claimer(self._queue, worker, means.places, DELIVERIES, lanes=lanes_of(worker, ()))
+        self._own: frozenset[int] = frozenset()
+        """The lanes that are this worker's: none, until it has seen who else there is."""
+        self._claimer = Claimer(self._queue, worker, means.places, DELIVERIES, lanes=DELIVERY_LANES)
+        self._claimer.asked = self._own
         self._finishing = Finishing(self._queue, worker)
         self._places = Places(means.places, means.connections)
         self._waiting: dict[int, list[Job]] = {}
@@ -103,6 +114,19 @@ class DeliveryShift:
         """End: the lease is lost, and what is in hand belongs to others."""
         self.is_lost = True
         self._nudged.set()
+
+    def keeps(self, subscription: int) -> bool:
+        """Whether this worker makes the deliveries to a subscription, and has room for one."""
+        is_own = lane_of(TaskKind.DELIVER, subscription) in self._own
+        return is_own and not self._stop.requested.is_set() and self._claimer.in_hand < self._means.places
+
+    def take(self, task: Task, event: StoredEvent) -> None:
+        """Make a delivery that this worker holds already: it was the dispatch of its event."""
+        self._claimer.hold(task)
+        if self._stop.requested.is_set():
+            self._put_back(task)
+        elif not self.is_lost:
+            self._place(task, event)
 
     async def run(self) -> None:
         """Deliver until asked to stop, or until the lease is lost."""
@@ -163,6 +187,15 @@ class DeliveryShift:
 
     def _place(self, task: Task, event: StoredEvent | None) -> None:
         """Begin a delivery, or let it wait."""
+        try:
+            self._admit_one(task, event)
+        except Exception:
+            # One that nobody understands must not end the worker, nor stay in its hands.
+            log.exception("delivery_not_understood", task=task.id, ref=str(task.ref))
+            later = Completion(task, Retry(REFUSED_DELAY, task.attempt + 1))
+            self._spawn(self._record(task, None, later))
+
+    def _admit_one(self, task: Task, event: StoredEvent | None) -> None:
         if self._coming.get(task.target):
             self._coming[task.target] -= 1
         listed = self._means.book.get(task.target)
@@ -187,9 +220,7 @@ class DeliveryShift:
         )
 
     def _may_begin(self, receiver: Receiver) -> bool:
-        return self._places.is_free_for(is_proven=receiver.is_proven) and bool(
-            receiver.room(self._loop.time())
-        )
+        return self._places.is_free_for(receiver) and bool(receiver.room(self._loop.time()))
 
     async def _look_round(self) -> None:
         """Find out which lanes are this worker's, and which receivers have deliveries parked in them."""
@@ -197,12 +228,14 @@ class DeliveryShift:
         if now - self._looked_at_s < LOOK_ROUND_EVERY_S:
             return
         self._looked_at_s = now
+        DELIVERIES_IN_FLIGHT.set(self.active)
+        self._coming.clear()  # what was let go that long ago and did not come went to another worker
         with suppress(Unavailable):  # the claim will say so
             alive = await self._means.database.read(workers.living)
-            self._claimer.asked = lanes_of(self._worker, alive)
+            self._own = frozenset(lanes_of(self._worker, alive))
+            self._claimer.asked = self._own
             parked = await self._means.database.read(subscriptions.with_parked)
-            own = set(self._claimer.asked)
-            mine = [number for number in parked if lane_of(TaskKind.DELIVER, number) in own]
+            mine = [number for number in parked if lane_of(TaskKind.DELIVER, number) in self._own]
             await self._means.book.fetch(mine)
             for number in mine:
                 self._expect_parked(number)
@@ -239,6 +272,8 @@ class DeliveryShift:
             is_slow = True
             self._places.busy -= 1
             self._places.slow += 1
+            # Until an attempt ends well: those that hang leave places to the others.
+            receiver.is_proven = False
             self._nudged.set()
 
         timer = self._loop.call_later(SLOW_AFTER_S, become_slow)
@@ -249,7 +284,7 @@ class DeliveryShift:
             completion = attempted.completion
         except Exception as error:
             log.exception("delivery_failed", task=job.task.id, ref=str(job.task.ref))
-            completion = self._means.deliverer.fail(job, error)
+            completion = self._failed(job, error)
         finally:
             timer.cancel()
             if is_slow:
@@ -258,7 +293,7 @@ class DeliveryShift:
                 self._places.busy -= 1
             self._at_work.discard(this)
             now = self._loop.time()
-            if attempted is None:
+            if attempted is None or job.subscription.url != receiver.url:
                 receiver.ended(Ended.CUT_SHORT, now, now - began)
             else:
                 asked = attempted.asked_delay
@@ -267,6 +302,7 @@ class DeliveryShift:
             if not self.is_lost:
                 self._begin_waiting(receiver)
         if attempted is not None:
+            _DURATIONS[attempted.code is None].observe(now - began)
             await self._note(job, attempted)
         await self._record(job.task, job.event, completion, job)
 
@@ -277,23 +313,35 @@ class DeliveryShift:
         if waiting is not None and not waiting:
             del self._waiting[receiver.number]
 
+    def _failed(self, job: Job, error: Exception) -> Completion:
+        try:
+            return self._means.deliverer.fail(job, error)
+        except Exception:
+            log.exception("failure_not_recorded", task=job.task.id, ref=str(job.task.ref))
+            return Completion(job.task, Retry(REFUSED_DELAY, job.task.attempt + 1))
+
     async def _note(self, job: Job, attempted: Attempted) -> None:
-        """What the attempt says of the receiver."""
-        self._means.health.note(job.subscription, self._means.deliverer.now(), attempted.code)
-        if attempted.disables is not None:
-            with suppress(Unavailable):  # the next delivery is told the same
+        """What the attempt says of the receiver. Whatever happens here, the delivery is to be recorded."""
+        if attempted.ended is Ended.CUT_SHORT:
+            return
+        try:
+            self._means.health.note(job.subscription, self._means.deliverer.now(), attempted.code)
+            if attempted.disables is not None:
                 await self._means.health.disable(job.subscription, attempted.disables, {})
+        except Unavailable:
+            pass  # the next delivery is told the same
+        except Exception:
+            log.exception("attempt_not_noted", subscription=job.subscription.id)
 
     def _put_off(self, job: Job, receiver: Receiver) -> None:
         """Leave a delivery until its receiver has room: no attempt is counted."""
         if job.task.order_key is not None:
             # Parked, it would have its turn again at once.
             now = self._loop.time()
-            delay_s = min(receiver.put_off(now) - now, LONGEST_PUT_OFF_S)
-            completion = Completion(job.task, Wait(timedelta(seconds=delay_s)))
+            completion = Completion(job.task, Wait(timedelta(seconds=receiver.put_off(now) - now)))
+            self._spawn(self._record(job.task, job.event, completion))
         else:
-            completion = Completion(job.task, Park())
-        self._spawn(self._record(job.task, job.event, completion, parked_at=receiver))
+            self._spawn(self._record(job.task, job.event, Completion(job.task, Park()), parked_at=receiver))
 
     def _put_back(self, task: Task) -> None:
         self._spawn(self._record(task, None, Completion(task, HandBack())))
@@ -336,7 +384,8 @@ class DeliveryShift:
         """Park what waits in memory for a receiver that turned out to be slow."""
         now = self._loop.time()
         for number, waiting in list(self._waiting.items()):
-            receiver = self._receiver(waiting[0])
+            # As it is now: those that wait may know it as it was.
+            receiver = self._means.receivers.known(number) or self._receiver(waiting[0])
             self._begin_waiting(receiver)
             if waiting and (not receiver.may_wait() or now - waiting[0].since_s > WAITS_AT_MOST_S):
                 self._waiting.pop(number, None)
@@ -346,21 +395,25 @@ class DeliveryShift:
     async def _feed(self) -> None:
         """Let parked deliveries go whose receivers have room."""
         now = self._loop.time()
-        own = set(self._claimer.asked)
         wanted: dict[int, int] = {}
+        total = 0
         for receiver in self._means.receivers.waiting():
             number = receiver.number
-            if lane_of(TaskKind.DELIVER, number) not in own:
+            if lane_of(TaskKind.DELIVER, number) not in self._own:
                 receiver.has_parked = False
                 continue
             listed = self._means.book.get(number)
+            room = 0
             if listed is None or self._means.deliverer.is_off(listed):
-                wanted[number] = CLAIM_AT_MOST  # to be skipped
-            elif self._places.is_free_for(is_proven=receiver.is_proven) and (room := receiver.room(now)):
-                ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
-                if room + receiver.may_wait() > ahead:
-                    wanted[number] = room + receiver.may_wait() - ahead
-            if len(wanted) >= FEED_AT_MOST:
+                room = CLAIM_AT_MOST  # to be skipped
+            elif self._places.is_free_for(receiver) and (room := receiver.room(now)):
+                room += receiver.may_wait()
+            ahead = len(self._waiting.get(number, ())) + self._coming.get(number, 0)
+            if room > ahead:
+                wanted[number] = room - ahead
+                total += room - ahead
+                receiver.fed_at = now
+            if len(wanted) >= FEED_AT_MOST or total >= FED_AT_MOST:
                 break
         if wanted:
             await self._let_go(wanted)
@@ -375,7 +428,8 @@ class DeliveryShift:
             receiver = known[number]
             if receiver is not None and moved.get(number, 0) >= most:
                 receiver.has_parked = True
-        self._coming = {number: count for number, count in moved.items() if count}
+        for number, count in moved.items():
+            self._coming[number] = self._coming.get(number, 0) + count
         if moved:
             self._nudged.set()
 
@@ -404,6 +458,7 @@ class DeliveryShift:
 
     @staticmethod
     async def _cancel(jobs: Collection[asyncio.Task[None]]) -> None:
+        await asyncio.sleep(0)  # cancelled before it has begun, an attempt would not say that it has ended
         cancelled = set(jobs)
         for job in cancelled:
             job.cancel()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -17,6 +17,7 @@ from kanca.domain.task import (
     DeadLetter,
     Done,
     HandBack,
+    Keep,
     NewTask,
     Outcome,
     Park,
@@ -61,6 +62,11 @@ Plan = Completion | KnownHandler | KnownWorkflow | Several
 """What follows: it is over, this is the only target and it is done at once, or each target gets a task."""
 
 
+def nobody_keeps(_subscription: int) -> bool:
+    """Leave deliveries to others."""
+    return False
+
+
 class Dispatch(msgspec.Struct, frozen=True):
     """One event on its way to its targets."""
 
@@ -73,6 +79,8 @@ class Dispatch(msgspec.Struct, frozen=True):
     settling: Settling
     fanned: FannedOut | None = None
     """What becomes of it for those who subscribed to it."""
+    keeps: Callable[[int], bool] = nobody_keeps
+    """Whether this worker makes the deliveries to the subscription with that number, and has room for one."""
 
     @property
     def works(self) -> int:
@@ -81,6 +89,23 @@ class Dispatch(msgspec.Struct, frozen=True):
 
     def plan(self) -> Plan:
         """Say what follows."""
+        held_up = self._held_up()
+        if held_up is not None:
+            return held_up
+        workflow = self.targets.workflow
+        match self.works:
+            case 0:
+                return self.nothing(NO_TARGET)
+            case 1 if self.fanned is not None and (only := self.fanned.only) and not self.task.attempt:
+                return self._becomes(only)
+            case 1 if workflow is not None:
+                return workflow
+            case 1 if self.targets.handlers and self._can_be_done_here(self.targets.handlers[0]):
+                return self.targets.handlers[0]
+        return Several()
+
+    def _held_up(self) -> Completion | None:
+        """What follows when nobody gets the event, or not now."""
         if self.sender is not None and self.sender.is_paused:
             return Completion(self.task, Park())
         if self.sender is not None and self.sender.filter is not None:
@@ -92,15 +117,7 @@ class Dispatch(msgspec.Struct, frozen=True):
         if self.targets.ordered_by_function and not self.targets.ordered_by_function <= self.own.keys():
             # Workers that know of such a handler claim no dispatches; this one has learnt of it since it claimed.
             return Completion(self.task, HandBack())
-        workflow = self.targets.workflow
-        match self.works:
-            case 0:
-                return self.nothing(NO_TARGET)
-            case 1 if workflow is not None:
-                return workflow
-            case 1 if self.targets.handlers and self._can_be_done_here(self.targets.handlers[0]):
-                return self.targets.handlers[0]
-        return Several()
+        return None
 
     def expand(self, entry: Entry | None) -> Completion:
         """Give each target a task. ``entry``: the workflow's; None: there is none, or it is not published."""
@@ -134,6 +151,13 @@ class Dispatch(msgspec.Struct, frozen=True):
             deliveries=tuple(fanned.deliveries),
         )
         return Completion(self.task, Done(), records)
+
+    def _becomes(self, delivery: NewTask) -> Completion:
+        """Turn into the only delivery, which this worker goes on with, or whoever makes those to its receiver."""
+        outcome = self._outcome(DISPATCH_WORK, OutcomeStatus.EXPANDED, works=1)
+        about = Becomes(delivery.kind, delivery.ref, delivery.target, delivery.detail)
+        after = Keep() if self.keeps(delivery.target) else HandBack()
+        return Completion(self.task, after, Records(outcomes=(outcome,)), about)
 
     def _can_be_done_here(self, known: KnownHandler) -> bool:
         return known.number in self.own and known.spec.order is None

@@ -26,6 +26,8 @@ FIFO_KEY_FAILED = "fifo_key_failed"
 BREATHE_AFTER = 100
 """Expressions that are evaluated before others have their turn: each takes some 40 µs."""
 MOST_COMPILED = 10_000
+COPIES_BYTES = 16 * 1024 * 1024
+"""Of an event's body, that its dead letters keep: they are written all at once, however many filters fail."""
 
 
 @dataclass(slots=True)
@@ -36,11 +38,19 @@ class FannedOut:
     deliveries: list[Delivery] = field(default_factory=list)
     """Those that have ended already."""
     letters: list[DeadLetter] = field(default_factory=list)
+    copies_bytes: int = 0
+    """Of the event's body, in the letters."""
 
     @property
     def works(self) -> int:
         """How many pieces of work these are."""
         return len(self.tasks) + len(self.deliveries)
+
+    @property
+    def only(self) -> NewTask | None:
+        """The delivery that is all of it, and that waits for no other."""
+        [task] = self.tasks if len(self.tasks) == self.works == 1 else [None]
+        return task if task is not None and task.order_key is None else None
 
 
 class FanOut:
@@ -122,6 +132,8 @@ class FanOut:
     ) -> None:
         """A dead letter: whether, or when, the subscription gets the event cannot be said until that is right."""
         now = self._now()
+        has_copy = fanned.copies_bytes + len(event.body) <= COPIES_BYTES
+        fanned.copies_bytes += len(event.body) if has_copy else 0
         fanned.deliveries.append(
             Delivery(event.id, subscription.number, DeliveryStatus.DEAD, 0, code, None, None, now)
         )
@@ -142,6 +154,6 @@ class FanOut:
                 code=code,
                 error=cause(code, error.detail, **error.facts),
                 failed_at=now,
-                body=event.body,
+                body=event.body if has_copy else b"",
             )
         )

@@ -99,22 +99,13 @@ class HealthKeeper:
             self._tell(DISABLED, subscription.id, subscription.tenant, shown | facts)
 
     async def _load(self, touched: dict[int, list[tuple[Subscription, datetime, str | None]]]) -> None:
-        """Read what is stored of receivers that are new here, or whose subscription a person has changed."""
-        missing = [
-            ends[-1][0]
-            for number, ends in touched.items()
-            if number not in self._accounts
-            or self._accounts[number].subscription.updated_at != ends[-1][0].updated_at
-        ]
-        if not missing:
-            return
-        numbers = [subscription.number for subscription in missing]
-        stored = await self._database.read(subscriptions.health_of, numbers)
-        for subscription in missing:
-            known, health = self._accounts.get(subscription.number), stored[subscription.number]
+        """Read what is stored: a person, or another worker that had the receiver meanwhile, may know better."""
+        stored = await self._database.read(subscriptions.health_of, touched)
+        for number, ends in touched.items():
+            known, health = self._accounts.get(number), stored[number]
             if known is not None and known.stored.failing_since and not health.failing_since:
-                self._forget(subscription.number)
-            self._accounts[subscription.number] = _Account(subscription, health, health)
+                self._forget(number)
+            self._accounts[number] = _Account(ends[-1][0], health, health)
 
     def _fold(self, touched: dict[int, list[tuple[Subscription, datetime, str | None]]]) -> list[_Account]:
         for number, ends in touched.items():

@@ -20,7 +20,7 @@ from kanca.workers.arriving import Arrivals, ResumeDetail, read_resume_detail
 from kanca.workers.calls import Calls
 from kanca.workers.capabilities import leave_run
 from kanca.workers.catalogue import Catalogue
-from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several
+from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several, nobody_keeps
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
 from kanca.workers.replaying import Replayer
@@ -58,6 +58,8 @@ class Performer:
     replayer: Replayer
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
+    keeps: Callable[[int], bool] = nobody_keeps
+    """Whether this worker makes the deliveries to the subscription with that number, and has room for one."""
 
     async def perform(self, held: Held, record: Record, give_up: GiveUp) -> Completion:
         """Do what a task says, and give what is to be recorded.
@@ -125,7 +127,9 @@ class Performer:
         self, held: Held, event: StoredEvent, targets: Targets, record: Record, give_up: GiveUp
     ) -> Completion:
         fanned = await self.fan_out.of(event, targets.subscriptions) if targets.subscriptions else None
-        dispatch = Dispatch(held.task, event, held.sender, targets, self.own, self.settling, fanned)
+        dispatch = Dispatch(
+            held.task, event, held.sender, targets, self.own, self.settling, fanned, self.keeps
+        )
         match dispatch.plan():
             case KnownHandler() as known:
                 handler = self.own[known.number]

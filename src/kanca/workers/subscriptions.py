@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 
+from kanca.domain.subscription import SubscriptionStatus
 from kanca.outbound.matching import Subscribers
 from kanca.storage import subscriptions
 from kanca.storage.events import CLOCKS_DIFFER_BY
@@ -20,9 +21,13 @@ _VERSION = re.compile(r"(?:^| )subscriptions=(\d+)")
 class SubscriptionBook:
     """All subscriptions, found by what they want or by number."""
 
-    def __init__(self, database: Database, box: SecretBox) -> None:
+    def __init__(
+        self, database: Database, box: SecretBox, on_enabled: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """``on_enabled`` is told the numbers of subscriptions that were off and are sent to again."""
         self._database = database
         self._box = box
+        self._on_enabled = on_enabled
         self._version: int | None = None
         self._changed_at: datetime | None = None
         """When the last change was made that is known here."""
@@ -47,7 +52,9 @@ class SubscriptionBook:
         """Learn of those that are not known: they were deleted a while ago. Raises DatabaseUnavailable."""
         missing = set(numbers) - self._listed.keys()
         if missing:
-            self._listed |= await self._database.read(subscriptions.by_numbers, self._box, missing)
+            found = await self._database.read(subscriptions.by_numbers, self._box, missing)
+            # What was learnt meanwhile is newer.
+            self._listed |= {number: each for number, each in found.items() if number not in self._listed}
 
     async def current(self) -> Subscribers:
         """All of them as they are now. Raises DatabaseUnavailable."""
@@ -61,8 +68,14 @@ class SubscriptionBook:
 
     def _learn(self, changed: Collection[ListedSubscription]) -> None:
         for listed in changed:
+            before = self._listed.get(listed.subscription.number)
             self._listed[listed.subscription.number] = listed
-        moments = [listed.subscription.updated_at for listed in changed]
+            is_on = listed.subscription.status is SubscriptionStatus.ACTIVE
+            if is_on and before is not None and before.subscription.status is not SubscriptionStatus.ACTIVE:
+                self._on_enabled(listed.subscription.number)
+        # A clock that is ahead must not hide what others change.
+        now = datetime.now(UTC)
+        moments = [min(listed.subscription.updated_at, now) for listed in changed]
         if self._changed_at is not None:
             moments.append(self._changed_at)
         self._changed_at = max(moments, default=None)

@@ -11,6 +11,7 @@ import msgspec
 from kanca.bodies import headers_in
 from kanca.domain.endpoint import EndpointConfig, NodeBehavior
 from kanca.domain.event import StoredEvent
+from kanca.domain.published import PUBLISHED
 from kanca.domain.subscription import OPERATIONAL, OPERATIONAL_ENDPOINT, Subscription
 from kanca.expressions.filtering import Filter
 from kanca.handlers.event import Headers
@@ -18,9 +19,6 @@ from kanca.handlers.matching import Arrival, HandlerSpec, wants
 
 DEFAULT_TIMEOUT = timedelta(seconds=EndpointConfig().webhook_timeout)
 """For one attempt of the work of published events."""
-
-PUBLISHED = 0
-"""The endpoint number of published events."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ import structlog
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
-from kanca.domain.task import Completion, Done, Task, TaskKind, TaskState
+from kanca.domain.task import Completion, Done, Keep, Task, TaskKind, TaskState
 from kanca.errors import KancaError, Unavailable
 from kanca.handlers.matching import encode_spec
 from kanca.handlers.registry import HandlerRegistry
@@ -173,8 +173,8 @@ class Worker:
         self._shift: Shift | None = None
         self._deliveries: DeliveryShift | None = None
         self._fan_out = FanOut(self._settling.now, ids.new)
-        self._book = SubscriptionBook(database, sending.box)
         self._receivers = Receivers()
+        self._book = SubscriptionBook(database, sending.box, self._receivers.forget)
         self._health = HealthKeeper(
             database, self._settling.now, sending.disable_after, sending.tell, self._receivers.forget
         )
@@ -186,9 +186,8 @@ class Worker:
 
     @property
     def active(self) -> int:
-        """Pieces of work that are being done, deliveries among them."""
-        shifts = (self._shift, self._deliveries)
-        return sum(shift.active for shift in shifts if shift is not None)
+        """Pieces of work that are being done, but for deliveries, which have places of their own."""
+        return self._shift.active if self._shift else 0
 
     async def run(self, stop: Stop, on_ready: Callable[[], None] = lambda: None) -> None:
         """Work until asked to stop. ``on_ready`` is called when work can begin.
@@ -295,7 +294,16 @@ class Worker:
             self._database, self._book.current, Filters(), self._settling.now, self._waker.wake
         )
         self._performer = Performer(
-            calls, engine, catalogue, self._settling, entrance, arrivals, self._fan_out, replayer, own
+            calls,
+            engine,
+            catalogue,
+            self._settling,
+            entrance,
+            arrivals,
+            self._fan_out,
+            replayer,
+            own,
+            self._keeps,
         )
         self._reader = Reader(self._database.queue, catalogue, loader)
         await self._reader.read([])
@@ -310,6 +318,7 @@ class Worker:
         )
 
     async def _bury(self, tasks: Sequence[Task]) -> list[Completion]:
+        await self._book.fetch({task.target for task in tasks if task.kind is TaskKind.DELIVER})
         return [self._bury_one(held) for held in await self._reader.read(tasks)]
 
     def _bury_one(self, held: Held) -> Completion:
@@ -339,8 +348,24 @@ class Worker:
             self._duties.hurry("scheduler")
         if self._turns.concerns(completion):
             self._duties.hurry("turns")
-        if any(task.state is TaskState.READY for task in completion.records.tasks):
+        if event is not None and _is_delivery_now(completion):
+            self._go_on_with(event, completion)
+        elif any(task.state is TaskState.READY for task in completion.records.tasks):
             self._waker.wake()
+
+    def _keeps(self, subscription: int) -> bool:
+        return self._deliveries is not None and self._deliveries.keeps(subscription)
+
+    def _go_on_with(self, event: StoredEvent, completion: Completion) -> None:
+        """Make the delivery that a dispatch has become, or tell those who will."""
+        about = completion.becomes
+        if about is None or not isinstance(completion.disposition, Keep) or self._deliveries is None:
+            self._waker.wake()
+            return
+        task = replace(
+            completion.task, kind=about.kind, ref=about.ref, target=about.target, detail=about.detail
+        )
+        self._deliveries.take(task, event)
 
     async def _listen(self) -> None:
         while True:
@@ -352,8 +377,11 @@ class Worker:
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_EVERY.total_seconds())
-            await self._tally.flush()
-            await self._health.flush()
+            try:
+                await self._tally.flush()
+                await self._health.flush()
+            except Exception:
+                log.exception("accounts_not_flushed")
 
     async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
         """What ``work`` gives, however long the database is away; None when asked to stop before."""
@@ -368,3 +396,8 @@ class Worker:
                     await stop.requested.wait()
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         return None
+
+
+def _is_delivery_now(completion: Completion) -> bool:
+    """Whether a dispatch has become its event's only delivery."""
+    return completion.becomes is not None and completion.becomes.kind is TaskKind.DELIVER
