@@ -18,7 +18,8 @@ from kanca.outbound.sending import Sent
 from kanca.outbound.verdict import fault_of_error
 from kanca.storage.subscriptions import ListedSubscription
 from kanca.workers import delivering
-from kanca.workers.delivering import Deliverer, DeliveryRules, Job, ended_of
+from kanca.workers.delivering import Deliverer, DeliveryRules, ended_of
+from kanca.workers.delivery_records import Job
 from tests.outbound.samples import NOW, a_subscription, an_event
 from tests.queueing import new_id
 

@@ -17,7 +17,6 @@ from kanca.domain.delivery import (
     SUBSCRIPTION_INACTIVE,
     SUBSCRIPTION_UNVERIFIED,
     delivery_id,
-    work_of,
 )
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import DELIVERY, EVENT, show_id
@@ -31,18 +30,16 @@ from kanca.domain.subscription import (
     retry_of,
 )
 from kanca.domain.task import (
-    Attempt,
     Completion,
     Dead,
     DeadLetter,
-    Delivery,
     Done,
     Records,
     Retry,
     Task,
-    TaskKind,
 )
 from kanca.errors import KancaError
+from kanca.expressions.filtering import FILTERED
 from kanca.handlers.causes import cause, cause_of
 from kanca.outbound.message import envelope, is_too_far, transformed
 from kanca.outbound.receivers import Ended
@@ -50,11 +47,18 @@ from kanca.outbound.reports import AttemptReport, detail_of
 from kanca.outbound.sending import Sent
 from kanca.outbound.verdict import Delivered, GiveUp, TryAgain, judge
 from kanca.storage.subscriptions import ListedSubscription
+from kanca.workers.delivery_records import (
+    Job,
+    attempts_before,
+    dead,
+    dead_letter,
+    ended,
+    failed_attempt,
+    skipped,
+)
 from kanca.workers.health import Tell
+from kanca.workers.settlement import INTERNAL_ERROR, RECORD_REFUSED, WORKER_LOST
 
-RECORD_REFUSED = "record_refused"
-WORKER_LOST = "worker_lost"
-INTERNAL_ERROR = "internal_error"
 SUBSCRIPTION_UNREADABLE = "subscription_unreadable"
 CONFIG = "config"
 BODIES_KEPT = 256
@@ -62,7 +66,6 @@ BODIES_KEPT_BYTES = 16 * 1024 * 1024
 LEFT_ALONE = timedelta(seconds=5)
 """A receiver whose subscription is to be disabled: until everybody here knows that it is."""
 DELIVERY_DEAD = "delivery.dead"
-FILTERED = "filtered"
 _NO_CONNECTION = frozenset({"dns_failed", "connect_failed", "tls_failed", "proxy_failed"})
 _OF_THE_NETWORK = _NO_CONNECTION | {"timeout", "connection_closed", "bad_answer"}
 _WHY_NOT = {
@@ -90,22 +93,6 @@ class DeliveryRules:
     max_hops: int
 
 
-@dataclass(slots=True, eq=False)
-class Job:
-    """A delivery that a worker has in hand."""
-
-    task: Task
-    event: StoredEvent
-    listed: ListedSubscription
-    since_s: float
-    """When it came."""
-
-    @property
-    def subscription(self) -> Subscription:
-        """Where it goes."""
-        return self.listed.subscription
-
-
 @dataclass(frozen=True, slots=True)
 class Attempted:
     """What came of an attempt."""
@@ -123,13 +110,6 @@ class Attempted:
 def why_skipped(listed: ListedSubscription) -> str | None:
     """Why nothing is sent to a subscription now; None: it is sent to."""
     return SUBSCRIPTION_DELETED if listed.is_deleted else _WHY_NOT.get(listed.subscription.status)
-
-
-def skipped(event_id: UUID, subscription: int, reason: str, now: datetime, attempts: int = 0) -> Delivery:
-    """The record of a delivery that is not made."""
-    return Delivery(
-        event_id, subscription, DeliveryStatus.SKIPPED, attempts, reason, None, None, finished_at=now
-    )
 
 
 class Deliverer:
@@ -170,8 +150,7 @@ class Deliverer:
             reason = HOP_LIMIT
         if reason is None:
             return None
-        made = detail_of(task).attempts + task.attempt
-        record = skipped(event.id, task.target, reason, self.now(), made)
+        record = skipped(event.id, task.target, reason, self.now(), attempts_before(task))
         return Completion(task, Done(), Records(deliveries=(record,)))
 
     async def deliver(self, job: Job) -> Attempted:
@@ -209,14 +188,8 @@ class Deliverer:
 
     def fail(self, job: Job, error: BaseException) -> Completion:
         """What is recorded when our own mistake ended an attempt."""
-        now = self.now()
         why = cause_of(error, INTERNAL_ERROR)
-        policy = retry_of(job.subscription.config).policy
-        follows = after_failure(job.task.attempt + 1, policy, self._chance())
-        if isinstance(follows, OutOfAttempts):
-            return self._bury(job, INTERNAL_ERROR, why, None)
-        attempt = self._attempt(job, INTERNAL_ERROR, why, now, now)
-        return Completion(job.task, Retry(follows.delay, job.task.attempt + 1), Records(attempts=(attempt,)))
+        return self._failed(job, INTERNAL_ERROR, why, retry_of(job.subscription.config).policy)
 
     def refuse(self, job: Job) -> Completion:
         """What is recorded in place of a completion that the database refused."""
@@ -247,105 +220,62 @@ class Deliverer:
         self._bodies_bytes += len(body)
 
     def _delivered(self, job: Job, sent: Sent) -> Completion:
-        record = self._record(job, DeliveryStatus.DELIVERED, None, sent)
+        record = ended(job, DeliveryStatus.DELIVERED, None, sent)
         return Completion(job.task, Done(), Records(deliveries=(record,)))
 
     def _again(self, job: Job, sent: Sent, verdict: TryAgain, policy: RetryPolicy) -> Attempted:
-        number = job.task.attempt + 1
-        ended = ended_of(sent.report)
-        follows = after_failure(number, policy, self._chance())
-        if isinstance(follows, OutOfAttempts):
-            completion = self._dead(job, sent)
-        else:
-            # A receiver may ask for more time. If it asks for less, all attempts would be spent in one outage.
-            delay = max(follows.delay, verdict.asked_delay or follows.delay)
-            attempt = self._attempt(job, verdict.code, _cause(sent.report), sent.started_at, sent.finished_at)
-            completion = Completion(job.task, Retry(delay, number), Records(attempts=(attempt,)))
-        return Attempted(completion, ended, verdict.code, verdict.asked_delay)
+        completion = self._failed(
+            job, verdict.code, _cause(sent.report), policy, sent, asked_delay=verdict.asked_delay
+        )
+        return Attempted(completion, ended_of(sent.report), verdict.code, verdict.asked_delay)
 
     def _unreadable(self, job: Job) -> Attempted:
         """Nothing is sent by a config that another version wrote: filter, headers and limits are not known."""
-        now, message = self.now(), "the subscription's config cannot be read by this version"
-        why = cause(SUBSCRIPTION_UNREADABLE, message)
-        number = job.task.attempt + 1
-        follows = after_failure(number, DEFAULT_DELIVERY_POLICY, self._chance())
-        if isinstance(follows, OutOfAttempts):
-            completion = self._bury(job, SUBSCRIPTION_UNREADABLE, why, None)
-        else:
-            attempt = self._attempt(job, SUBSCRIPTION_UNREADABLE, why, now, now)
-            completion = Completion(job.task, Retry(follows.delay, number), Records(attempts=(attempt,)))
+        why = cause(SUBSCRIPTION_UNREADABLE, "the subscription's config cannot be read by this version")
+        completion = self._failed(job, SUBSCRIPTION_UNREADABLE, why, DEFAULT_DELIVERY_POLICY)
         return Attempted(completion, Ended.CUT_SHORT, SUBSCRIPTION_UNREADABLE)
+
+    def _failed(
+        self,
+        job: Job,
+        code: str,
+        why: bytes,
+        policy: RetryPolicy,
+        sent: Sent | None = None,
+        asked_delay: timedelta | None = None,
+    ) -> Completion:
+        """Another attempt later, or the dead letter. ``sent``: the attempt, where a request was made."""
+        number = job.task.attempt + 1
+        follows = after_failure(number, policy, self._chance())
+        if isinstance(follows, OutOfAttempts):
+            return self._bury(job, code, why, sent)
+        # A receiver may ask for more time. If it asks for less, all attempts would be spent in one outage.
+        delay = max(follows.delay, asked_delay or follows.delay)
+        began, over = (sent.started_at, sent.finished_at) if sent else (now := self.now(), now)
+        attempt = failed_attempt(job, self._new_id(), code, why, began, over)
+        return Completion(job.task, Retry(delay, number), Records(attempts=(attempt,)))
 
     def _dead(self, job: Job, sent: Sent) -> Completion:
         return self._bury(job, sent.report.code or INTERNAL_ERROR, _cause(sent.report), sent)
 
     def _bury(self, job: Job, code: str, why: bytes, last: Sent | None) -> Completion:
         now = self.now()
-        record = (
-            Delivery(
-                job.event.id,
-                job.subscription.number,
-                DeliveryStatus.DEAD,
-                self._attempts_before(job),
-                code,
-                None,
-                None,
-                finished_at=now,
-            )
-            if last is None
-            else self._record(job, DeliveryStatus.DEAD, code, last)
-        )
-        letter = DeadLetter(
-            id=self._new_id(),
-            kind=TaskKind.DELIVER,
-            ref=job.event.id,
-            target=job.subscription.number,
-            detail=msgspec.structs.replace(detail_of(job.task), attempts=record.attempts).encode(),
-            order_key=job.task.order_key,
-            event_id=job.event.id,
-            work=work_of(job.subscription.id),
-            endpoint=job.event.endpoint,
-            tenant=job.event.tenant,
-            event_type=job.event.type,
-            attempts=record.attempts,
+        if last is None:
+            made = attempts_before(job.task)
+            record = dead(job.event.id, job.subscription.number, code, now, made)
+        else:
+            record = ended(job, DeliveryStatus.DEAD, code, last)
+        letter = dead_letter(
+            job.event,
+            job.subscription,
+            identifier=self._new_id(),
+            detail=msgspec.structs.replace(detail_of(job.task), attempts=record.attempts),
             code=code,
-            error=why,
+            why=why,
             failed_at=now,
-            body=job.event.body,
+            order_key=job.task.order_key,
         )
         return Completion(job.task, Dead(), Records(deliveries=(record,), dead_letters=(letter,)))
-
-    def _record(self, job: Job, status: DeliveryStatus, reason: str | None, sent: Sent) -> Delivery:
-        return Delivery(
-            event_id=job.event.id,
-            subscription=job.subscription.number,
-            status=status,
-            attempts=self._attempts_before(job) + 1,
-            reason=reason,
-            response_status=sent.report.status,
-            started_at=sent.started_at,
-            finished_at=sent.finished_at,
-            attempt=msgspec.json.encode(sent.report),
-        )
-
-    def _attempt(
-        self, job: Job, code: str, why: bytes, started_at: datetime, finished_at: datetime
-    ) -> Attempt:
-        return Attempt(
-            id=self._new_id(),
-            event_id=job.event.id,
-            work=work_of(job.subscription.id),
-            call_id=delivery_id(job.event.id, job.subscription.number),
-            attempt_number=self._attempts_before(job) + 1,
-            started_at=started_at,
-            finished_at=finished_at,
-            code=code,
-            error=why,
-        )
-
-    @staticmethod
-    def _attempts_before(job: Job) -> int:
-        return detail_of(job.task).attempts + job.task.attempt
 
 
 def ended_of(report: AttemptReport) -> Ended:

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 
 from kanca.domain.event import StoredEvent
+from kanca.domain.subscription import Subscription
 from kanca.domain.task import DELIVERY_LANES, Completion, HandBack, Park, Retry, Task, TaskKind, Wait, lane_of
 from kanca.errors import Unavailable
 from kanca.outbound.receivers import SLOW_AFTER_S, Ended, Places, Receiver, Receivers
@@ -28,7 +29,8 @@ from kanca.storage import subscriptions, workers
 from kanca.storage.ports import Database
 from kanca.telemetry.metrics import DELIVERIES_IN_FLIGHT, DELIVERY_DURATION
 from kanca.workers.capabilities import DELIVERIES
-from kanca.workers.delivering import Attempted, Deliverer, Job
+from kanca.workers.delivering import Attempted, Deliverer
+from kanca.workers.delivery_records import Job
 from kanca.workers.finishing import REFUSED_DELAY, Finishing
 from kanca.workers.health import HealthKeeper
 from kanca.workers.jobs import LAST_COMMITS
@@ -204,7 +206,7 @@ class DeliveryShift:
             self._spawn(self._record(task, event, skipping or Completion(task, HandBack())))
             return
         job = Job(task, event, listed, self._loop.time())
-        receiver = self._receiver(job)
+        receiver = self._receiver_of(job.subscription)
         waiting = self._waiting.get(task.target, ())
         if not waiting and self._may_begin(receiver):
             self._begin(job, receiver)
@@ -213,10 +215,10 @@ class DeliveryShift:
         else:
             self._put_off(job, receiver)
 
-    def _receiver(self, job: Job) -> Receiver:
-        config = job.subscription.config
+    def _receiver_of(self, subscription: Subscription) -> Receiver:
+        config = subscription.config
         return self._means.receivers.of(
-            job.task.target, job.subscription.url, config.max_in_flight, config.rate_limit_per_second
+            subscription.number, subscription.url, config.max_in_flight, config.rate_limit_per_second
         )
 
     def _may_begin(self, receiver: Receiver) -> bool:
@@ -243,10 +245,7 @@ class DeliveryShift:
     def _expect_parked(self, number: int) -> None:
         listed = self._means.book.get(number)
         if listed is not None:
-            config = listed.subscription.config
-            self._means.receivers.of(
-                number, listed.subscription.url, config.max_in_flight, config.rate_limit_per_second
-            ).has_parked = True
+            self._receiver_of(listed.subscription).has_parked = True
 
     async def _rest(self) -> None:
         """Wait for a reason to look again."""
@@ -385,7 +384,7 @@ class DeliveryShift:
         now = self._loop.time()
         for number, waiting in list(self._waiting.items()):
             # As it is now: those that wait may know it as it was.
-            receiver = self._means.receivers.known(number) or self._receiver(waiting[0])
+            receiver = self._means.receivers.known(number) or self._receiver_of(waiting[0].subscription)
             self._begin_waiting(receiver)
             if waiting and (not receiver.may_wait() or now - waiting[0].since_s > WAITS_AT_MOST_S):
                 self._waiting.pop(number, None)

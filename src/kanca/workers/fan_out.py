@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from kanca.domain.delivery import work_of
 from kanca.domain.event import StoredEvent
-from kanca.domain.status import DeliveryStatus
 from kanca.domain.subscription import Subscription
 from kanca.domain.task import DeadLetter, Delivery, NewTask, TaskKind, order_key_of
 from kanca.errors import ExpressionFailed, InvalidExpression, KancaError
@@ -19,7 +18,8 @@ from kanca.handlers.causes import cause
 from kanca.outbound.message import fifo_key
 from kanca.outbound.reports import DeliverDetail
 from kanca.storage.subscriptions import ListedSubscription
-from kanca.workers.delivering import skipped, why_skipped
+from kanca.workers.delivering import why_skipped
+from kanca.workers.delivery_records import dead, dead_letter, skipped
 
 FILTER_FAILED = "filter_failed"
 FIFO_KEY_FAILED = "fifo_key_failed"
@@ -134,26 +134,14 @@ class FanOut:
         now = self._now()
         has_copy = fanned.copies_bytes + len(event.body) <= COPIES_BYTES
         fanned.copies_bytes += len(event.body) if has_copy else 0
-        fanned.deliveries.append(
-            Delivery(event.id, subscription.number, DeliveryStatus.DEAD, 0, code, None, None, now)
+        fanned.deliveries.append(dead(event.id, subscription.number, code, now))
+        letter = dead_letter(
+            event,
+            subscription,
+            identifier=self._new_id(),
+            detail=DeliverDetail(is_unsure=code == FILTER_FAILED),
+            code=code,
+            why=cause(code, error.detail, **error.facts),
+            failed_at=now,
         )
-        fanned.letters.append(
-            DeadLetter(
-                id=self._new_id(),
-                kind=TaskKind.DELIVER,
-                ref=event.id,
-                target=subscription.number,
-                detail=DeliverDetail(is_unsure=code == FILTER_FAILED).encode(),
-                order_key=None,
-                event_id=event.id,
-                work=work_of(subscription.id),
-                endpoint=event.endpoint,
-                tenant=event.tenant,
-                event_type=event.type,
-                attempts=0,
-                code=code,
-                error=cause(code, error.detail, **error.facts),
-                failed_at=now,
-                body=event.body if has_copy else b"",
-            )
-        )
+        fanned.letters.append(letter if has_copy else replace(letter, body=b""))

@@ -24,7 +24,14 @@ from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Severa
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
 from kanca.workers.replaying import Replayer
-from kanca.workers.settlement import DISPATCH_WORK, Settling, Work
+from kanca.workers.settlement import (
+    DISPATCH_WORK,
+    INTERNAL_ERROR,
+    RECORD_REFUSED,
+    WORKER_LOST,
+    Settling,
+    Work,
+)
 from kanca.workers.targets import DEFAULT_TIMEOUT, KnownHandler, KnownWorkflow, Targets
 from kanca.workers.workbench import Held
 from kanca.workflows.engine import WorkflowEngine
@@ -34,10 +41,6 @@ log = structlog.get_logger(__name__)
 
 Record = Callable[[Completion], Awaitable[bool]]
 GiveUp = Callable[[Completion], None]
-
-INTERNAL_ERROR = "internal_error"
-RECORD_REFUSED = "record_refused"
-WORKER_LOST = "worker_lost"
 
 
 class RecordRefused(Exception):

@@ -32,6 +32,9 @@ from kanca.handlers.execution import CallOutcome, Discarded, Failed, Succeeded
 from kanca.workflows.scope import BY_HAND_TYPE, type_of
 
 DISPATCH_WORK = "dispatch"
+INTERNAL_ERROR = "internal_error"
+RECORD_REFUSED = "record_refused"
+WORKER_LOST = "worker_lost"
 DEFAULT_TENANT = "default"
 
 
