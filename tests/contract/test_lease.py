@@ -137,6 +137,57 @@ async def test_a_database_that_is_away_longer_than_the_lease_costs_it() -> None:
     await lease.close(timedelta(seconds=1))
 
 
+class Slow(Away):
+    """A database that takes longer to register a worker than the lease lasts."""
+
+    def __init__(self, *, is_alive: bool) -> None:
+        super().__init__()
+        self.is_alive = is_alive
+        self.beaten = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    async def register(self, *_: object) -> int:
+        await asyncio.to_thread(threading.Event().wait, 0.2)
+        return 7
+
+    async def heartbeat(self, *_: object) -> bool:
+        self.beats += 1
+        if self.beats > BEATS:
+            self._loop.call_soon_threadsafe(self.beaten.set)
+        return self.is_alive
+
+    async def leave(self, worker: int) -> int:
+        return worker
+
+
+async def test_a_lease_that_is_over_when_it_is_had_is_told_to_be_lost() -> None:
+    slow, lost = Slow(is_alive=False), asyncio.Event()
+
+    async def open_slow() -> Database:
+        return slow  # type: ignore[return-value]  # just enough of a database
+
+    lease = Lease(open_slow, IDENTITY, timedelta(milliseconds=50), lost.set)
+    assert await lease.register() == 7
+    async with asyncio.timeout(10):
+        await lost.wait()
+    assert worker_of(lease) is None
+    await lease.close()
+
+
+async def test_a_slow_registration_does_not_cost_the_lease_while_nobody_took_the_tasks() -> None:
+    slow = Slow(is_alive=True)
+
+    async def open_slow() -> Database:
+        return slow  # type: ignore[return-value]  # just enough of a database
+
+    lease = Lease(open_slow, IDENTITY, timedelta(milliseconds=50), never)
+    assert await lease.register() == 7
+    async with asyncio.timeout(10):
+        await slow.beaten.wait()
+    assert worker_of(lease) == 7
+    await lease.close()
+
+
 class Odd(Away):
     """A database whose heartbeat fails as nobody expected."""
 

@@ -75,8 +75,11 @@ class Lease:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=_run, args=(self._loop,), name="kanca-lease", daemon=True)
             self._thread.start()
-        self.worker = await self._in_thread(self._loop, self._register(), limit)
-        return self.worker
+        number, until = await self._in_thread(self._loop, self._register(), limit)
+        self.worker = number
+        # Only now: a lease that is over as soon as it has begun could not be said to be lost before it is had.
+        self._loop.call_soon_threadsafe(self._start_beating, number, until)
+        return number
 
     async def close(self, limit: timedelta = timedelta(seconds=5)) -> None:
         """Sign off and end the thread. When the database does not answer in time, the lease just runs out."""
@@ -101,7 +104,8 @@ class Lease:
 
     # In the heart's thread.
 
-    async def _register(self) -> int:
+    async def _register(self) -> tuple[int, float]:
+        """Give the worker's number, and until when its lease lasts at least."""
         self._stop_beating()
         if self._database is None:
             self._database = await self._open_database()
@@ -110,9 +114,11 @@ class Lease:
         number = await self._database.queue.register(
             who.hostname, who.pid, who.app, who.concurrency, self._lease
         )
-        until = begun + self._lease.total_seconds()
-        self._beating = asyncio.create_task(self._beat(self._database, number, until))
-        return number
+        return number, begun + self._lease.total_seconds()
+
+    def _start_beating(self, worker: int, until: float) -> None:
+        if self._database is not None:
+            self._beating = asyncio.get_running_loop().create_task(self._beat(self._database, worker, until))
 
     async def _leave(self, worker: int | None) -> None:
         self._stop_beating()
@@ -130,14 +136,17 @@ class Lease:
 
     async def _beat(self, database: Database, worker: int, until: float) -> None:
         """Extend the lease again and again, until that fails for good: by then others may have the worker's tasks."""
-        while (now := time.monotonic()) < until:
-            await asyncio.sleep(min(self._pause_s, until - now))
+        while True:
+            # Late, for the database or this process was slow, the database is still asked whose the tasks are.
+            await asyncio.sleep(max(0.0, min(self._pause_s, until - time.monotonic())))
             begun = time.monotonic()
             try:
                 async with asyncio.timeout(self._pause_s):
                     is_alive = await database.queue.heartbeat(worker, self._lease, self._active())
             except Exception as error:  # noqa: BLE001 - a heart that stopped in silence would leave a worker without work
                 log.warning("heartbeat_failed", worker=worker, error=str(error) or type(error).__name__)
+                if time.monotonic() >= until:
+                    break
                 continue
             if not is_alive:
                 break
