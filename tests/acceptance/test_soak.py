@@ -11,13 +11,14 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from zlib import crc32
 
 import aiohttp
 import pytest
 
 from tests.acceptance.fleet import Senders
 from tests.acceptance.processes import ADMIN_KEY, Client, KancaProcess, eventually
-from tests.acceptance.receiver import Answer, Behaviour, Misbehaviour, receiving
+from tests.acceptance.receiver import Answer, Behaviour, Misbehaviour, Request, receiving
 from tests.acceptance.sampling import HEADINGS, Sample, grown, sample
 from tests.servers.postgres import PostgresServer
 
@@ -43,10 +44,15 @@ ENVIRON = {
 }
 BEHAVIOURS: dict[str, Behaviour] = {
     "well": lambda _: Answer(),
-    "flaps": lambda request: Answer(200 if request.number > 1 else 500),
+    "flaps": lambda request: Answer(500 if _is_one_in(4, request) else 200),
     "refuses": lambda _: Answer(422),
-    "resets": lambda request: Answer() if request.number > 1 else Misbehaviour.RESET,
+    "resets": lambda request: Misbehaviour.RESET if _is_one_in(8, request) else Answer(),
 }
+
+
+def _is_one_in(many: int, request: Request) -> bool:
+    """Whether this is one of those that go wrong, which are so many but not in a row: a breaker would open."""
+    return crc32(f"{request.webhook_id}{request.number}".encode()) % many == 0
 
 
 async def _others(server: KancaProcess, is_over: asyncio.Event) -> None:
