@@ -29,8 +29,10 @@ class Sample:
     partitions: int
     by_day_mb: float
     """All partitions together."""
-    rest_mb: float
-    """The other tables."""
+    rest_mb: dict[str, float]
+    """The other tables, by name."""
+    events: int
+    """Accepted since the last look."""
     p50_ms: float
     p99_ms: float
 
@@ -39,14 +41,14 @@ class Sample:
         memory = " ".join(f"{self.memory_mb[kind]:>8.1f}" for kind in sorted(self.memory_mb))
         files = " ".join(f"{self.files[kind]:>7}" for kind in sorted(self.files))
         return (
-            f"{memory} {files} {self.partitions:>10} {self.by_day_mb:>9.1f} {self.rest_mb:>9.1f}"
-            f" {self.p50_ms:>8.1f} {self.p99_ms:>8.1f}"
+            f"{memory} {files} {self.partitions:>10} {self.by_day_mb:>9.1f} {sum(self.rest_mb.values()):>9.1f}"
+            f" {self.events:>7} {self.p50_ms:>8.1f} {self.p99_ms:>8.1f}"
         )
 
 
 HEADINGS = (
     f"{'day':>4} {'gateway':>8} {'worker':>8} {'gw fds':>7} {'wk fds':>7} {'partitions':>10} {'days MB':>9}"
-    f" {'rest MB':>9} {'p50 ms':>8} {'p99 ms':>8}"
+    f" {'rest MB':>9} {'events':>7} {'p50 ms':>8} {'p99 ms':>8}"
 )
 
 
@@ -58,13 +60,15 @@ def sample(server: KancaProcess, postgres: PostgresServer, database: str, took_s
         for name, size in (line.split("|") for line in postgres.execute(_SIZES, database).splitlines())
     }
     by_day = [size for name, size in sizes.items() if _DAY.search(name)]
+    rest = {name: size for name, size in sizes.items() if not _DAY.search(name)}
     cuts = quantiles(took_s, n=100)
     return Sample(
         memory_mb={kind: _memory_mb(pid) for kind, pid in pids.items()},
         files={kind: len(list(Path(f"/proc/{pid}/fd").iterdir())) for kind, pid in pids.items()},
         partitions=len(by_day),
         by_day_mb=sum(by_day),
-        rest_mb=sum(sizes.values()) - sum(by_day),
+        rest_mb=rest,
+        events=len(took_s),
         p50_ms=cuts[49] * 1_000,
         p99_ms=cuts[98] * 1_000,
     )
