@@ -101,8 +101,8 @@ def _stays_flat(samples: list[Sample]) -> None:
     events = [
         sum(s.events for s in samples[n - RETENTION_DAYS : n + 1]) for n in range(STEADY_FROM, len(samples))
     ]
-    for size in (lambda s: s.by_day_mb, lambda s: sum(s.rest_mb.values())):
-        shares = [size(s) / count for s, count in zip(steady, events, strict=True)]
+    for sizes in ([s.by_day_mb for s in steady], [sum(s.rest_mb.values()) for s in steady]):
+        shares = [size / count for size, count in zip(sizes, events, strict=True)]
         assert grown(shares[: len(before)], shares[len(before) :]) < MAY_GROW
 
 
