@@ -36,6 +36,7 @@ from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
+from kanca.cli.export import export
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
 from kanca.cli.publish import publish
@@ -129,6 +130,7 @@ app.command()(send)
 app.command()(publish)
 app.command()(receive)
 app.command()(apply)
+app.command()(export)
 for noun in (
     endpoint,
     event,
