@@ -37,6 +37,7 @@ from kanca.cli.apply import apply
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.export import export
+from kanca.cli.health import health
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
 from kanca.cli.publish import publish
@@ -126,6 +127,7 @@ app.command()(serve)
 app.command()(dev)
 app.command()(migrate)
 app.command()(doctor)
+app.command()(health)
 app.command()(send)
 app.command()(publish)
 app.command()(receive)
