@@ -34,6 +34,7 @@ from kanca.cli import (
 )
 from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
+from kanca.cli.backup import backup
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.export import export
@@ -126,6 +127,7 @@ def root(
 app.command()(serve)
 app.command()(dev)
 app.command()(migrate)
+app.command()(backup)
 app.command()(doctor)
 app.command()(health)
 app.command()(send)
