@@ -28,7 +28,13 @@ def a_flow(message: str = "m", *triggers: str) -> dict[str, Any]:
 
 
 def an_endpoint(**values: Any) -> dict[str, Any]:
-    shown = {"webhook_id": "wh_1", "slug": "s", "name": "s", "provider": "generic", "secret_token": "…5386"}
+    shown: dict[str, Any] = {
+        "webhook_id": "wh_1",
+        "slug": "s",
+        "name": "s",
+        "provider": "generic",
+        "secret_token": "…5386",
+    }
     shown |= {"tenant": "default", "is_active": True, "updated_at": "2026-03-01T12:00:00Z"}
     config = show_config(EndpointConfig()) | {"rate_limit_per_minute": 60}
     return shown | {"workflow_id": "flow", "node_id": "in", "config": config} | values
@@ -233,8 +239,14 @@ def test_an_event_type_is_replaced_when_any_of_it_differs() -> None:
 
 
 def a_subscription(**values: Any) -> dict[str, Any]:
-    shown = {"id": "partner", "name": "P", "tenant": "default", "url": "https://p.example", "events": ["*"]}
-    shown |= {"sources": ["wh_1"], "active": True, "secret": "…aH4d", "timeout": None}
+    shown: dict[str, Any] = {"id": "partner", "name": "P", "tenant": "default", "events": ["*"]}
+    shown |= {
+        "url": "https://p.example",
+        "sources": ["wh_1"],
+        "active": True,
+        "secret": "…aH4d",
+        "timeout": None,
+    }
     return shown | {"updated_at": "2026-03-01T12:00:00Z"} | values
 
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from kanca.settings import PREFIX
-from kanca.storage.secret_box import MIN_KEY_LENGTH
+from kanca.settings import MIN_KEY_LENGTH, PREFIX
 from tests.packaging.deployment import (
     BASE,
     FILES,

@@ -42,7 +42,8 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(home, with_pip=False)
     [wheel] = built.glob("*.whl")
     uv = Path(sys.executable).with_name("uv")
-    install = [uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", home, wheel]
+    options = ["--quiet", "--offline", "--no-deps", "--python"]
+    install = [str(uv), "pip", "install", *options, str(home), str(wheel)]
     subprocess.run(install, check=True, capture_output=True, timeout=LIMIT_S)
     paths = {"base": str(home), "platbase": str(home)}
     packages = Path(sysconfig.get_path("purelib", vars=paths))
@@ -133,7 +134,7 @@ def test_what_was_installed_migrates_serves_and_stops(installed: Path, tmp_path:
         try:
             assert served.stdout is not None
             line = next(line for raw in served.stdout if (line := raw.decode()).startswith(READY))
-            probe = [installed / "bin" / "kanca", "health", "--url", line.removeprefix(READY).strip()]
+            probe = [str(installed / "bin" / "kanca"), "health", "--url", line.removeprefix(READY).strip()]
             asked = subprocess.run(probe, env=environ, check=False, capture_output=True, timeout=LIMIT_S)
             assert asked.returncode == 0, asked.stderr
             served.send_signal(signal.SIGTERM)

@@ -97,9 +97,8 @@ class Manifest:
         """Where all the secrets stand."""
         for credential in self.credentials:
             yield from credential.sources.values()
-        for wanted in (*self.endpoints, *self.subscriptions):
-            if wanted.secret is not None:
-                yield wanted.secret
+        secrets = [each.secret for each in self.endpoints] + [each.secret for each in self.subscriptions]
+        yield from (secret for secret in secrets if secret is not None)
 
 
 def at(place: str, what: str) -> str:
