@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # has no types
 
 from kanca.bodies.yaml import read_yaml
 from kanca.cli import manifest_reader

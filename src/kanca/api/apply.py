@@ -75,7 +75,7 @@ class AppliedChange(BaseModel):
     id: str = Field(description="Of an endpoint its `wh_…` id.")
 
 
-class Applied(BaseModel):
+class ChangesApplied(BaseModel):
     """All of them, or with `dry_run` what would be."""
 
     model_config = ConfigDict(
@@ -102,7 +102,7 @@ class Applied(BaseModel):
     operation_id="apply_changes",
     responses=refused_with(InvalidInput, NotFound, Conflict, ChangedMeanwhile),
 )
-async def apply(services: Given, request: ApplyRequest) -> Applied:
+async def apply(services: Given, request: ApplyRequest) -> ChangesApplied:
     """Make all the changes in one transaction, or none: the first that cannot be is the answer, `change` is its place.
 
     Each may build on those before it: an endpoint on the workflow that is created with it. What `kanca apply` asks.
@@ -119,7 +119,7 @@ async def apply(services: Given, request: ApplyRequest) -> Applied:
         AppliedChange(kind=change.kind, verb=change.verb, id=each.subject)
         for change, each in zip(request.changes, done, strict=True)
     ]
-    return Applied(is_dry_run=request.dry_run, changes=changes)
+    return ChangesApplied(is_dry_run=request.dry_run, changes=changes)
 
 
 class _Rehearsed(Exception):
