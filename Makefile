@@ -48,7 +48,7 @@ fuzz: setup ## Send in what nobody would: FUZZ_SECONDS for each target; ARGS="he
 docs: $(INSTALLED) ## Write the generated reference pages anew
 	@$(BIN)/python -m scripts.docs
 lock: $(INSTALLED) ## Lock the requirements anew; ARGS=--upgrade takes the newest versions
-	@for part in runtime:pyproject.toml fuzz:"--group fuzz" \
+	@for part in runtime:pyproject.toml build:"--group build" fuzz:"--group fuzz" \
 	  dev:"pyproject.toml --group dev --constraint requirements/runtime.txt"; do \
 	  $(BIN)/uv pip compile $${part#*:} --output-file requirements/$${part%%:*}.txt \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

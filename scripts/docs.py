@@ -9,9 +9,10 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from kanca.settings import PREFIX, Settings
+from kanca.settings import FROM_FILES, PREFIX, Settings
 from scripts.api_pages import errors_page, openapi_page
 from scripts.cli_page import cli_page
+from scripts.manifest_schema import manifest_schema
 from scripts.nodes_page import nodes_page
 from scripts.provider_pages import provider_pages
 
@@ -34,6 +35,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "reference" / "cli.md": cli_page(),
         ROOT / "docs" / "reference" / "errors.md": errors_page(),
+        ROOT / "docs" / "reference" / "manifest.schema.json": manifest_schema(),
         ROOT / "docs" / "reference" / "nodes.md": nodes_page(),
         ROOT / "docs" / "reference" / "openapi.json": openapi_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),
@@ -54,6 +56,11 @@ def settings_page(settings: type[Settings]) -> str:
             "",
             f"Each is an environment variable, or without `{PREFIX}` and in small letters a line of `kanca.toml`",
             "([a sample](../../kanca.sample.toml)). The environment wins over the file.",
+            "",
+            "What holds secrets may stand in a file of its own, as Docker and Kubernetes hand them out:",
+            f"`{PREFIX}SECRET_KEY_FILE=/run/secrets/key`, and so for "
+            + ", ".join(f"`{PREFIX}{name.upper()}`" for name in FROM_FILES if name != "secret_key")
+            + ".",
             "",
             "| setting | type | default | what it does |",
             "|---|---|---|---|",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kanca.errors import InvalidSetting
-from kanca.settings import Settings, load_settings, redacted, setting_sources, to_environment
+from kanca.settings import FROM_FILES, Settings, load_settings, redacted, setting_sources, to_environment
 
 ADMIN_KEY = "topsecret-topsecret"
 
@@ -166,3 +166,28 @@ def test_providers_of_ones_own_are_tables_in_the_file_and_json_in_the_environmen
 def test_providers_that_are_no_tables_are_refused(text: str) -> None:
     with pytest.raises(InvalidSetting, match="KANCA_PROVIDERS"):
         load_settings({"KANCA_PROVIDERS": text})
+
+
+@pytest.mark.parametrize("name", FROM_FILES)
+def test_a_secret_may_stand_in_a_file_of_its_own(name: str, tmp_path: Path) -> None:
+    value = {"redis_url": "redis://r", "outbox_urls": "sqlite:///o.db"}.get(name, "a secret of some length")
+    (tmp_path / "secret").write_text(f"{value}\n")
+    variable, file = f"KANCA_{name.upper()}", str(tmp_path / "secret")
+    settings = load_settings({f"{variable}_FILE": file})
+    assert to_environment(settings)[variable] == value
+    assert setting_sources({f"{variable}_FILE": file})[name] == file
+    again = load_settings({variable: value, f"{variable}_FILE": str(tmp_path / "gone")})
+    assert getattr(again, name) == getattr(settings, name), "the variable itself wins"
+
+
+def test_a_secret_whose_file_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff")
+    for name, words in (("gone", "No such file"), ("binary", "is not UTF-8")):
+        with pytest.raises(InvalidSetting, match=f"KANCA_ADMIN_KEY_FILE.*{words}"):
+            load_settings({"KANCA_ADMIN_KEY_FILE": str(tmp_path / name)})
+
+
+def test_what_holds_a_secret_may_stand_in_a_file() -> None:
+    secrets = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    addresses = {name for name in Settings.model_fields if name.endswith(("_url", "_urls"))}
+    assert set(FROM_FILES) == (secrets | addresses) - {"public_url"}

@@ -38,6 +38,8 @@
     │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
     │   ├── BuiltInEndpoint          the endpoint came with Kanca
+    │   ├── EndpointExists           another endpoint has, or had, the id
+    │   ├── ChangedMeanwhile         somebody else changed it since it was looked at
     │   ├── SlugTaken                another endpoint has the slug
     │   ├── SecretRequired           the endpoint must verify, and has nothing to verify with
     │   ├── WorkflowExists           another workflow has the id
@@ -365,6 +367,18 @@ class BuiltInEndpoint(Conflict):
     """The endpoint is built in, and this cannot be done to it."""
 
     code = "built_in_endpoint"
+
+
+class EndpointExists(Conflict):
+    """An endpoint with this id exists, or existed, already."""
+
+    code = "endpoint_exists"
+
+
+class ChangedMeanwhile(Conflict):
+    """It was changed since it was looked at; look again."""
+
+    code = "changed_meanwhile"
 
 
 class SlugTaken(Conflict):

@@ -1,6 +1,7 @@
 """Every setting of Kanca, each declared once: name, type, default, sentence.
 
-Settings come from ``KANCA_*`` environment variables, else from ``kanca.toml`` in the working directory (or the file
+Settings come from ``KANCA_*`` environment variables (those that hold secrets also from the file that ``KANCA_*_FILE``
+names), else from ``kanca.toml`` in the working directory (or the file
 that ``KANCA_CONFIG`` names), else from the defaults here. The reference page, the sample file and ``kanca config show``
 are made from these declarations.
 """
@@ -30,6 +31,19 @@ from kanca.errors import InvalidSetting
 PREFIX = "KANCA_"
 MIN_KEY_LENGTH = 16
 """Characters. A shorter key can be guessed."""
+
+FROM_FILES = (
+    "database_url",
+    "redis_url",
+    "secret_key",
+    "admin_key",
+    "webhook_secret",
+    "egress_proxy",
+    "outbox_urls",
+    "alert_urls",
+)
+"""Settings with something secret in them: ``KANCA_SECRET_KEY_FILE`` names a file that holds what the variable would."""
+_FILE_SUFFIX = "_FILE"
 
 _LOGIN = re.compile(r"(://[^:/?#@]*):.*@")
 _PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*password=)[^&#]*", re.IGNORECASE)
@@ -266,7 +280,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
 
     Raises InvalidSetting, naming every setting that cannot be.
     """
-    values = _read_file(environ)
+    values = _read_file(environ) | _read_secrets(environ)
     values |= {
         name: environ[PREFIX + name.upper()]
         for name in Settings.model_fields
@@ -280,7 +294,7 @@ def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> 
 
 
 def setting_sources(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Where each setting's value comes from: ``environment``, the path of the configuration file, or ``default``.
+    """Where each setting's value comes from: ``environment``, the path of a file, or ``default``.
 
     Raises InvalidSetting when the file cannot be read.
     """
@@ -288,6 +302,8 @@ def setting_sources(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {
         name: "environment"
         if PREFIX + name.upper() in environ
+        else environ[PREFIX + name.upper() + _FILE_SUFFIX]
+        if name in FROM_FILES and PREFIX + name.upper() + _FILE_SUFFIX in environ
         else str(_file_path(environ))
         if name in in_file
         else "default"
@@ -321,6 +337,27 @@ def _read_file(environ: Mapping[str, str]) -> dict[str, Any]:
     if PREFIX + "CONFIG" in environ:
         raise InvalidSetting(f"{PREFIX}CONFIG names {path}, which is not there")
     return {}
+
+
+def _read_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """What stands in the files that ``KANCA_…_FILE`` name, but for the end of the last line.
+
+    The variable itself wins: a supervisor hands its children what it has read.
+    """
+    found: dict[str, str] = {}
+    for name in FROM_FILES:
+        variable = PREFIX + name.upper() + _FILE_SUFFIX
+        if variable not in environ or PREFIX + name.upper() in environ:
+            continue
+        try:
+            found[name] = Path(environ[variable]).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise InvalidSetting(
+                f"{variable}: {environ[variable]} cannot be read: {error.strerror}"
+            ) from None
+        except UnicodeDecodeError:
+            raise InvalidSetting(f"{variable}: {environ[variable]} is not UTF-8") from None
+    return found
 
 
 def _redacted(name: str, value: object) -> object:

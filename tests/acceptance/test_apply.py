@@ -71,7 +71,7 @@ async def test_the_sample_is_planned_applied_and_then_left_alone(apply: Applying
 
     again = apply(sample())
     assert [line.split()[0] for line in again.stdout.splitlines()[:-1]] == ["nothing"] * 3
-    assert again.stdout.splitlines()[-1] == "Everything is as the file says."
+    assert again.stdout.splitlines()[-1] == "Everything is as the manifest says."
     assert (await client.ask("GET", "/api/workflows/refunds"))["version"] == 1
 
     changed = sample().replace("100.0", "200.0").replace("600", "60")
@@ -82,7 +82,7 @@ async def test_the_sample_is_planned_applied_and_then_left_alone(apply: Applying
     assert "3 done." in apply(changed).stdout
     assert (await client.ask("GET", "/api/workflows/refunds"))["published_version"] == 2
     secret = apply(changed, "--credentials")
-    assert "change   secret github-pushes" in secret.stdout
+    assert "rotate   endpoint github-pushes" in secret.stdout
     for result in (without, done, again, secret):
         assert SECRET not in result.output
 
@@ -103,7 +103,7 @@ async def test_everything_is_checked_before_the_first_change(apply: Applying, cl
     await client.ask("GET", "/api/workflows/right", expect=404)
 
 
-async def test_a_refusal_says_what_was_done_before_it(apply: Applying, client: Client) -> None:
+async def test_a_refusal_leaves_everything_as_it_was(apply: Applying, client: Client) -> None:
     text = """
         kanca: 1
         workflows: [{id: before, publish: false, nodes: [{id: in, type: WebhookTrigger}]}]
@@ -111,16 +111,72 @@ async def test_a_refusal_says_what_was_done_before_it(apply: Applying, client: C
           - {slug: bad, provider: stripe, secret_from_env: GITHUB_SECRET}
           - {slug: after, workflow_id: before}
         """
-    refused = apply(text)
-    assert refused.exit_code == 2
-    assert refused.stderr.startswith("Error: create endpoint bad: ")
-    assert (
-        "Done before it: create workflow before. Not done after it: create endpoint after." in refused.stderr
-    )
-    assert "(invalid_secret)" in refused.stderr
-    assert SECRET not in refused.output
-    assert (await client.ask("GET", "/api/workflows/before"))["is_published"] is False
-    assert "after" not in await slugs(client)
+    for options in (["--dry-run"], []):
+        refused = apply(text, *options)
+        assert refused.exit_code == 2
+        assert refused.stderr.startswith("Error: standard input:5 create endpoint bad: ")
+        assert "Nothing was changed." in refused.stderr
+        assert "(invalid_secret)" in refused.stderr
+        assert SECRET not in refused.output
+    await client.ask("GET", "/api/workflows/before", expect=404)
+    assert not {"bad", "after"} & await slugs(client)
+
+
+WHOLE = """
+    kanca: 1
+    event_types: [{name: cart.filled, schema: {type: object}, enforced: true}]
+    credentials: [{name: cart-api, kind: basic, from_env: {username: GITHUB_SECRET, password: GITHUB_SECRET}}]
+    workflows: [{id: carts, nodes: [{id: in, type: WebhookTrigger}]}]
+    endpoints: [{slug: carts, workflow_id: carts, active: false}]
+    subscriptions:
+      - id: cart-watchers
+        url: https://watchers.example/hooks
+        events: [cart.*]
+        sources: [carts]
+        credential: cart-api
+        timeout: 5
+        secret_from_env: GITHUB_SECRET
+    """
+
+
+def codes(*results: Result) -> list[int]:
+    return [result.exit_code for result in results]
+
+
+async def test_all_kinds_are_made_and_told_by_the_exit_code(apply: Applying, client: Client) -> None:
+    detailed = "--detailed-exitcode"
+    wrong = apply("kanca: 1\nendpoints: [{}]", detailed)
+    assert "standard input:2 endpoints[0]: slug or webhook_id" in wrong.stderr
+    planned, done, again = apply(WHOLE, "--plan", detailed), apply(WHOLE, detailed), apply(WHOLE, detailed)
+    assert codes(wrong, planned, done, again) == [1, 2, 2, 0], planned.output + done.output + again.output
+    shown = await client.ask("GET", "/webhooks/subscriptions/cart-watchers")
+    [endpoint] = [
+        item
+        for item in (await client.ask("GET", "/api/webhooks/endpoints?limit=500"))["items"]
+        if item["slug"] == "carts"
+    ]
+    assert (shown["sources"], shown["timeout"], endpoint["is_active"]) == ([endpoint["webhook_id"]], 5, False)
+
+    less = WHOLE[: WHOLE.index("    subscriptions")]
+    kept, refused = apply(less), apply("kanca: 1", "--prune-from", str(written(WHOLE)))
+    assert (kept.exit_code, refused.exit_code) == (0, 2)
+    assert "This would delete subscription cart-watchers, endpoint carts" in refused.stderr
+    pruned = apply("kanca: 1", "--prune-from", str(written(WHOLE)), "--yes", "--json")
+    assert verbs(pruned) == [
+        "delete subscription cart-watchers",
+        "delete endpoint carts",
+        "delete workflow carts",
+        "delete credential cart-api",
+        "delete event_type cart.filled",
+    ]
+    await client.ask("GET", "/webhooks/subscriptions/cart-watchers", expect=404)
+    assert "carts" not in await slugs(client)
+
+
+def written(text: str) -> Path:
+    file = Path("before.yaml")
+    file.write_text(text)
+    return file
 
 
 async def test_what_is_exported_can_be_imported(

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.bodies.yaml import read_yaml, write_yaml
-from kanca.cli.documents import read_definition_file, read_definitions, read_documents, with_text_ports
+from kanca.cli.documents import (
+    read_definition_file,
+    read_definitions,
+    read_documents,
+    read_folder,
+    read_placed_documents,
+    with_text_ports,
+)
 from kanca.domain.workflow import read_definition, show_definition
 from kanca.errors import InvalidInput
 
@@ -99,3 +106,20 @@ def test_what_cannot_be_read_is_refused_with_the_reason(written: Any, text: str,
 def test_commands_for_one_definition_take_one(written: Any) -> None:
     with pytest.raises(InvalidInput, match="has 2 documents"):
         read_definition_file(written("a: 1\n---\nb: 1"))
+
+
+def test_items_know_the_line_that_they_stand_in(tmp_path: Path) -> None:
+    file = tmp_path / "hooks.yaml"
+    file.write_text("kanca: 1\nendpoints:\n  - slug: a\n  - {slug: b}\n---\nendpoints: [{slug: c}]\n")
+    first, second = read_placed_documents(str(file))
+    assert [first.place_of("endpoints", 1), second.place_of("endpoints", 0)] == [f"{file}:4", f"{file}:6"]
+    assert first.place_of("workflows", 0) == str(file)
+
+
+def test_a_folder_is_all_yaml_and_json_in_it_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="has no file that ends in"):
+        read_folder(str(tmp_path))
+    for name in ("b.yaml", "a.json", "c.yml", "notes.md"):
+        (tmp_path / name).touch()
+    assert read_folder(str(tmp_path)) == [str(tmp_path / name) for name in ("a.json", "b.yaml", "c.yml")]
+    assert read_folder("-") == ["-"]

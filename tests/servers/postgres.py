@@ -142,6 +142,14 @@ class PostgresServer:
         options = ["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set=ON_ERROR_STOP=1"]
         return self._ask("psql", *options, "--command", statement, database)
 
+    def dump(self, file: Path, database: str, *options: str) -> None:
+        """Write a dump of a database with ``pg_dump``."""
+        self._ask("pg_dump", "--format=custom", f"--file={file}", *options, database)
+
+    def restore(self, file: Path, database: str) -> None:
+        """Read a dump into a database with ``pg_restore``, whole or not at all."""
+        self._ask("pg_restore", "--single-transaction", "--no-owner", f"--dbname={database}", str(file))
+
     def __enter__(self) -> Self:
         try:
             self.start()

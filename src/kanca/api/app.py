@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from kanca.api import (
+    apply,
     credentials,
     dead_letters,
     deliveries,
@@ -74,6 +75,7 @@ ROUTERS = (
     replays.of_deliveries,
     replays.of_subscription,
     credentials.router,
+    apply.router,
     dead_letters.router,
     providers.router,
     instances.router,

@@ -143,8 +143,10 @@ async def put(
     services: Given, name: NewName, request: Annotated[CredentialRequest, Body()]
 ) -> CredentialView:
     """Store a credential under a name that nodes and subscriptions refer to. What is replaced is not used any more."""
-    credential = _read(name, request)
-    stored, is_new = await services.database.write(_put, services.secret_box, credential, services.now())
+    credential = read_request(name, request)
+    stored, is_new = await services.database.write(
+        put_credential, services.secret_box, credential, services.now()
+    )
     audit("credential.created" if is_new else "credential.replaced", name, kind=stored.kind)
     return _view(stored)
 
@@ -157,12 +159,13 @@ async def put(
 )
 async def delete(services: Given, name: Name) -> Message:
     """Delete a credential that no newest and no published version of a workflow refers to, and no subscription."""
-    await services.database.write(_delete, name)
+    await services.database.write(delete_credential, name)
     audit("credential.deleted", name)
     return Message(message=f"Credential {name} was deleted")
 
 
-def _delete(connection: Connection, name: str) -> None:
+def delete_credential(connection: Connection, name: str) -> None:
+    """Delete a credential that nothing refers to. Raises CredentialNotFound, CredentialInUse."""
     # Taken away first: who refers to it meanwhile is either waited for, and seen here, or finds nothing.
     credentials.remove(connection, name)
     using = {
@@ -178,7 +181,8 @@ def _listed(ids: Sequence[str]) -> str:
     return ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
 
 
-def _read(name: str, request: CredentialRequest) -> Credential:
+def read_request(name: str, request: CredentialRequest) -> Credential:
+    """The credential that is asked for. Raises InvalidCredential with all that is wrong with it."""
     values: dict[str, Any] = request.model_dump(exclude={"kind"}, exclude_none=True)
     try:
         credential = read_credential(name, request.kind, values)
@@ -197,9 +201,10 @@ def _read(name: str, request: CredentialRequest) -> Credential:
     return credential
 
 
-def _put(
+def put_credential(
     connection: Connection, box: SecretBox, credential: Credential, now: datetime
 ) -> tuple[NamedCredential, bool]:
+    """Store a credential in the place of the one that had its name; also whether it is new. Raises CredentialInUse."""
     # Written first, as what is deleted is: who publishes meanwhile finds this kind, or is seen here.
     stored = credentials.put(connection, box, credential, now)
     using = [] if credential.kind in PLAIN_KINDS else workflows_with(connection, credential.name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from kanca.api import endpoint_rules as rules
-from kanca.api.endpoint_models import EndpointChange, EndpointRequest
+from kanca.api.endpoint_models import EndpointChange, EndpointRequest, Rotation
 from kanca.api.services import Services
 from kanca.domain.endpoint import RESUME_WEBHOOK_ID, Endpoint, NodeBehavior
 from kanca.domain.ids import new_webhook_id
@@ -21,7 +22,8 @@ from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER
 def create_endpoint(connection: Connection, services: Services, request: EndpointRequest) -> Endpoint:
     """Store the endpoint that is asked for.
 
-    Raises UnknownProvider, InvalidEndpoint, InvalidProvider, InvalidSecret, WorkflowNotFound, SlugTaken.
+    Raises UnknownProvider, InvalidEndpoint, InvalidProvider, InvalidSecret, WorkflowNotFound, SlugTaken,
+    EndpointExists.
     """
     config = rules.read_endpoint_config(request.config, services.retention_days)
     asked = request.provider if "provider" in request.model_fields_set else None
@@ -36,7 +38,7 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
     now = services.now()
     endpoint = Endpoint(
         number=0,
-        webhook_id=new_webhook_id(),
+        webhook_id=request.webhook_id or new_webhook_id(),
         name=request.name or slug or request.workflow_id or provider,
         slug=slug,
         provider=provider,
@@ -96,6 +98,24 @@ def change_endpoint(
     _check_not_null(request)
     rules.check_slug(request.slug)
     return endpoints.change(connection, services.secret_box, webhook_id, changed)
+
+
+def rotate_endpoint_secret(
+    connection: Connection, services: Services, webhook_id: str, rotation: Rotation
+) -> Endpoint:
+    """Give the endpoint a new secret; the old one stays valid for the grace.
+
+    Raises EndpointNotFound, BuiltInEndpoint, UnknownProvider, InvalidProvider, InvalidSecret.
+    """
+    given = rotation.secret.get_secret_value() if rotation.secret else None
+    grace, now = timedelta(seconds=rotation.grace_seconds), services.now()
+
+    def rotated(endpoint: Endpoint) -> Endpoint:
+        rules.check_own(webhook_id, "given another secret")
+        spec = rules.spec_of(services.catalogue, endpoint.provider, endpoint.config)
+        return rules.rotated(endpoint, spec, given, grace, now)
+
+    return endpoints.change(connection, services.secret_box, webhook_id, rotated)
 
 
 def _check_not_null(request: EndpointChange) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from kanca.api.endpoint_hints import hint_of, unreadable_hint
 from kanca.api.endpoint_rules import live_secrets
-from kanca.api.fields import ChosenId, Name, Slug
+from kanca.api.fields import ChosenId, Name, Slug, WebhookId
 from kanca.api.secret_rotation import masked
 from kanca.domain.endpoint import (
     BUILT_IN_PATHS,
@@ -109,6 +109,10 @@ class EndpointRequest(BaseModel):
         description="What the sender signs with; left out, one is made where that is possible.",
     )
     tenant: ChosenId = Field("default", description="A label that groups what belongs together.")
+    webhook_id: WebhookId | None = Field(
+        None,
+        description="The id that it has on another server, so that senders keep their address; left out, one is made.",
+    )
     config: dict[str, Any] = Field(default_factory=dict, description="What differs from the defaults.")
 
 

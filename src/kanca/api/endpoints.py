@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Body, Query, Response
@@ -11,7 +10,7 @@ from fastapi import Body, Query, Response
 from kanca.api import endpoint_rules as rules
 from kanca.api.answers import Message
 from kanca.api.audit import audit
-from kanca.api.endpoint_changes import change_endpoint, create_endpoint
+from kanca.api.endpoint_changes import change_endpoint, create_endpoint, rotate_endpoint_secret
 from kanca.api.endpoint_models import (
     EndpointChange,
     EndpointPage,
@@ -30,6 +29,7 @@ from kanca.domain.endpoint import BUILT_IN_IDS, RESUME_WEBHOOK_ID, Endpoint
 from kanca.domain.task import TaskKind
 from kanca.errors import (
     BuiltInEndpoint,
+    EndpointExists,
     EndpointNotFound,
     InvalidEndpoint,
     InvalidProvider,
@@ -52,7 +52,9 @@ _NEVER_STORED = {"Cache-Control": "no-store"}
     "",
     summary="Create an endpoint",
     operation_id="create_endpoint",
-    responses=refused_with(*_INVALID, UnknownProvider, InvalidSecret, WorkflowNotFound, SlugTaken),
+    responses=refused_with(
+        *_INVALID, UnknownProvider, InvalidSecret, WorkflowNotFound, SlugTaken, EndpointExists
+    ),
 )
 async def create(services: Given, response: Response, request: EndpointRequest) -> EndpointView:
     """Make an address for a sender. `secret_token` is shown in full here, and later only by `reveal-secret`.
@@ -156,17 +158,12 @@ async def rotate_secret(
 ) -> EndpointView:
     """Set a new secret; the old one stays valid for the grace. An endpoint that had none is active from then on."""
     wanted = rotation or Rotation()
-    given = wanted.secret.get_secret_value() if wanted.secret else None
-    grace, now = timedelta(seconds=wanted.grace_seconds), services.now()
-
-    def rotate(endpoint: Endpoint) -> Endpoint:
-        rules.check_own(webhook_id, "given another secret")
-        spec = rules.spec_of(services.catalogue, endpoint.provider, endpoint.config)
-        return rules.rotated(endpoint, spec, given, grace, now)
-
-    endpoint = await services.database.write(endpoints.change, services.secret_box, webhook_id, rotate)
+    endpoint = await services.database.write(rotate_endpoint_secret, services, webhook_id, wanted)
     audit(
-        "endpoint.secret_rotated", webhook_id, grace_seconds=wanted.grace_seconds, is_given=given is not None
+        "endpoint.secret_rotated",
+        webhook_id,
+        grace_seconds=wanted.grace_seconds,
+        is_given=wanted.secret is not None,
     )
     response.headers.update(_NEVER_STORED)
     return await _shown(services, endpoint, shows_secret=True)

@@ -129,21 +129,8 @@ async def get(services: Given, name: Name) -> EventTypeView:
 )
 async def put(services: Given, name: NewName, request: Annotated[EventTypeRequest, Body()]) -> EventTypeView:
     """Store an event type. From the answer on, what is published is checked by it."""
-    if not request.description.replace("\n", "").isprintable():
-        raise InvalidInput("The description must be text without control characters")
-    check_event_type(name, request.data_schema, request.example, is_enforced=request.enforced)
-    now = services.now()
     stored, is_new = await services.database.write(
-        event_types.put,
-        StoredType(
-            name=name,
-            description=request.description,
-            schema=_text(request.data_schema),
-            example=_text(request.example),
-            is_enforced=request.enforced,
-            created_at=now,
-            updated_at=now,
-        ),
+        event_types.put, read_request(name, request, services.now())
     )
     audit("event_type.created" if is_new else "event_type.replaced", name, enforced=stored.is_enforced)
     return _view(stored)
@@ -160,6 +147,22 @@ async def delete(services: Given, name: Name) -> Message:
     await services.database.write(event_types.remove, name)
     audit("event_type.deleted", name)
     return Message(message=f"Event type {name} was deleted")
+
+
+def read_request(name: str, request: EventTypeRequest, now: datetime) -> StoredType:
+    """The event type that is asked for. Raises InvalidInput for one that cannot be."""
+    if not request.description.replace("\n", "").isprintable():
+        raise InvalidInput("The description must be text without control characters")
+    check_event_type(name, request.data_schema, request.example, is_enforced=request.enforced)
+    return StoredType(
+        name=name,
+        description=request.description,
+        schema=_text(request.data_schema),
+        example=_text(request.example),
+        is_enforced=request.enforced,
+        created_at=now,
+        updated_at=now,
+    )
 
 
 def _text(value: Any) -> str | None:

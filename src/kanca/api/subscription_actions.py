@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Body, Response
 
-from kanca.api import subscription_rules as rules
 from kanca.api.attempt_models import attempt_view
 from kanca.api.audit import audit
 from kanca.api.callers import CallerTenant
@@ -17,7 +15,7 @@ from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.secret_rotation import live
 from kanca.api.services import Given
-from kanca.api.subscription_changes import enable_subscription
+from kanca.api.subscription_changes import enable_subscription, rotate_subscription_secret
 from kanca.api.subscription_models import (
     OldSigningSecret,
     RevealedSigningSecret,
@@ -28,9 +26,7 @@ from kanca.api.subscription_sending import send_test, verify
 from kanca.api.subscription_views import find, public_key_of, shown
 from kanca.api.subscriptions import NEVER_STORED, go_on
 from kanca.domain.ids import EVENT, show_id
-from kanca.domain.subscription import Subscription
 from kanca.errors import ChallengeFailed, InvalidSecret, SecretRequired, SubscriptionNotFound, Unavailable
-from kanca.storage import subscriptions
 
 router = resource("Subscriptions", "/webhooks/subscriptions/{subscription_id}")
 
@@ -75,20 +71,14 @@ async def rotate_secret(
 ) -> SubscriptionView:
     """Sign with a new secret; deliveries carry signatures with the old one too until the grace is over."""
     wanted = rotation or Rotation()
-    given = wanted.secret.get_secret_value() if wanted.secret else None
-    grace, now = timedelta(seconds=wanted.grace_seconds), services.now()
-
-    def rotate(subscription: Subscription) -> Subscription:
-        return rules.rotated(subscription, given, grace, now)
-
     subscription = await services.database.write(
-        subscriptions.change, services.secret_box, subscription_id, rotate, caller.tenant
+        rotate_subscription_secret, services, caller, subscription_id, wanted
     )
     audit(
         "subscription.secret_rotated",
         subscription_id,
         grace_seconds=wanted.grace_seconds,
-        is_given=given is not None,
+        is_given=wanted.secret is not None,
     )
     response.headers.update(NEVER_STORED)
     return await shown(services, subscription, shows_secret=True)

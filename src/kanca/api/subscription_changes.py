@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
 from kanca.api import subscription_rules as rules
 from kanca.api.callers import Caller
+from kanca.api.endpoint_models import Rotation
 from kanca.api.services import Services
 from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
 from kanca.domain.ids import SUBSCRIPTION, show_id
@@ -127,6 +129,22 @@ def enable_subscription(
     if health.failing_since is not None:
         subscriptions.note_health(connection, [replace(health, failing_since=None)])
     return subscription
+
+
+def rotate_subscription_secret(
+    connection: Connection, services: Services, caller: Caller, subscription_id: str, rotation: Rotation
+) -> Subscription:
+    """Give a subscription a new secret; deliveries are signed with the old one too until the grace is over.
+
+    Raises SubscriptionNotFound, InvalidSecret.
+    """
+    given = rotation.secret.get_secret_value() if rotation.secret else None
+    grace, now = timedelta(seconds=rotation.grace_seconds), services.now()
+
+    def rotated(subscription: Subscription) -> Subscription:
+        return rules.rotated(subscription, given, grace, now)
+
+    return subscriptions.change(connection, services.secret_box, subscription_id, rotated, caller.tenant)
 
 
 def _sources(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -70,9 +71,7 @@ async def create(
     Everything that is wrong with a definition is in `problems`, with the node that it is about.
     """
     saved = read_workflow(definition, services.nodes).definition
-    workflow = await services.database.write(
-        workflows.create, saved.id, tenant, saved.name, _as_json(saved), services.now(), _node_types(saved)
-    )
+    workflow = await services.database.write(create_workflow, saved, tenant, services.now())
     audit("workflow.created", workflow.id)
     return WorkflowView(**workflow_fields(workflow))
 
@@ -117,9 +116,7 @@ async def save(services: Given, workflow_id: WorkflowIdPath, definition: Changed
     if definition.setdefault("id", workflow_id) != workflow_id:
         raise InvalidInput(f"The definition's id is not {workflow_id}, and an id cannot be changed.")
     saved = read_workflow(definition, services.nodes).definition
-    workflow = await services.database.write(
-        workflows.save, workflow_id, saved.name, _as_json(saved), services.now(), _node_types(saved)
-    )
+    workflow = await services.database.write(save_workflow, saved, services.now())
     audit("workflow.saved", workflow_id, version=workflow.version)
     return WorkflowView(**workflow_fields(workflow))
 
@@ -132,7 +129,7 @@ async def save(services: Given, workflow_id: WorkflowIdPath, definition: Changed
 )
 async def publish(services: Given, workflow_id: WorkflowIdPath, version: VersionQuery = None) -> WorkflowView:
     """Let new runs start, with the newest version or another one."""
-    workflow = await services.database.write(_publish, services, workflow_id, version)
+    workflow = await services.database.write(publish_workflow, services, workflow_id, version)
     audit("workflow.published", workflow_id, version=workflow.published_version)
     return WorkflowView(**workflow_fields(workflow))
 
@@ -216,7 +213,7 @@ def roll_back(
     chosen = workflow_history.published_before(connection, before) if version is None else version
     if chosen is None:
         raise WorkflowNotPublished(f"No other version of workflow {workflow_id} was ever published.")
-    return _publish(connection, services, workflow_id, chosen), before.published_version
+    return publish_workflow(connection, services, workflow_id, chosen), before.published_version
 
 
 async def _set_paused(services: Services, workflow_id: str, *, is_paused: bool) -> Workflow:
@@ -234,8 +231,25 @@ def _node_types(definition: Definition) -> set[str]:
     return {node.type for node in definition.nodes}
 
 
-def _publish(connection: Connection, services: Services, workflow_id: str, version: int | None) -> Workflow:
-    """Publish a version that can be run: a node type may have gone since it was saved, or a credential."""
+def create_workflow(connection: Connection, saved: Definition, tenant: str, now: datetime) -> Workflow:
+    """Store a new workflow, unpublished. Raises WorkflowExists."""
+    return workflows.create(
+        connection, saved.id, tenant, saved.name, _as_json(saved), now, _node_types(saved)
+    )
+
+
+def save_workflow(connection: Connection, saved: Definition, now: datetime) -> Workflow:
+    """Store a new version of a workflow, unpublished. Raises WorkflowNotFound."""
+    return workflows.save(connection, saved.id, saved.name, _as_json(saved), now, _node_types(saved))
+
+
+def publish_workflow(
+    connection: Connection, services: Services, workflow_id: str, version: int | None = None
+) -> Workflow:
+    """Publish a version that can be run: a node type may have gone since it was saved, or a credential.
+
+    Raises WorkflowNotFound, InvalidWorkflow.
+    """
     _, stored = workflows.version_of(connection, workflow_id, version)
     ready = read_workflow(json.loads(stored.definition), services.nodes)
     check_credentials(connection, ready.definition)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -29,11 +30,24 @@ _PLAIN = "plain"
 _LINE_WIDTH = 110
 
 
+class YamlDocument(NamedTuple):
+    """What one document of a text says, and where in the text."""
+
+    value: Any
+    lines: Mapping[tuple[str, int], int]
+    """Of each item of a list that stands at the top: the list's key, the item's place, and its line from 1."""
+
+
 def read_yaml(text: bytes) -> list[Any]:
     """What the documents of a YAML text say, one after the other.
 
     Raises Unreadable: ``too_large``, ``invalid_utf8``, ``invalid_yaml`` or ``nested_too_deeply``.
     """
+    return [document.value for document in read_yaml_documents(text)]
+
+
+def read_yaml_documents(text: bytes) -> list[YamlDocument]:
+    """As ``read_yaml``, with the lines that things stand in."""
     if len(text) > MAX_YAML_BYTES:
         raise Unreadable("too_large", f"The text has more than {MAX_YAML_BYTES} bytes.")
     try:
@@ -45,7 +59,8 @@ def read_yaml(text: bytes) -> list[Any]:
     try:
         documents = []
         while loader.check_data():  # type: ignore[no-untyped-call]  # the stubs leave it so
-            documents.append(loader.get_data())
+            node = loader.get_node()
+            documents.append(YamlDocument(loader.construct_document(node), _lines(node)))
         return documents
     except yaml.YAMLError as error:
         raise _invalid(error) from None
@@ -57,6 +72,17 @@ def read_yaml(text: bytes) -> list[Any]:
         raise _too_deep() from None
     finally:
         loader.dispose()
+
+
+def _lines(document: yaml.Node | None) -> dict[tuple[str, int], int]:
+    if not isinstance(document, yaml.MappingNode):
+        return {}
+    return {
+        (key.value, place): item.start_mark.line + 1
+        for key, value in document.value
+        if isinstance(value, yaml.SequenceNode)
+        for place, item in enumerate(value.value)
+    }
 
 
 def write_yaml(document: Any) -> str:

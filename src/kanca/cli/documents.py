@@ -4,12 +4,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from kanca.cli.options import read_file
+from kanca.cli.options import STDIN, read_file
 from kanca.errors import InvalidInput
 
 _PORTS = {True: "true", False: "false"}
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a document of a file says, and where it stands."""
+
+    value: Any
+    file: str = ""
+    lines: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    """Of each item of a list at its top: the list's key, the item's place, and its line from 1."""
+
+    def place_of(self, key: str, at: int) -> str:
+        """Where an item of a list stands, as ``hooks.yaml:12``; empty when that is not known."""
+        line = self.lines.get((key, at))
+        return self.file if line is None else f"{self.file}:{line}"
+
+
+def read_folder(name: str) -> list[str]:
+    """The names of the files that a name stands for: those of YAML and JSON in a folder, by name; else itself.
+
+    Raises InvalidInput for a folder that has none.
+    """
+    folder = Path(name)
+    if name == STDIN or not folder.is_dir():
+        return [name]
+    files = sorted(str(path) for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+    if not files:
+        raise InvalidInput(f"{name} has no file that ends in {', '.join(_SUFFIXES)}.")
+    return files
 
 
 def read_documents(name: str) -> list[Any]:
@@ -17,18 +49,24 @@ def read_documents(name: str) -> list[Any]:
 
     Raises InvalidInput when it cannot be read, is too large or is neither.
     """
+    return [document.value for document in read_placed_documents(name)]
+
+
+def read_placed_documents(name: str) -> list[Document]:
+    """As ``read_documents``, each with where it stands."""
     from kanca.bodies.unreadable import Unreadable
-    from kanca.bodies.yaml import MAX_YAML_BYTES, read_yaml
+    from kanca.bodies.yaml import MAX_YAML_BYTES, read_yaml_documents
 
     text = read_file(name)
+    shown = "standard input" if name == STDIN else name
     why_not_json = ""
     if text.lstrip()[:1] in {b"{", b"["} and len(text) <= MAX_YAML_BYTES:
         try:
-            return [json.loads(text, object_pairs_hook=_object)]
+            return [Document(json.loads(text, object_pairs_hook=_object), shown)]
         except (ValueError, RecursionError) as error:
             why_not_json = f" (as JSON: {error})"
     try:
-        return read_yaml(text)
+        return [Document(value, shown, lines) for value, lines in read_yaml_documents(text)]
     except Unreadable as error:
         raise InvalidInput(f"{name}: {error.detail.removesuffix('.')}{why_not_json}.") from None
 

@@ -34,8 +34,11 @@ from kanca.cli import (
 )
 from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
+from kanca.cli.backup import backup
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
+from kanca.cli.export import export
+from kanca.cli.health import health
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
 from kanca.cli.publish import publish
@@ -124,11 +127,14 @@ def root(
 app.command()(serve)
 app.command()(dev)
 app.command()(migrate)
+app.command()(backup)
 app.command()(doctor)
+app.command()(health)
 app.command()(send)
 app.command()(publish)
 app.command()(receive)
 app.command()(apply)
+app.command()(export)
 for noun in (
     endpoint,
     event,

@@ -1,90 +1,45 @@
 """What ``kanca apply`` does: from what there shall be and what there is to a list of actions.
 
-Pure. Nothing is ever deleted, and what is as it shall be is left alone, so that applying a file again does nothing.
-Values of secrets are not known here: actions have the names of the environment variables that hold them.
+Pure. What is as it shall be is left alone, so that applying a manifest again does nothing. Values of secrets are not
+known here: actions have where they stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kanca.cli.manifest import CredentialWanted, EndpointWanted, Manifest, WorkflowWanted, refused
+from kanca.cli.actions import Action, Kind, Present, Verb
+from kanca.cli.manifest import (
+    CredentialWanted,
+    EndpointWanted,
+    EventTypeWanted,
+    Manifest,
+    SubscriptionWanted,
+    WorkflowWanted,
+    at,
+    refused,
+)
+from kanca.cli.sources import Source
 from kanca.domain.workflow import read_definition
 from kanca.workflows.difference import changes, difference, show_changes, show_difference
 from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER
 
 
-class Kind(StrEnum):
-    """What an action is about."""
-
-    CREDENTIAL = "credential"
-    WORKFLOW = "workflow"
-    ENDPOINT = "endpoint"
-    SECRET = "secret"  # noqa: S105 - a word
-    """Of an endpoint."""
-
-
-class Verb(StrEnum):
-    """What is done."""
-
-    CREATE = "create"
-    CHANGE = "change"
-    PUBLISH = "publish"
-    NOTHING = "nothing"
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One thing to do."""
-
-    kind: Kind
-    id: str
-    verb: Verb
-    difference: Mapping[str, Any] | None = None
-    """Of a change: ``{changes, nodes?, edges?}``."""
-    body: Mapping[str, Any] = field(default_factory=dict)
-    """What the server is sent, but for secrets."""
-    query: Mapping[str, str] = field(default_factory=dict)
-    from_env: Mapping[str, str] = field(default_factory=dict)
-    """Further members of the body, and the environment variables that hold them."""
-    webhook_id: str | None = None
-    """Of an endpoint that is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class PresentWorkflow:
-    """A workflow that is there."""
-
-    tenant: str
-    version: int
-    published_version: int | None
-    newest: Mapping[str, Any]
-    published: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Present:
-    """What there is on the server of what the file speaks of."""
-
-    credentials: AbstractSet[str] = frozenset()
-    workflows: Mapping[str, PresentWorkflow] = field(default_factory=dict)
-    endpoints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """As the API shows them, by slug."""
-
-
 def make_plan(
-    wanted: Manifest, present: Present, variables: Collection[str], *, replaces_secrets: bool = False
+    wanted: Manifest,
+    present: Present,
+    missing: Mapping[Source, str] | None = None,
+    *,
+    replaces_secrets: bool = False,
 ) -> list[Action]:
-    """The actions, in their order: credentials, workflows, endpoints.
+    """The actions, in their order: event types, credentials, workflows, endpoints, subscriptions.
 
-    ``variables`` are the environment variables that have a value. Raises InvalidInput with all that cannot be.
+    ``missing`` are secrets that are not where they should be, and why. Raises InvalidInput with all that cannot be.
     """
     problems = list(_impossible(wanted, present))
     actions = [
+        *(_event_type(each, present) for each in wanted.event_types),
         *(_credential(each, present, replaces=replaces_secrets) for each in wanted.credentials),
         *(action for each in wanted.workflows for action in _workflow(each, present)),
         *(
@@ -92,31 +47,68 @@ def make_plan(
             for each in wanted.endpoints
             for action in _endpoint(each, wanted, present, replaces_secrets)
         ),
+        *(
+            action
+            for each in wanted.subscriptions
+            for action in _subscription(each, present, replaces_secrets)
+        ),
     ]
-    for action in actions:
-        missing = sorted(set(action.from_env.values()) - set(variables))
-        problems += [
-            (f"{action.kind} {action.id}", f"the environment variable {name} is not set") for name in missing
-        ]
+    problems += [
+        (at(action.place, f"{action.kind} {action.id}"), missing[source])
+        for action in actions
+        for source in sorted(set(action.secrets.values()))
+        if missing and source in missing
+    ]
     if problems:
-        raise refused("The file cannot be applied, and nothing was changed.", problems)
+        raise refused("The manifest cannot be applied, and nothing was changed.", problems)
     return actions
 
 
+def _event_type(wanted: EventTypeWanted, present: Present) -> Action:
+    found = present.event_types.get(wanted.name)
+    if found is None:
+        return Action(Kind.EVENT_TYPE, wanted.name, Verb.CREATE, body=wanted.body, place=wanted.place)
+    shown = changes({key: found[key] for key in wanted.body}, wanted.body)
+    if not shown:
+        return Action(Kind.EVENT_TYPE, wanted.name, Verb.NOTHING)
+    return Action(
+        Kind.EVENT_TYPE,
+        wanted.name,
+        Verb.CHANGE,
+        {"changes": show_changes(shown)},
+        wanted.body,
+        updated_at=found["updated_at"],
+        place=wanted.place,
+    )
+
+
 def _credential(wanted: CredentialWanted, present: Present, *, replaces: bool) -> Action:
-    is_there = wanted.name in present.credentials
-    if is_there and not replaces:
+    found = present.credentials.get(wanted.name)
+    if found is not None and found["kind"] == wanted.kind and not replaces:
         return Action(Kind.CREDENTIAL, wanted.name, Verb.NOTHING)
-    verb = Verb.CHANGE if is_there else Verb.CREATE
-    return Action(Kind.CREDENTIAL, wanted.name, verb, body={"kind": wanted.kind}, from_env=wanted.from_env)
+    return Action(
+        Kind.CREDENTIAL,
+        wanted.name,
+        Verb.CREATE if found is None else Verb.CHANGE,
+        body={"kind": wanted.kind},
+        secrets=wanted.sources,
+        updated_at=None if found is None else found["updated_at"],
+        place=wanted.place,
+    )
 
 
 def _workflow(wanted: WorkflowWanted, present: Present) -> Iterator[Action]:
     found = present.workflows.get(wanted.id)
-    publish = Action(Kind.WORKFLOW, wanted.id, Verb.PUBLISH)
+    publish = Action(Kind.WORKFLOW, wanted.id, Verb.PUBLISH, place=wanted.place)
     if found is None:
-        tenant = {} if wanted.tenant is None else {"tenant": wanted.tenant}
-        yield Action(Kind.WORKFLOW, wanted.id, Verb.CREATE, body=wanted.definition, query=tenant)
+        yield Action(
+            Kind.WORKFLOW,
+            wanted.id,
+            Verb.CREATE,
+            body=wanted.definition,
+            tenant=wanted.tenant,
+            place=wanted.place,
+        )
         if wanted.is_published:
             yield publish
         return
@@ -127,7 +119,15 @@ def _workflow(wanted: WorkflowWanted, present: Present) -> Iterator[Action]:
         yield publish if wanted.is_published else nothing
     else:
         shown = show_difference(difference(read_definition(found.newest), read_definition(wanted.definition)))
-        yield Action(Kind.WORKFLOW, wanted.id, Verb.CHANGE, shown, body=wanted.definition)
+        yield Action(
+            Kind.WORKFLOW,
+            wanted.id,
+            Verb.CHANGE,
+            shown,
+            wanted.definition,
+            updated_at=found.updated_at,
+            place=wanted.place,
+        )
         if wanted.is_published:
             yield publish
 
@@ -135,26 +135,73 @@ def _workflow(wanted: WorkflowWanted, present: Present) -> Iterator[Action]:
 def _endpoint(
     wanted: EndpointWanted, manifest: Manifest, present: Present, replaces_secrets: bool
 ) -> Iterator[Action]:
-    found = present.endpoints.get(wanted.slug)
-    secret = {"secret": wanted.secret_from_env} if wanted.secret_from_env else {}
+    found = present.endpoint(wanted)
+    secret = {"secret": wanted.secret} if wanted.secret else {}
     asked = {
         name: value
-        for name in ("name", "provider", "workflow_id", "node_id")
+        for name in ("slug", "name", "provider", "workflow_id", "node_id")
         if (value := getattr(wanted, name)) is not None
     }
     if found is None:
-        body = {"slug": wanted.slug, **asked, "config": dict(wanted.config)}
-        yield Action(Kind.ENDPOINT, wanted.slug, Verb.CREATE, body=body, from_env=secret)
+        own = {name: value for name in ("webhook_id", "tenant") if (value := getattr(wanted, name))}
+        body = {**asked, **own, "config": dict(wanted.config)}
+        yield Action(Kind.ENDPOINT, wanted.id, Verb.CREATE, body=body, secrets=secret, place=wanted.place)
+        if wanted.is_active is False:
+            # Endpoints are active when they are made, or cannot be.
+            yield Action(Kind.ENDPOINT, wanted.id, Verb.CHANGE, body={"is_active": False}, place=wanted.place)
         return
+    if wanted.is_active is not None:
+        asked["is_active"] = wanted.is_active
     body = _changed(wanted, found, asked, _triggers(wanted.workflow_id, manifest, present))
-    verb = Verb.CHANGE if body else Verb.NOTHING
     shown = {"changes": show_changes(_changes_of(found, body))} if body else None
-    yield Action(Kind.ENDPOINT, wanted.slug, verb, shown, body, webhook_id=str(found["webhook_id"]))
+    yield Action(
+        Kind.ENDPOINT,
+        wanted.id,
+        Verb.CHANGE if body else Verb.NOTHING,
+        shown,
+        body,
+        updated_at=found["updated_at"] if body else None,
+        place=wanted.place,
+    )
     # What it is now is not told, so it cannot be compared.
     if secret and (replaces_secrets or found["secret_token"] is None):
+        yield Action(Kind.ENDPOINT, wanted.id, Verb.ROTATE, secrets=secret, place=wanted.place)
+
+
+def _subscription(wanted: SubscriptionWanted, present: Present, replaces_secrets: bool) -> Iterator[Action]:
+    found = present.subscriptions.get(wanted.id)
+    secret = {"secret": wanted.secret} if wanted.secret else {}
+    if found is None:
+        body = dict(wanted.body) | ({"tenant": wanted.tenant} if wanted.tenant else {})
+        yield Action(Kind.SUBSCRIPTION, wanted.id, Verb.CREATE, body=body, secrets=secret, place=wanted.place)
+        return
+    as_found = {key: found[key] for key in wanted.body}
+    as_wanted = {key: _as_shown(key, value, present) for key, value in wanted.body.items()}
+    body = {
+        key: wanted.body[key] for key in wanted.body if changes({key: as_found[key]}, {key: as_wanted[key]})
+    }
+    if not body:
+        yield Action(Kind.SUBSCRIPTION, wanted.id, Verb.NOTHING)
+    else:
+        shown = changes({key: as_found[key] for key in body}, {key: as_wanted[key] for key in body})
         yield Action(
-            Kind.SECRET, wanted.slug, Verb.CHANGE, from_env=secret, webhook_id=str(found["webhook_id"])
+            Kind.SUBSCRIPTION,
+            wanted.id,
+            Verb.CHANGE,
+            {"changes": show_changes(shown)},
+            body,
+            updated_at=found["updated_at"],
+            place=wanted.place,
         )
+    if secret and (replaces_secrets or found["secret"] is None):
+        yield Action(Kind.SUBSCRIPTION, wanted.id, Verb.ROTATE, secrets=secret, place=wanted.place)
+
+
+def _as_shown(key: str, value: Any, present: Present) -> Any:
+    """A member of a subscription as the API shows it: endpoints by their ids, each thing once."""
+    if key == "sources":
+        value = [(present.endpoint_with(name) or {"webhook_id": name})["webhook_id"] for name in value]
+    return list(dict.fromkeys(value)) if key in ("sources", "events") else value
 
 
 def _changed(
@@ -186,21 +233,35 @@ def _impossible(wanted: Manifest, present: Present) -> Iterator[tuple[str, str]]
     for workflow in wanted.workflows:
         there = present.workflows.get(workflow.id)
         if there and workflow.tenant not in (None, there.tenant):
-            yield f"workflow {workflow.id}", f"its tenant is {there.tenant}, and cannot be changed"
+            where = at(workflow.place, f"workflow {workflow.id}")
+            yield where, f"its tenant is {there.tenant}, and cannot be changed"
+    for subscription in wanted.subscriptions:
+        known = present.subscriptions.get(subscription.id)
+        if known and subscription.tenant not in (None, known["tenant"]):
+            where = at(subscription.place, f"subscription {subscription.id}")
+            yield where, f"its tenant is {known['tenant']}, and cannot be changed"
     for endpoint in wanted.endpoints:
-        where = f"endpoint {endpoint.slug}"
-        found = present.endpoints.get(endpoint.slug)
-        if found and endpoint.provider not in (None, found["provider"]):
-            yield where, f"its provider is {found['provider']}, and cannot be changed"
-        if endpoint.workflow_id is None:
-            continue
-        triggers = _triggers(endpoint.workflow_id, wanted, present)
-        if not triggers:
-            yield where, f"there is no workflow {endpoint.workflow_id} with a {TRIGGER} node"
-        elif endpoint.node_id not in (None, *triggers):
-            yield where, f"{endpoint.node_id} is no {TRIGGER} node; there is: {', '.join(triggers)}"
-        elif endpoint.node_id is None and len(triggers) > 1:
-            yield where, f"node_id must be given; there is: {', '.join(triggers)}"
+        where = at(endpoint.place, f"endpoint {endpoint.id}")
+        yield from ((where, why) for why in _impossible_endpoint(endpoint, wanted, present))
+
+
+def _impossible_endpoint(endpoint: EndpointWanted, wanted: Manifest, present: Present) -> Iterator[str]:
+    found = present.endpoint(endpoint)
+    if found and endpoint.provider not in (None, found["provider"]):
+        yield f"its provider is {found['provider']}, and cannot be changed"
+    if found and endpoint.tenant not in (None, found["tenant"]):
+        yield f"its tenant is {found['tenant']}, and cannot be changed"
+    if found is None and (other := present.endpoint_with(endpoint.slug)) is not None:
+        yield f"the slug is that of {other['webhook_id']}"
+    if endpoint.workflow_id is None:
+        return
+    triggers = _triggers(endpoint.workflow_id, wanted, present)
+    if not triggers:
+        yield f"there is no workflow {endpoint.workflow_id} with a {TRIGGER} node"
+    elif endpoint.node_id not in (None, *triggers):
+        yield f"{endpoint.node_id} is no {TRIGGER} node; there is: {', '.join(triggers)}"
+    elif endpoint.node_id is None and len(triggers) > 1:
+        yield f"node_id must be given; there is: {', '.join(triggers)}"
 
 
 def _triggers(workflow_id: str | None, wanted: Manifest, present: Present) -> list[str]:

@@ -1,19 +1,22 @@
-"""What a server says before ``kanca apply`` changes anything: what there is, and what it thinks of the file."""
+"""What a server says before ``kanca apply`` changes anything: what there is, and what it thinks of the manifest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kanca.cli.manifest import Manifest, WorkflowWanted, refused
-from kanca.cli.plan import Present, PresentWorkflow
+from kanca.cli.actions import Present, PresentWorkflow
+from kanca.cli.manifest import Manifest, WorkflowWanted, at, refused
 from kanca.cli.server import Server
 from kanca.errors import InvalidInput, NotFound
 from kanca.storage.pages import MAX_LIMIT
 
 ENDPOINTS = ("api", "webhooks", "endpoints")
 WORKFLOWS = ("api", "workflows")
+EVENT_TYPES = ("api", "event-types")
+CREDENTIALS = ("api", "credentials")
+SUBSCRIPTIONS = ("webhooks", "subscriptions")
 
 
 def checked(server: Server, wanted: Manifest) -> Manifest:
@@ -27,46 +30,51 @@ def checked(server: Server, wanted: Manifest) -> Manifest:
         try:
             saved = server.post(*WORKFLOWS, "validate", body=workflow.definition).data["definition"]
         except InvalidInput as error:
-            problems += _problems(workflow.id, error)
+            problems += _problems(workflow, error)
         else:
             workflows.append(replace(workflow, definition=saved))
     for endpoint in wanted.endpoints:
         name = None if endpoint.config.get("provider_spec") else endpoint.provider
         if name and _found(server, "api", "providers", name) is None:
-            problems.append((f"endpoint {endpoint.slug}", f"there is no provider {name!r}"))
+            where = at(endpoint.place, f"endpoint {endpoint.id}")
+            problems.append((where, f"there is no provider {name!r}"))
     if problems:
-        raise refused("The file cannot be applied, and nothing was changed.", problems)
+        raise refused("The manifest cannot be applied, and nothing was changed.", problems)
     return replace(wanted, workflows=tuple(workflows))
 
 
 def read_present(server: Server, wanted: Manifest) -> Present:
     """What there is of what the manifest speaks of."""
-    credentials = (each.name for each in wanted.credentials)
     workflow_ids = {each.id for each in wanted.workflows} | {
         each.workflow_id for each in wanted.endpoints if each.workflow_id
     }
-    slugs = {each.slug for each in wanted.endpoints}
+    needs_endpoints = wanted.endpoints or wanted.subscriptions
     return Present(
-        frozenset(name for name in credentials if _found(server, "api", "credentials", name) is not None),
+        _those_of(server, (each.name for each in wanted.event_types), *EVENT_TYPES),
+        _those_of(server, (each.name for each in wanted.credentials), *CREDENTIALS),
         {
             workflow_id: found
             for workflow_id in sorted(workflow_ids)
-            if (found := _workflow(server, workflow_id)) is not None
+            if (found := read_workflow(server, workflow_id)) is not None
         },
-        {shown["slug"]: shown for shown in _endpoints(server) if shown["slug"] in slugs} if slugs else {},
+        {shown["webhook_id"]: shown for shown in every(server, *ENDPOINTS)} if needs_endpoints else {},
+        _those_of(server, (each.id for each in wanted.subscriptions), *SUBSCRIPTIONS),
     )
 
 
-def _problems(workflow_id: str, error: InvalidInput) -> Iterator[tuple[str, str]]:
-    """What the server found wrong with a definition."""
-    where = f"workflow {workflow_id}"
-    if "problems" not in error.facts:
-        yield where, error.detail
-    for problem in error.facts.get("problems", ()):
-        yield (f"{where}, node {problem['node']}" if problem["node"] else where), problem["message"]
+def every(server: Server, *path: str, **query: object) -> Iterator[Mapping[str, Any]]:
+    """All items of a list, page by page."""
+    cursor = None
+    while True:
+        page = server.get(*path, limit=MAX_LIMIT, cursor=cursor, **query).data
+        yield from page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
 
 
-def _workflow(server: Server, workflow_id: str) -> PresentWorkflow | None:
+def read_workflow(server: Server, workflow_id: str) -> PresentWorkflow | None:
+    """A workflow with its newest and its published definition; None when it is not there."""
     found = _found(server, *WORKFLOWS, workflow_id)
     if found is None:
         return None
@@ -77,18 +85,26 @@ def _workflow(server: Server, workflow_id: str) -> PresentWorkflow | None:
         answer = server.get(*WORKFLOWS, workflow_id, version=found["published_version"])
         published = answer.data["definition"]
     return PresentWorkflow(
-        found["tenant"], found["version"], found["published_version"], found["definition"], published
+        found["tenant"],
+        found["version"],
+        found["published_version"],
+        found["definition"],
+        published,
+        found["updated_at"],
     )
 
 
-def _endpoints(server: Server) -> Iterator[Mapping[str, Any]]:
-    cursor = None
-    while True:
-        page = server.get(*ENDPOINTS, limit=MAX_LIMIT, cursor=cursor).data
-        yield from page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return
+def _problems(workflow: WorkflowWanted, error: InvalidInput) -> Iterator[tuple[str, str]]:
+    """What the server found wrong with a definition."""
+    where = at(workflow.place, f"workflow {workflow.id}")
+    if "problems" not in error.facts:
+        yield where, error.detail
+    for problem in error.facts.get("problems", ()):
+        yield (f"{where}, node {problem['node']}" if problem["node"] else where), problem["message"]
+
+
+def _those_of(server: Server, names: Iterable[str], *path: str) -> dict[str, Mapping[str, Any]]:
+    return {name: found for name in names if (found := _found(server, *path, name)) is not None}
 
 
 def _found(server: Server, *path: str) -> Any:

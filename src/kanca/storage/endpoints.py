@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
 from kanca.domain.endpoint import Endpoint, EndpointConfig, NodeBehavior, Secret, read_config, show_config
-from kanca.errors import EndpointNotFound, InvalidSetting, SlugTaken, WorkflowNotFound
+from kanca.errors import EndpointExists, EndpointNotFound, InvalidSetting, SlugTaken, WorkflowNotFound
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
 from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
@@ -53,11 +53,12 @@ class Listed(NamedTuple):
 def create(connection: Connection, box: SecretBox, endpoint: Endpoint) -> Endpoint:
     """Store a new endpoint, whatever its ``number``, and give it with its own.
 
-    Raises SlugTaken, and WorkflowNotFound when there is no such workflow.
+    Raises SlugTaken, EndpointExists, and WorkflowNotFound when there is no such workflow.
     """
     bump_version(connection, "endpoints")
     _check_workflow(connection, endpoint.workflow_id)
     _check_slug(connection, endpoint.slug)
+    _check_id(connection, endpoint.webhook_id)
     values = {"webhook_id": endpoint.webhook_id, "created_at": endpoint.created_at, **_values(box, endpoint)}
     result = connection.execute(insert(endpoints).values(values).returning(endpoints.c.number))
     return replace(endpoint, number=result.scalar_one())
@@ -251,6 +252,12 @@ def _check_workflow(connection: Connection, workflow_id: str | None) -> None:
     query = select(workflows.c.id).where(workflows.c.id == workflow_id).with_for_update()
     if connection.scalar(query) is None:
         raise WorkflowNotFound(f"There is no workflow {workflow_id}")
+
+
+def _check_id(connection: Connection, webhook_id: str) -> None:
+    # Those that were deleted too: their events stay, and name them.
+    if connection.scalar(select(endpoints.c.number).where(endpoints.c.webhook_id == webhook_id)) is not None:
+        raise EndpointExists(f"There is an endpoint {webhook_id} already, or there was one")
 
 
 def _check_slug(connection: Connection, slug: str | None) -> None:

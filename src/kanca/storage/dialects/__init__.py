@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from kanca.errors import InvalidSetting
+from kanca.errors import InvalidInput, InvalidSetting
 from kanca.storage.ports import Database
 
 
@@ -36,6 +36,23 @@ def file_of(url: str) -> Path | None:
     """Where the file of a database is; None for a database on a server."""
     prefix, _, path = url.partition(":///")
     return Path(path) if prefix == "sqlite" else None
+
+
+def back_up(url: str, target: Path) -> int:
+    """Copy a database that is a file, while it is written to; gives the copy's size in bytes.
+
+    Raises InvalidInput for a database on a server, which has programs of its own for that, and when the copy cannot be
+    written; DatabaseUnavailable.
+    """
+    file = file_of(url)
+    if file is None:
+        raise InvalidInput(
+            "A PostgreSQL database is backed up with its own programs: `pg_dump --format=custom --schema=kanca`"
+            " (docs/guides/backup.md says more)."
+        )
+    from kanca.storage.dialects.sqlite import backup  # noqa: PLC0415 - loads its driver
+
+    return backup.back_up(file, target)
 
 
 def key_file_of(url: str) -> Path | None:
