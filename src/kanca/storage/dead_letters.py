@@ -10,18 +10,34 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from kanca.domain.delivery import Key
+from kanca.domain.ids import id_at as first_id_at
 from kanca.domain.status import OutcomeStatus, RunStatus
 from kanca.domain.task import DeadLetter, NewTask, RunChange, TaskKind
+from kanca.errors import EventGone, PayloadExpunged
 from kanca.storage import redelivering, statistics, waits
 from kanca.storage.delivery_details import read_detail
+from kanca.storage.dialects.searching import bytes_contain
 from kanca.storage.events import padded
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.statistics import Counted
-from kanca.storage.tables import dead_letters, outcomes, runs
+from kanca.storage.tables import dead_letters, events, outcomes, runs
 
 PAGE_SIZE = 100
 RETRIED = "retried"
@@ -36,8 +52,11 @@ class DeadLetterFilter:
     tenant: str | None = None
     endpoint: int | None = None
     event_type: str | None = None
+    kind: TaskKind | None = None
     work: str | None = None
     code: str | None = None
+    text: str | None = None
+    """Somewhere in the cause."""
     event_id: UUID | None = None
     since: datetime | None = None
     """Failed at or after."""
@@ -46,6 +65,15 @@ class DeadLetterFilter:
 
 
 ALL = DeadLetterFilter()
+_HAS_EVENT = or_(
+    dead_letters.c.event_id.is_(None),
+    exists(select(events.c.id).where(events.c.id == dead_letters.c.event_id)),
+)
+_HAS_RUN = or_(
+    dead_letters.c.kind != TaskKind.RUN, exists(select(runs.c.id).where(runs.c.id == dead_letters.c.ref))
+)
+MAY_BE_RETRIED = and_(dead_letters.c.expunged_at.is_(None), _HAS_EVENT, _HAS_RUN)
+"""There is all that it takes: letters may be kept for longer than what they are about."""
 
 
 def page(
@@ -66,6 +94,12 @@ def page(
 def count(connection: Connection, wanted: DeadLetterFilter = ALL) -> int:
     """Count dead letters. They are exceptions, few beside the events, so that counting them is affordable."""
     query = select(func.count()).select_from(dead_letters).where(*_conditions(wanted))
+    return connection.scalar(query) or 0
+
+
+def count_retried(connection: Connection, wanted: DeadLetterFilter = ALL) -> int:
+    """Count those that ``retry_some`` would give back, time after time."""
+    query = select(func.count()).select_from(dead_letters).where(*_conditions(wanted), MAY_BE_RETRIED)
     return connection.scalar(query) or 0
 
 
@@ -91,8 +125,18 @@ def id_at(connection: Connection, position: int) -> UUID | None:
 
 
 def retry(connection: Connection, letter_id: UUID, now: datetime) -> bool:
-    """Give the work of one dead letter back to the queue, with all its attempts; False when there is no such letter."""
-    return bool(_retry(connection, dead_letters.c.id == letter_id, now))
+    """Give the work of one dead letter back to the queue, with all its attempts; False when there is no such letter.
+
+    Raises PayloadExpunged, and EventGone where the letter is kept for longer than its event.
+    """
+    if _retry(connection, dead_letters.c.id == letter_id, now):
+        return True
+    left = get(connection, letter_id)
+    if left is None:
+        return False
+    if left.expunged_at is not None:
+        raise PayloadExpunged("The payload of this dead letter was expunged: there is nothing to retry")
+    raise EventGone
 
 
 def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, limit: int = 500) -> int:
@@ -102,9 +146,25 @@ def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, 
     work may die again.
     """
     ids = connection.scalars(
-        select(dead_letters.c.id).where(*_conditions(wanted)).order_by(dead_letters.c.id).limit(limit)
+        select(dead_letters.c.id)
+        .where(*_conditions(wanted), MAY_BE_RETRIED)
+        .order_by(dead_letters.c.id)
+        .limit(limit)
     ).all()
     return _retry(connection, dead_letters.c.id.in_(ids), now) if ids else 0
+
+
+def remove_some(connection: Connection, wanted: DeadLetterFilter, limit: int = 500) -> int:
+    """Delete the oldest ``limit`` of these dead letters: their work stays dead. Gives how many there were."""
+    oldest = select(dead_letters.c.id).where(*_conditions(wanted)).order_by(dead_letters.c.id).limit(limit)
+    return connection.execute(delete(dead_letters).where(dead_letters.c.id.in_(oldest))).rowcount
+
+
+def remove_old(connection: Connection, before: datetime, limit: int = 500) -> int:
+    """Delete the oldest ``limit`` of the letters that were written before that moment; gives how many there were."""
+    oldest = select(dead_letters.c.id).where(dead_letters.c.id < first_id_at(before))
+    oldest = oldest.order_by(dead_letters.c.id).limit(limit)
+    return connection.execute(delete(dead_letters).where(dead_letters.c.id.in_(oldest))).rowcount
 
 
 def remove(connection: Connection, letter_id: UUID) -> bool:
@@ -142,9 +202,8 @@ def settle_deliveries(connection: Connection, keys: Collection[Key], now: dateti
 def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
     redelivering.lock(connection)
     # Who deletes a letter retries it: two who ask at once cause one task.
-    letters = [
-        _letter(row) for row in connection.execute(delete(dead_letters).where(which).returning(*_COLUMNS))
-    ]
+    taken = delete(dead_letters).where(which, MAY_BE_RETRIED).returning(*_COLUMNS)
+    letters = [_letter(row) for row in connection.execute(taken)]
     letters.sort(key=lambda letter: letter.id)
     _reopen_outcomes(connection, letters)
     _reopen_runs(connection, letters, now)
@@ -232,9 +291,11 @@ def _conditions(wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
     column = dead_letters.c
     conditions = [
         column[name] == value
-        for name in ("tenant", "endpoint", "event_type", "work", "code", "event_id")
+        for name in ("tenant", "endpoint", "event_type", "kind", "work", "code", "event_id")
         if (value := getattr(wanted, name)) is not None
     ]
+    if wanted.text is not None:
+        conditions.append(bytes_contain(column.error, wanted.text))
     if wanted.since is not None:
         conditions.append(column.failed_at >= wanted.since)
     if wanted.until is not None:

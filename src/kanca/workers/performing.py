@@ -12,7 +12,7 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.ids import derived_id
 from kanca.domain.retry import RetryPolicy
 from kanca.domain.status import RunStatus
-from kanca.domain.task import Becomes, Completion, Done, HandBack, NewTask, Park, TaskKind
+from kanca.domain.task import Becomes, Completion, Done, HandBack, Keep, NewTask, Park, Records, TaskKind
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.registry import Handler
@@ -23,6 +23,7 @@ from kanca.workers.catalogue import Catalogue
 from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several, nobody_keeps
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
+from kanca.workers.indexing import fields_of
 from kanca.workers.replaying import Replayer
 from kanca.workers.settlement import (
     DISPATCH_WORK,
@@ -61,6 +62,8 @@ class Performer:
     replayer: Replayer
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
+    published_fields: tuple[str, ...] = ()
+    """Paths into the documents of published events, by whose values they are found."""
     keeps: Callable[[int], bool] = nobody_keeps
     """Whether this worker makes the deliveries to the subscription with that number, and has room for one."""
 
@@ -85,6 +88,8 @@ class Performer:
             case TaskKind.DISPATCH, event, _ if event is not None and event.endpoint == RESUME_ENDPOINT:
                 return await self.arrivals.directly(held.task, event)
             case TaskKind.DISPATCH, event, _ if event is not None:
+                if not await self._index(held, event, record):
+                    return Completion(held.task, HandBack())
                 return await self._dispatch(held, event, held.targets or Targets(), record, give_up)
         # Retention has taken what it is about.
         log.warning("task_about_nothing", kind=held.task.kind.name, ref=str(held.task.ref))
@@ -144,6 +149,12 @@ class Performer:
                 return dispatch.expand(await self._entry(targets.workflow, held, event))
             case completion:
                 return completion
+
+    async def _index(self, held: Held, event: StoredEvent, record: Record) -> bool:
+        """Store the fields that the event is found by, before its work begins; False when the task is lost."""
+        paths = held.sender.indexed_fields if held.sender else self.published_fields
+        fields = fields_of(event, paths) if paths and not held.task.attempt else ()
+        return not fields or await record(Completion(held.task, Keep(), Records(fields=fields)))
 
     async def _enter(
         self, dispatch: Dispatch, held: Held, event: StoredEvent, workflow: KnownWorkflow, record: Record
