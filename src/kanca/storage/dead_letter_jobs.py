@@ -21,14 +21,14 @@ AT_ONCE = 500
 def filter_as_json(wanted: DeadLetterFilter) -> dict[str, Any]:
     """What a job is asked for."""
     given = {field.name: getattr(wanted, field.name) for field in fields(wanted)}
-    return {name: _as_json(value) for name, value in given.items() if value is not None}
+    return {name: _as_json(value) for name, value in given.items() if value not in (None, ())}
 
 
 def filter_in(wanted: Mapping[str, Any]) -> DeadLetterFilter:
     """What ``filter_as_json`` was given."""
     values = dict(wanted)
     for name, read in (
-        ("kind", TaskKind),
+        ("kinds", lambda kinds: tuple(map(TaskKind, kinds))),
         ("event_id", UUID),
         ("since", datetime.fromisoformat),
         ("until", datetime.fromisoformat),

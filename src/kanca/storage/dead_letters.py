@@ -27,21 +27,23 @@ from sqlalchemy import (
 
 from kanca.domain.delivery import Key
 from kanca.domain.ids import id_at as first_id_at
+from kanca.domain.ids import time_of
 from kanca.domain.status import OutcomeStatus, RunStatus
-from kanca.domain.task import DeadLetter, NewTask, RunChange, TaskKind
+from kanca.domain.task import Attempt, DeadLetter, NewTask, RunChange, TaskKind
 from kanca.errors import EventGone, PayloadExpunged
 from kanca.storage import redelivering, statistics, waits
 from kanca.storage.delivery_details import read_detail
 from kanca.storage.dialects.searching import bytes_contain
-from kanca.storage.events import padded
+from kanca.storage.events import CLOCKS_DIFFER_BY, padded
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.statistics import Counted
-from kanca.storage.tables import dead_letters, events, outcomes, runs
+from kanca.storage.tables import attempts, dead_letters, events, outcomes, runs
 
 PAGE_SIZE = 100
 RETRIED = "retried"
 """The writer, in statistics, of what is dead no more."""
+_ATTEMPT = [attempts.c[field.name] for field in fields(Attempt)]
 _COLUMNS = [dead_letters.c[field.name] for field in fields(DeadLetter)]
 
 
@@ -52,7 +54,8 @@ class DeadLetterFilter:
     tenant: str | None = None
     endpoint: int | None = None
     event_type: str | None = None
-    kind: TaskKind | None = None
+    kinds: tuple[TaskKind, ...] = ()
+    """Empty: all."""
     work: str | None = None
     code: str | None = None
     text: str | None = None
@@ -107,6 +110,16 @@ def get(connection: Connection, letter_id: UUID) -> DeadLetter | None:
     """Give the dead letter with that id."""
     row = connection.execute(select(*_COLUMNS).where(dead_letters.c.id == letter_id)).one_or_none()
     return None if row is None else _letter(row)
+
+
+def attempts_of(connection: Connection, letter: DeadLetter) -> tuple[Attempt, ...]:
+    """Give the stored attempts of a letter's work that failed, the oldest first."""
+    if letter.event_id is None:
+        return ()
+    its = attempts.c.event_id == letter.event_id, attempts.c.work == letter.work
+    since = attempts.c.id >= first_id_at(time_of(letter.event_id) - CLOCKS_DIFFER_BY)
+    query = select(*_ATTEMPT).where(*its, since).order_by(attempts.c.id)
+    return tuple(Attempt(**row._asdict()) for row in connection.execute(query))
 
 
 def of_run(connection: Connection, run: RunChange) -> DeadLetter | None:
@@ -291,9 +304,11 @@ def _conditions(wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
     column = dead_letters.c
     conditions = [
         column[name] == value
-        for name in ("tenant", "endpoint", "event_type", "kind", "work", "code", "event_id")
+        for name in ("tenant", "endpoint", "event_type", "work", "code", "event_id")
         if (value := getattr(wanted, name)) is not None
     ]
+    if wanted.kinds:
+        conditions.append(column.kind.in_(wanted.kinds))
     if wanted.text is not None:
         conditions.append(bytes_contain(column.error, wanted.text))
     if wanted.since is not None:

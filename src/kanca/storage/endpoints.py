@@ -22,7 +22,6 @@ from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import FIRST_ENDPOINT_NUMBER, endpoints, workflows
 from kanca.storage.versions import bump_version
 
-
 _LEFT_OUT_WHEN_EMPTY = ("payload_retention_days", "indexed_fields")
 
 

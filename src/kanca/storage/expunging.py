@@ -81,7 +81,7 @@ def expunge(connection: Connection, event_ids: Collection[UUID], now: datetime) 
     if ended:
         theirs = frozenset(run_id for run_id, its in copies.runs.items() if its & ended)
         _take_away(connection, ended, now)
-        _take_from_runs(connection, theirs, now)
+        take_from_runs(connection, theirs, now)
     return Expunged(ended, frozenset(in_use))
 
 
@@ -172,8 +172,8 @@ def _take_away(connection: Connection, event_ids: frozenset[UUID], now: datetime
     connection.execute(update(waits).where(waits.c.event_id.in_(padded(event_ids))).values(key=""))
 
 
-def _take_from_runs(connection: Connection, run_ids: frozenset[UUID], now: datetime) -> None:
-    """Take away what runs were given, and what they made of it."""
+def take_from_runs(connection: Connection, run_ids: frozenset[UUID], now: datetime) -> None:
+    """Take away what runs were given, what they made of it, and what came of it for the events that started them."""
     if not run_ids:
         return
     these = padded(run_ids)

@@ -88,8 +88,6 @@ class Performer:
             case TaskKind.DISPATCH, event, _ if event is not None and event.endpoint == RESUME_ENDPOINT:
                 return await self.arrivals.directly(held.task, event)
             case TaskKind.DISPATCH, event, _ if event is not None:
-                if not await self._index(held, event, record):
-                    return Completion(held.task, HandBack())
                 return await self._dispatch(held, event, held.targets or Targets(), record, give_up)
         # Retention has taken what it is about.
         log.warning("task_about_nothing", kind=held.task.kind.name, ref=str(held.task.ref))
@@ -134,6 +132,8 @@ class Performer:
     async def _dispatch(
         self, held: Held, event: StoredEvent, targets: Targets, record: Record, give_up: GiveUp
     ) -> Completion:
+        if not await self._index(held, event, record):
+            return Completion(held.task, HandBack())
         fanned = await self.fan_out.of(event, targets.subscriptions) if targets.subscriptions else None
         dispatch = Dispatch(
             held.task, event, held.sender, targets, self.own, self.settling, fanned, self.keeps

@@ -19,7 +19,7 @@ class _Contains(FunctionElement[bool]):
 
 
 def bytes_contain(column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
-    """Whether the UTF-8 in a column has ``text`` somewhere in it; letters beyond ASCII may have to be in the same case."""
+    """Whether the UTF-8 in a column has ``text`` somewhere; letters beyond ASCII may have to be in the same case."""
     return _Contains(column, text.lower())
 
 
