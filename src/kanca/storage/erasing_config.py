@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
 from kanca.storage.sealed_secrets import NOTHING
 from kanca.storage.tables import (
@@ -24,10 +24,11 @@ ERASED_NAME = "erased"
 
 def configured(connection: Connection, tenant: str) -> Mapping[str, int]:
     """How much a tenant has configured."""
+    own = endpoints.c.number >= FIRST_ENDPOINT_NUMBER, endpoints.c.deleted_at.is_(None)
     return {
-        "endpoints": _count(connection, endpoints, tenant, is_deletable=True),
-        "subscriptions": _count(connection, subscriptions, tenant, is_deletable=True),
-        "workflows": _count(connection, workflows, tenant, is_deletable=False),
+        "endpoints": _count(connection, endpoints, tenant, *own),
+        "subscriptions": _count(connection, subscriptions, tenant, subscriptions.c.deleted_at.is_(None)),
+        "workflows": _count(connection, workflows, tenant),
     }
 
 
@@ -61,8 +62,6 @@ def remove_configured(connection: Connection, tenant: str, now: datetime) -> Map
     return counts
 
 
-def _count(connection: Connection, table: Table, tenant: str, *, is_deletable: bool) -> int:
-    query = select(func.count()).select_from(table).where(table.c.tenant == tenant)
-    if is_deletable:
-        query = query.where(table.c.deleted_at.is_(None))
+def _count(connection: Connection, table: Table, tenant: str, *conditions: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(table).where(table.c.tenant == tenant, *conditions)
     return connection.scalar(query) or 0
