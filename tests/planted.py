@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy import Connection, Executable, Table, delete, insert, select
 
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import derived_id, time_of
@@ -108,7 +108,12 @@ async def resume(database: Database, event: NewEvent, run: UUID) -> None:
     wait = {"workflow": 1, "node_id": "n", "iteration": 1, "rule": "r", "key": MARKER, "task_id": 1}
     ended = {"status": WaitStatus.CLAIMED, "opened_at": at, "due_at": at, "ended_at": at}
     query = insert(waits).values(id=derived_id(run, "second"), run_id=run, event_id=event.id, **wait, **ended)
-    await database.write(lambda connection: connection.execute(query) and None)
+    await database.write(execute, query)
+
+
+def execute(connection: Connection, statement: Executable) -> None:
+    """Do what a statement says."""
+    connection.execute(statement)
 
 
 async def places_of_marker(database: Database) -> set[str]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -26,16 +26,14 @@ async def index(database: Database, event_id: UUID, value: object, path: str = "
     await database.write(write)
 
 
-async def found(database: Database, text: str, limit: int = 50, **wanted: object) -> list[UUID]:
-    field = read_wanted(text)
-    ids, cursor = [], None
+async def found(
+    database: Database, text: str, limit: int = 50, wanted: EventFilter = event_list.ALL
+) -> list[UUID]:
+    ids: list[UUID] = []
+    cursor = None
     while True:
-        page = await database.read(
-            event_list.page,
-            EventFilter(field=field, **wanted),
-            limit,
-            cursor,  # type: ignore[arg-type]  # as the test names them
-        )
+        asked = replace(wanted, field=read_wanted(text))
+        page = await database.read(event_list.page, asked, limit, cursor)
         ids += [item.event.id for item in page.items]
         cursor = page.next_cursor
         if cursor is None:
@@ -60,10 +58,12 @@ async def test_a_field_is_one_condition_among_others(database: Database) -> None
         await index(database, event.id, "C-1")
     between = time_of(shipped.id)
 
-    assert await found(database, "data.id:C-1", type="paid") == [paid.id]
-    assert await found(database, "data.id:C-1", tenant="acme") == [shipped.id]
-    assert await found(database, "data.id:C-1", until=between) == [paid.id]
-    assert await found(database, "data.id:C-1", since=between + timedelta(seconds=1)) == []
+    assert await found(database, "data.id:C-1", wanted=EventFilter(type="paid")) == [paid.id]
+    assert await found(database, "data.id:C-1", wanted=EventFilter(tenant="acme")) == [shipped.id]
+    assert await found(database, "data.id:C-1", wanted=EventFilter(until=between)) == [paid.id]
+    assert (
+        await found(database, "data.id:C-1", wanted=EventFilter(since=between + timedelta(seconds=1))) == []
+    )
 
 
 async def test_what_is_long_or_unprintable_is_found_by_its_hash(database: Database) -> None:

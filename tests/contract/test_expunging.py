@@ -17,7 +17,7 @@ from kanca.storage.ports import Database
 from kanca.storage.tables import runs as run_rows
 from tests.api.rows import store
 from tests.factories import a_dead_letter, new_event
-from tests.planted import MARKER, places_of_marker, plant, resume
+from tests.planted import MARKER, execute, places_of_marker, plant, resume
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -110,7 +110,7 @@ async def test_an_event_that_has_a_part_in_an_unfinished_run_keeps_its_payload(
     starter, resumer = await plant(database), await plant(database)
     await resume(database, resumer, run_of(starter.id))
     going_on = update(run_rows).where(run_rows.c.id == run_of(starter.id)).values(status=status)
-    await database.write(lambda connection: connection.execute(going_on) and None)
+    await database.write(execute, going_on)
 
     done = await database.write(expunge, [starter.id, resumer.id], NOW)
 

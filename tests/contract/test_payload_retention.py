@@ -18,7 +18,7 @@ from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import outcomes, payloads_in_use, runs
 from tests.databases import ClockOffset
 from tests.factories import an_outcome, new_endpoint, new_event
-from tests.planted import id_at, places_of_marker, plant
+from tests.planted import execute, id_at, places_of_marker, plant
 
 NOW = datetime.now(UTC)
 OLD = NOW - timedelta(days=5)
@@ -88,7 +88,7 @@ async def test_what_is_in_use_loses_its_payload_once_its_work_has_ended(database
     assert not await is_expunged(database, event)
 
     ended = insert(outcomes).values(vars_of(an_outcome(event, works=1)))
-    await database.write(lambda connection: connection.execute(ended) and None)
+    await database.write(execute, ended)
     await cleaner(database).run_once()
 
     assert await is_expunged(database, event)
@@ -133,7 +133,7 @@ async def test_an_unfinished_run_keeps_its_event_s_payload(database: Database) -
     number = await endpoint(database, payload_retention_days=3)
     event = await plant(database, OLD, endpoint=number)
     waiting = update(runs).where(runs.c.event_id == event.id).values(status=RunStatus.WAITING)
-    await database.write(lambda connection: connection.execute(waiting) and None)
+    await database.write(execute, waiting)
 
     await cleaner(database).run_once()
 

@@ -26,6 +26,7 @@ from kanca.storage.tables import statistics as statistics_table
 from tests.api.rows import store
 from tests.databases import ClockOffset
 from tests.factories import a_dead_letter, new_endpoint, new_event
+from tests.planted import execute
 from tests.queueing import (
     EVERYTHING,
     Bell,
@@ -186,7 +187,7 @@ async def test_dead_letters_go_with_their_event_or_after_days_of_their_own(
     event = new_event()
     await add_event(database, event.id, 100)
     await store(database, a_dead_letter(event))
-    await database.write(lambda connection: connection.execute(delete(tasks)) and None)
+    await database.write(execute, delete(tasks))
     own = None if own_days is None else own_days * DAY
     cleaner = Cleaner(database, retention=30 * DAY, every=EVERY, dead_letters=own)
     left = []

@@ -86,7 +86,7 @@ def page(
     cursor: str | None = None,
 ) -> Page[DeadLetter]:
     """List dead letters, oldest first. Raises InvalidInput for a wrong limit or cursor."""
-    query = _select(wanted).order_by(dead_letters.c.id).limit(check_limit(limit) + 1)
+    query = _select(connection, wanted).order_by(dead_letters.c.id).limit(check_limit(limit) + 1)
     if cursor is not None:
         query = query.where(dead_letters.c.id > read_id_cursor(cursor))
     letters = [_letter(row) for row in connection.execute(query)]
@@ -96,13 +96,15 @@ def page(
 
 def count(connection: Connection, wanted: DeadLetterFilter = ALL) -> int:
     """Count dead letters. They are exceptions, few beside the events, so that counting them is affordable."""
-    query = select(func.count()).select_from(dead_letters).where(*_conditions(wanted))
+    query = select(func.count()).select_from(dead_letters).where(*_conditions(connection, wanted))
     return connection.scalar(query) or 0
 
 
 def count_retried(connection: Connection, wanted: DeadLetterFilter = ALL) -> int:
     """Count those that ``retry_some`` would give back, time after time."""
-    query = select(func.count()).select_from(dead_letters).where(*_conditions(wanted), MAY_BE_RETRIED)
+    query = (
+        select(func.count()).select_from(dead_letters).where(*_conditions(connection, wanted), MAY_BE_RETRIED)
+    )
     return connection.scalar(query) or 0
 
 
@@ -160,7 +162,7 @@ def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, 
     """
     ids = connection.scalars(
         select(dead_letters.c.id)
-        .where(*_conditions(wanted), MAY_BE_RETRIED)
+        .where(*_conditions(connection, wanted), MAY_BE_RETRIED)
         .order_by(dead_letters.c.id)
         .limit(limit)
     ).all()
@@ -169,7 +171,12 @@ def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, 
 
 def remove_some(connection: Connection, wanted: DeadLetterFilter, limit: int = 500) -> int:
     """Delete the oldest ``limit`` of these dead letters: their work stays dead. Gives how many there were."""
-    oldest = select(dead_letters.c.id).where(*_conditions(wanted)).order_by(dead_letters.c.id).limit(limit)
+    oldest = (
+        select(dead_letters.c.id)
+        .where(*_conditions(connection, wanted))
+        .order_by(dead_letters.c.id)
+        .limit(limit)
+    )
     return connection.execute(delete(dead_letters).where(dead_letters.c.id.in_(oldest))).rowcount
 
 
@@ -296,11 +303,11 @@ def _reopen_runs(connection: Connection, letters: Sequence[DeadLetter], now: dat
     waits.cancel(connection, waits.open_of(connection, run_ids), now)
 
 
-def _select(wanted: DeadLetterFilter) -> Select[Any]:
-    return select(*_COLUMNS).where(*_conditions(wanted))
+def _select(connection: Connection, wanted: DeadLetterFilter) -> Select[Any]:
+    return select(*_COLUMNS).where(*_conditions(connection, wanted))
 
 
-def _conditions(wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
+def _conditions(connection: Connection, wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
     column = dead_letters.c
     conditions = [
         column[name] == value
@@ -310,7 +317,7 @@ def _conditions(wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
     if wanted.kinds:
         conditions.append(column.kind.in_(wanted.kinds))
     if wanted.text is not None:
-        conditions.append(bytes_contain(column.error, wanted.text))
+        conditions.append(bytes_contain(connection, column.error, wanted.text))
     if wanted.since is not None:
         conditions.append(column.failed_at >= wanted.since)
     if wanted.until is not None:
