@@ -348,6 +348,13 @@ class EventTypeNotFound(NotFound):
     title = "Event type not found"
 
 
+class JobNotFound(NotFound):
+    """There is no job with this id."""
+
+    code = "job_not_found"
+    title = "Job not found"
+
+
 class DeadLetterNotFound(NotFound):
     """There is no such dead letter."""
 
@@ -474,6 +481,34 @@ class EventInUse(Conflict):
     """The event has resumed a run already, or its work is not one that is without a run."""
 
     code = "event_in_use"
+
+
+class PayloadExpunged(Conflict):
+    """What the event said was taken away: nothing can be made of it any more."""
+
+    code = "payload_expunged"
+    title = "Payload expunged"
+
+
+class EventUnfinished(Conflict):
+    """The work of the event, or of a replay of it, has not ended."""
+
+    code = "event_unfinished"
+    title = "Event unfinished"
+
+
+class EventGone(Conflict):
+    """The event is older than the retention: what is left of it is not enough to do its work again."""
+
+    code = "event_gone"
+    title = "Event gone"
+
+
+class JobOver(Conflict):
+    """The job has ended."""
+
+    code = "job_over"
+    title = "Job over"
 
 
 class NoPublicUrl(Conflict):

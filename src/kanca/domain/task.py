@@ -256,6 +256,8 @@ class DeadLetter:
     error: bytes
     failed_at: datetime
     body: bytes
+    expunged_at: datetime | None = None
+    """When its payload was taken away: since then it cannot be retried."""
 
 
 @dataclass(slots=True)
@@ -367,6 +369,15 @@ class Replay:
 
 
 @dataclass(slots=True)
+class EventField:
+    """A value in an event's payload, by which the event is found."""
+
+    event_id: UUID
+    path: str
+    value: str
+
+
+@dataclass(slots=True)
 class Records:
     """Rows that are written in the transaction that ends, retries or checkpoints a task."""
 
@@ -381,6 +392,7 @@ class Records:
     answers: tuple[RunAnswer, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     """Those that ended."""
+    fields: tuple[EventField, ...] = ()
 
 
 @dataclass(slots=True)

@@ -22,6 +22,8 @@ from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import FIRST_ENDPOINT_NUMBER, endpoints, workflows
 from kanca.storage.versions import bump_version
 
+_LEFT_OUT_WHEN_EMPTY = ("payload_retention_days", "indexed_fields")
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointName:
@@ -213,12 +215,18 @@ def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
         "tenant": endpoint.tenant,
         "workflow_id": endpoint.workflow_id,
         "node_id": endpoint.node_id,
-        "config": json.dumps(show_config(endpoint.config)),
+        "config": json.dumps(_stored_config(endpoint.config)),
         "secrets": seal(box, endpoint.secrets),
         "is_active": endpoint.is_active,
         "is_paused": endpoint.is_paused,
         "updated_at": endpoint.updated_at,
     }
+
+
+def _stored_config(config: EndpointConfig) -> dict[str, Any]:
+    """The config without those newest keys that say nothing: an older version that still runs refuses keys it lacks."""
+    shown = show_config(config)
+    return {key: value for key, value in shown.items() if key not in _LEFT_OUT_WHEN_EMPTY or value}
 
 
 def _endpoint(box: SecretBox, row: Row[Any]) -> Endpoint:

@@ -127,6 +127,22 @@ class SqliteEngine:
         finally:
             self._patience_s = BUSY_TIMEOUT_S
 
+    async def empty_journal(self) -> None:
+        """Write the journal into the file and cut it to nothing, where no reader holds it up: that is tried once.
+
+        What was deleted has been overwritten in the file (``secure_delete``), and would still stand in the journal.
+        """
+
+        def empty() -> None:
+            pooled = self._writing.raw_connection()
+            try:
+                connection = cast(sqlite3.Connection, pooled.driver_connection)
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                pooled.close()
+
+        await self._in_thread(self._write_thread, empty)
+
     async def close(self) -> None:
         """Finish what was begun, then close all connections."""
         loop = asyncio.get_running_loop()
@@ -177,6 +193,8 @@ class SqliteEngine:
             "foreign_keys = ON",
             "cache_size = -32768",
             "journal_size_limit = 67108864",
+            # What is deleted is overwritten with zeros: a payload that was expunged is in no free page.
+            "secure_delete = ON",
             f"query_only = {int(read_only)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
