@@ -54,7 +54,9 @@
     │   ├── WaitOver                 the run does not wait there any more
     │   ├── EventInUse               the event is for something else
     │   ├── NoPublicUrl              it is not known what senders know the server as
-    │   └── WorkflowNotPublished     no version of the workflow is published
+    │   ├── WorkflowNotPublished     no version of the workflow is published
+    │   ├── SchemaTooNew             a newer Kanca has taken away what this one needs
+    │   └── OlderVersionRuns         an older Kanca needs what is to be taken away
     ├── TooManyRequests         429
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
@@ -472,6 +474,18 @@ class WorkflowNotPublished(Conflict):
     """No version of the workflow is published, so that no run can start."""
 
     code = "workflow_not_published"
+
+
+class SchemaTooNew(Conflict):
+    """A newer Kanca has taken away what this one may need: run that version, or restore a backup."""
+
+    code = "schema_too_new"
+
+
+class OlderVersionRuns(Conflict):
+    """An older Kanca is running, which needs what would be taken away."""
+
+    code = "older_version_runs"
 
 
 class TooManyRequests(KancaError):
