@@ -56,7 +56,8 @@
     │   ├── NoPublicUrl              it is not known what senders know the server as
     │   ├── WorkflowNotPublished     no version of the workflow is published
     │   ├── SchemaTooNew             a newer Kanca has taken away what this one needs
-    │   └── OlderVersionRuns         an older Kanca needs what is to be taken away
+    │   ├── OlderVersionRuns         an older Kanca needs what is to be taken away
+    │   └── ConfigUnreadable         a newer Kanca has stored what this one does not know
     ├── TooManyRequests         429
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
@@ -486,6 +487,17 @@ class OlderVersionRuns(Conflict):
     """An older Kanca is running, which needs what would be taken away."""
 
     code = "older_version_runs"
+
+
+class ConfigUnreadable(Conflict):
+    """The stored config has what this version does not know: a newer one wrote it."""
+
+    code = "config_unreadable"
+
+    def __init__(self, detail: str = "", number: int | None = None) -> None:
+        """``number`` is that of the endpoint or subscription whose config it is."""
+        super().__init__(detail)
+        self.number = number
 
 
 class TooManyRequests(KancaError):
