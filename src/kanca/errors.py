@@ -62,8 +62,8 @@
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
+    │   │   └── DiskFull             too little free disk, here or at the database
     │   ├── BacklogFull              too much work is waiting
-    │   ├── DiskFull                 too little free disk
     │   ├── CommitTimeout            the database did not answer in time; the commit may have happened
     │   └── ShuttingDown
     ├── ExpressionFailed             an expression that was valid failed on this input
@@ -539,7 +539,7 @@ class BacklogFull(Unavailable):
     retry_after_s = 120
 
 
-class DiskFull(Unavailable):
+class DiskFull(DatabaseUnavailable):
     """There is too little free disk."""
 
     code = "disk_full"
