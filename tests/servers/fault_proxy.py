@@ -72,7 +72,7 @@ class FaultProxy:
         except asyncio.CancelledError:
             pass  # cut: the end of a connection, not of a test
         finally:
-            writer.transport.abort()
+            await close(writer)
             self._connections.discard(me)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -86,8 +86,8 @@ class FaultProxy:
         finally:
             for way in ways:
                 way.cancel()
-            server_writer.transport.abort()
             await asyncio.gather(*ways, return_exceptions=True)
+            await close(server_writer)
 
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, delays: bool = False
@@ -98,3 +98,10 @@ class FaultProxy:
             await self._flows.wait()
             writer.write(piece)
             await writer.drain()
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Reset a connection, and wait until it is gone."""
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()

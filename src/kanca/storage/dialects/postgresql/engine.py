@@ -93,9 +93,12 @@ class PostgresEngine:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection for several hot statements in one transaction. Raises as ``connection`` does."""
-        async with self._watched():
-            async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
-                yield connection
+        async with (
+            self._watched(),
+            self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+            connection.transaction(),
+        ):
+            yield connection
 
     async def run_hot(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Run ``work`` on a connection as ``connection`` gives it, again when it lost against another transaction."""
