@@ -56,13 +56,16 @@
     │   ├── WaitOver                 the run does not wait there any more
     │   ├── EventInUse               the event is for something else
     │   ├── NoPublicUrl              it is not known what senders know the server as
-    │   └── WorkflowNotPublished     no version of the workflow is published
+    │   ├── WorkflowNotPublished     no version of the workflow is published
+    │   ├── SchemaTooNew             a newer Kanca has taken away what this one needs
+    │   ├── OlderVersionRuns         an older Kanca needs what is to be taken away
+    │   └── ConfigUnreadable         a newer Kanca has stored what this one does not know
     ├── TooManyRequests         429
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
+    │   │   └── DiskFull             too little free disk, here or at the database
     │   ├── BacklogFull              too much work is waiting
-    │   ├── DiskFull                 too little free disk
     │   ├── CommitTimeout            the database did not answer in time; the commit may have happened
     │   └── ShuttingDown
     ├── ExpressionFailed             an expression that was valid failed on this input
@@ -523,6 +526,29 @@ class WorkflowNotPublished(Conflict):
     code = "workflow_not_published"
 
 
+class SchemaTooNew(Conflict):
+    """A newer Kanca has taken away what this one may need: run that version, or restore a backup."""
+
+    code = "schema_too_new"
+
+
+class OlderVersionRuns(Conflict):
+    """An older Kanca is running, which needs what would be taken away."""
+
+    code = "older_version_runs"
+
+
+class ConfigUnreadable(Conflict):
+    """The stored config has what this version does not know: a newer one wrote it."""
+
+    code = "config_unreadable"
+
+    def __init__(self, detail: str = "", number: int | None = None) -> None:
+        """``number`` is that of the endpoint or subscription whose config it is."""
+        super().__init__(detail)
+        self.number = number
+
+
 class TooManyRequests(KancaError):
     """Too many requests."""
 
@@ -562,7 +588,7 @@ class BacklogFull(Unavailable):
     retry_after_s = 120
 
 
-class DiskFull(Unavailable):
+class DiskFull(DatabaseUnavailable):
     """There is too little free disk."""
 
     code = "disk_full"

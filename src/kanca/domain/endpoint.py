@@ -180,6 +180,15 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
     return shown
 
 
+def stored_config(config: EndpointConfig) -> dict[str, Any]:
+    """The config as it is stored: without what is as it is by default.
+
+    So an older version, which refuses a config with a key that it does not know, reads all those that do not use what
+    is new (ADR 14).
+    """
+    return {key: value for key, value in show_config(config).items() if value != _DEFAULTS[key]}
+
+
 def effective_rate_limit(config: EndpointConfig, *, provider_signs: bool) -> int:
     """Requests a minute that one client may send; 0 is any number."""
     if config.rate_limit_per_minute is not None:
@@ -336,3 +345,6 @@ _READERS: dict[str, Any] = {
     "provider_options": lambda value: _object(value) or {},
     "provider_spec": _object,
 }
+
+
+_DEFAULTS = show_config(EndpointConfig())

@@ -37,6 +37,9 @@ from kanca.domain.status import (
 LANES = 64
 """Fairness classes of the queue: tasks of one target share a lane, and claims take from all lanes in turn."""
 
+LONGEST_LEASE = timedelta(seconds=300)
+"""The most that a worker's lease may be set to; one that lasts longer is from before a clock was set back."""
+
 SUSPECT_CRASHES = 2
 """A task that so many workers died of is a suspect: from then on it runs alone, so that nobody else dies with it."""
 

@@ -16,6 +16,7 @@ import structlog
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
+from kanca.domain.pauses import pause_after
 from kanca.domain.task import Completion, Done, Keep, Task, TaskKind, TaskState
 from kanca.errors import KancaError, Unavailable
 from kanca.handlers.matching import encode_spec
@@ -403,16 +404,17 @@ class Worker:
 
     async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
         """What ``work`` gives, however long the database is away; None when asked to stop before."""
-        pause_s = FIRST_PAUSE_S
+        failures = 0
         while not stop.requested.is_set():
             try:
                 return await work()
             except Unavailable as error:
-                log.warning("database_away", code=error.code)
+                log.debug("not_begun", code=error.code)  # the database says in the log that it is away
+            failures += 1
+            pause_s = pause_after(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S, self._settling.chance())
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await stop.requested.wait()
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         return None
 
 
