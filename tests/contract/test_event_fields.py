@@ -1,19 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from kanca.domain.event_fields import LONGEST_VALUE, read_wanted, stored_value
 from kanca.domain.ids import time_of
-from kanca.domain.task import EventField
+from kanca.domain.task import Completion, EventField, Keep, Records
 from kanca.storage import event_list
 from kanca.storage.event_list import EventFilter
 from kanca.storage.ports import Database
 from kanca.storage.tables import event_fields
 from tests.api.rows import accept
+from tests.planted import id_at
+from tests.queueing import claim, register
 
 
 async def index(database: Database, event_id: UUID, value: object, path: str = "data.id") -> None:
@@ -74,3 +76,18 @@ async def test_what_is_long_or_unprintable_is_found_by_its_hash(database: Databa
     assert await found(database, "data.id:" + "x" * (LONGEST_VALUE + 1)) == [event.id]
     assert await found(database, "data.id:" + "x" * LONGEST_VALUE) == []
     assert await found(database, "data.name:a\0b") == [event.id]
+
+
+async def test_fields_of_an_event_of_any_day_find_their_place(database: Database) -> None:
+    event = await accept(database)
+    old = EventField(id_at(datetime(2026, 1, 5, tzinfo=UTC)), "data.id", "42")
+    worker = await register(database.queue)
+    [task] = await claim(database.queue, worker)
+    again = EventField(event.id, "data.id", "43")
+
+    for fields in ((old,), (replace(again, value="42"),), (again,)):
+        kept = Completion(task, Keep(), Records(fields=fields))
+        assert await database.queue.finish(worker, [kept]) == [True]
+
+    stored = await database.read(lambda connection: connection.execute(select(event_fields)).all())
+    assert {(row.event_id, row.value) for row in stored} == {(old.event_id, "42"), (event.id, "43")}

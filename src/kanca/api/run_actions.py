@@ -34,7 +34,7 @@ from kanca.errors import (
     WorkflowNotFound,
     WorkflowNotPublished,
 )
-from kanca.storage import dead_letters, events, going_back, runs, waits, workflows
+from kanca.storage import dead_letters, events, going_back, redelivering, runs, waits, workflows
 from kanca.workflows.going_back import start_in, way_back
 from kanca.workflows.runs import RunDetail, WorkflowVersion, run_by_hand, run_of_event, start_of, work_of
 from kanca.workflows.validation import Workflow, read_workflow
@@ -152,6 +152,8 @@ def _request_cancel(connection: Connection, services: Services, run_id: UUID) ->
 
 
 def _retry(connection: Connection, services: Services, run_id: UUID, node_id: str | None) -> RunChange:
+    # Nobody expunges it meanwhile.
+    redelivering.lock(connection)
     run = find(connection, run_id)
     if run.status in UNFINISHED_RUNS:
         raise RunUnfinished(f"The run {show_id(RUN, run_id)} is {run.status}: cancel it first.")

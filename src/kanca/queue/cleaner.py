@@ -40,6 +40,7 @@ class Cleaner:
         # Short transactions, so that nobody waits for a counter.
         while some := await self._database.write(roll_up, now):
             merged += some
+        await self._database.wipe()
         if dropped or merged:
             log.info("cleaned", dropped=dropped, statistics_merged=merged)
         return self._every
