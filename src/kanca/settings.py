@@ -227,6 +227,9 @@ class Settings(BaseModel):
     retention_days: int = Field(
         30, ge=1, le=3650, description="How long events and what became of them are kept."
     )
+    audit_retention_days: int = Field(
+        365, ge=30, le=3650, description="How long it is kept who changed what, and who saw a secret."
+    )
     shutdown_seconds: float = Field(
         20.0,
         ge=0,

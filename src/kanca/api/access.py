@@ -19,7 +19,7 @@ import structlog
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kanca.api.callers import OPERATOR, SCOPE_KEY, Caller
+from kanca.api.callers import SCOPE_KEY, Caller
 from kanca.api.portal_access import portal_token_in, tenant_calling
 from kanca.api.problems import problem_response
 from kanca.domain.loopback import is_loopback
@@ -134,7 +134,7 @@ class ManagementGuard:
             return tenant_calling(self._portal_keys, token, scope["method"], _path(scope), self._now())
         if error is not None:
             raise error
-        return OPERATOR
+        return Caller(is_keyed=is_keyed)
 
 
 def _is_public(scope: Scope) -> bool:

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from kanca.api import (
+    audit_log,
     credentials,
     dead_letters,
     deliveries,
@@ -77,6 +78,7 @@ ROUTERS = (
     dead_letters.router,
     providers.router,
     instances.router,
+    audit_log.router,
     secrets.router,
     publishing.router,
     event_types.router,

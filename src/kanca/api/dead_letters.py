@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Body, Path, Query
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json, Message
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import LETTER, LETTERS
 from kanca.api.dead_letter_models import (
     Letter,
     LetterFilter,
@@ -82,7 +84,9 @@ async def get(services: Given, letter: LetterPath) -> Json:
     operation_id="retry_dead_letters",
     responses=refused_with(EndpointNotFound),
 )
-async def retry_many(services: Given, request: Annotated[LetterRetry | None, Body()] = None) -> ManyRetried:
+async def retry_many(
+    services: Given, trail: Audited, request: Annotated[LetterRetry | None, Body()] = None
+) -> ManyRetried:
     """Give the work of all dead letters that fit back to the queue, with all its attempts.
 
     Work that dies again meanwhile is not retried a second time.
@@ -90,15 +94,20 @@ async def retry_many(services: Given, request: Annotated[LetterRetry | None, Bod
     asked = request or LetterRetry()
     wanted = await _wanted(services, asked)
     wanted = replace(wanted, until=wanted.until or services.now())
+    filters = asked.model_dump(mode="json", exclude_none=True, exclude={"limit"})
+
+    def detail(retried: int) -> dict[str, Any] | None:
+        return {"count": retried, "filter": filters} if retried else None
+
+    about = About[int]("dead_letters.retried", LETTERS, detail=detail)
     count = 0
     while count < asked.limit:
         part = min(_AT_ONCE, asked.limit - count)
-        retried = await services.database.write(dead_letters.retry_some, wanted, services.now(), part)
+        retried = await trail.write(about, dead_letters.retry_some, wanted, services.now(), part)
         count += retried
         services.wake()
         if retried < part:
             break
-    audit("dead_letters.retried", "dlq", count=count)
     return ManyRetried(status="retry_scheduled", count=count)
 
 
@@ -108,15 +117,13 @@ async def retry_many(services: Given, request: Annotated[LetterRetry | None, Bod
     operation_id="retry_dead_letter",
     responses=refused_with(DeadLetterNotFound),
 )
-async def retry(services: Given, letter: LetterPath) -> Retried:
+async def retry(services: Given, trail: Audited, letter: LetterPath) -> Retried:
     """Give its work back to the queue, with all its attempts."""
     letter_id = await _id_of(services, letter)
-    if not await services.database.write(dead_letters.retry, letter_id, services.now()):
-        raise _missing(letter)
+    retried = About[None]("dead_letter.retried", LETTER, letter_id)
+    await trail.write(retried, _retry, letter_id, letter, services.now())
     services.wake()
-    shown = show_id(DEAD_LETTER, letter_id)
-    audit("dead_letter.retried", shown)
-    return Retried(status="retry_scheduled", id=shown)
+    return Retried(status="retry_scheduled", id=show_id(DEAD_LETTER, letter_id))
 
 
 @router.delete(
@@ -125,14 +132,12 @@ async def retry(services: Given, letter: LetterPath) -> Retried:
     operation_id="delete_dead_letter",
     responses=refused_with(DeadLetterNotFound),
 )
-async def delete(services: Given, letter: LetterPath) -> Message:
+async def delete(services: Given, trail: Audited, letter: LetterPath) -> Message:
     """Give its work up: it stays dead, and is listed no more."""
     letter_id = await _id_of(services, letter)
-    if not await services.database.write(dead_letters.remove, letter_id):
-        raise _missing(letter)
-    shown = show_id(DEAD_LETTER, letter_id)
-    audit("dead_letter.deleted", shown)
-    return Message(message=f"Dead letter {shown} was deleted")
+    deleted = About[None]("dead_letter.deleted", LETTER, letter_id)
+    await trail.write(deleted, _remove, letter_id, letter)
+    return Message(message=f"Dead letter {show_id(DEAD_LETTER, letter_id)} was deleted")
 
 
 async def _wanted(services: Services, asked: LetterFilter) -> DeadLetterFilter:
@@ -158,6 +163,16 @@ async def _id_of(services: Services, letter: str) -> UUID:
     if found is None:
         raise _missing(letter)
     return found
+
+
+def _retry(connection: Connection, letter_id: UUID, letter: str, now: datetime) -> None:
+    if not dead_letters.retry(connection, letter_id, now):
+        raise _missing(letter)
+
+
+def _remove(connection: Connection, letter_id: UUID, letter: str) -> None:
+    if not dead_letters.remove(connection, letter_id):
+        raise _missing(letter)
 
 
 def _missing(letter: str) -> DeadLetterNotFound:

@@ -9,7 +9,8 @@ from fastapi import Body, Response
 
 from kanca.api import subscription_rules as rules
 from kanca.api.attempt_models import attempt_view
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import SUBSCRIPTION
 from kanca.api.callers import CallerTenant
 from kanca.api.endpoint_models import Rotation
 from kanca.api.fields import SubscriptionIdPath
@@ -42,16 +43,15 @@ router = resource("Subscriptions", "/webhooks/subscriptions/{subscription_id}")
     responses=refused_with(SubscriptionNotFound, Unavailable),
 )
 async def test(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+    services: Given, trail: Audited, caller: CallerTenant, subscription_id: SubscriptionIdPath
 ) -> SubscriptionTest:
     """Send a `test.event` once, signed as every delivery, whether or not the subscription is active or wants it.
 
     Its data is the example of the first of its event types that the catalogue has one of.
     """
     subscription = await find(services, subscription_id, caller)
-    tested = await send_test(services, subscription)
+    tested = await send_test(services, trail, subscription)
     report = tested.report
-    audit("subscription.tested", subscription_id, code=report.code)
     return SubscriptionTest(
         status="delivered" if report.code is None else "failed",
         status_code=report.status,
@@ -68,6 +68,7 @@ async def test(
 )
 async def rotate_secret(
     services: Given,
+    trail: Audited,
     caller: CallerTenant,
     response: Response,
     subscription_id: SubscriptionIdPath,
@@ -81,14 +82,12 @@ async def rotate_secret(
     def rotate(subscription: Subscription) -> Subscription:
         return rules.rotated(subscription, given, grace, now)
 
-    subscription = await services.database.write(
-        subscriptions.change, services.secret_box, subscription_id, rotate, caller.tenant
+    detail = {"grace_seconds": wanted.grace_seconds, "is_given": given is not None}
+    rotated = About[Subscription](
+        "subscription.secret_rotated", SUBSCRIPTION, subscription_id, detail=lambda _: detail
     )
-    audit(
-        "subscription.secret_rotated",
-        subscription_id,
-        grace_seconds=wanted.grace_seconds,
-        is_given=given is not None,
+    subscription = await trail.write(
+        rotated, subscriptions.change, services.secret_box, subscription_id, rotate, caller.tenant
     )
     response.headers.update(NEVER_STORED)
     return await shown(services, subscription, shows_secret=True)
@@ -101,14 +100,18 @@ async def rotate_secret(
     responses=refused_with(SubscriptionNotFound, SecretRequired),
 )
 async def reveal_secret(
-    services: Given, caller: CallerTenant, response: Response, subscription_id: SubscriptionIdPath
+    services: Given,
+    trail: Audited,
+    caller: CallerTenant,
+    response: Response,
+    subscription_id: SubscriptionIdPath,
 ) -> RevealedSigningSecret:
     """Show the secret in full, with those before it that still sign. Every look is written down."""
     subscription = await find(services, subscription_id, caller)
     secrets = live(subscription.secrets, services.now())
     if not secrets:
         raise SecretRequired("The subscription has no secret: rotate it.")
-    audit("subscription.secret_revealed", subscription_id)
+    await trail.note("subscription.secret_revealed", SUBSCRIPTION, subscription_id)
     response.headers.update(NEVER_STORED)
     return RevealedSigningSecret(
         subscription_id=subscription_id,
@@ -129,11 +132,11 @@ async def reveal_secret(
     responses=refused_with(SubscriptionNotFound),
 )
 async def enable(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+    services: Given, trail: Audited, caller: CallerTenant, subscription_id: SubscriptionIdPath
 ) -> SubscriptionView:
     """Send to it again, whoever switched it off. What it missed is not sent by that: see `replay`."""
-    subscription = await services.database.write(enable_subscription, services, caller, subscription_id)
-    audit("subscription.enabled", subscription_id)
+    enabled = About[Subscription]("subscription.enabled", SUBSCRIPTION, subscription_id)
+    subscription = await trail.write(enabled, enable_subscription, services, caller, subscription_id)
     await go_on(services, subscription.number)
     return await shown(services, subscription)
 
@@ -145,14 +148,14 @@ async def enable(
     responses=refused_with(SubscriptionNotFound, ChallengeFailed, Unavailable),
 )
 async def challenge(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+    services: Given, trail: Audited, caller: CallerTenant, subscription_id: SubscriptionIdPath
 ) -> SubscriptionView:
     """Ask the receiver to echo a token: `{"type": "webhook.challenge", "challenge": token}`, signed as all is.
 
     It must answer 2xx with `{"challenge": token}` or the bare token. Else this is 409, with the `attempt`.
     """
-    subscription, report = await verify(services, await find(services, subscription_id, caller))
-    audit("subscription.challenged", subscription_id, is_echoed=report.code is None, code=report.code)
+    found = await find(services, subscription_id, caller)
+    subscription, report = await verify(services, trail, found)
     if report.code is not None:
         sentence = f"The receiver has not echoed the token: {report.message}."
         raise ChallengeFailed(sentence, attempt=attempt_view(report).model_dump())

@@ -27,6 +27,7 @@ STEP = "stp"
 CALL = "call"
 WAIT = "wait"
 REPLAY = "rpl"
+AUDIT = "aud"
 SUBSCRIPTION = "sub"
 """Of those whose id was not chosen."""
 

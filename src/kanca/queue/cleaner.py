@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from kanca.storage import audit
 from kanca.storage.ports import Database
 from kanca.storage.statistics import roll_up
 
@@ -13,13 +14,18 @@ log = structlog.get_logger(__name__)
 
 
 class Cleaner:
-    """Keeps the database's size: drops what is older than retention, merges statistics, prepares partitions."""
+    """Keeps the database's size: drops what is older than its retention, merges statistics, prepares partitions."""
 
     def __init__(
-        self, database: Database, retention: timedelta, every: timedelta = timedelta(minutes=10)
+        self,
+        database: Database,
+        retention: timedelta,
+        every: timedelta = timedelta(minutes=10),
+        audit_retention: timedelta = timedelta(days=365),
     ) -> None:
         self._database = database
         self._retention = retention
+        self._audit_retention = audit_retention
         self._every = every
 
     async def run_once(self) -> timedelta:
@@ -31,6 +37,9 @@ class Cleaner:
         # Short transactions, so that nobody waits for a counter.
         while some := await self._database.write(roll_up, now):
             merged += some
-        if dropped or merged:
-            log.info("cleaned", dropped=dropped, statistics_merged=merged)
+        forgotten = 0
+        while some := await self._database.write(audit.remove_before, now - self._audit_retention):
+            forgotten += some
+        if dropped or merged or forgotten:
+            log.info("cleaned", dropped=dropped, statistics_merged=merged, audit_entries=forgotten)
         return self._every

@@ -85,6 +85,7 @@ class WorkerSettings:
     poll: timedelta
     shutdown: timedelta
     retention: timedelta
+    audit_retention: timedelta = timedelta(days=365)
     stuck_after: timedelta = timedelta(minutes=5)
     """How long after its time a call may still keep its work from being given up."""
     predecessor: int | None = None
@@ -100,6 +101,7 @@ def worker_settings(settings: Settings, app: str, predecessor: int | None = None
         poll=timedelta(seconds=settings.worker_poll_seconds),
         shutdown=timedelta(seconds=settings.shutdown_seconds),
         retention=timedelta(days=settings.retention_days),
+        audit_retention=timedelta(days=settings.audit_retention_days),
         predecessor=predecessor,
     )
 
@@ -167,7 +169,7 @@ class Worker:
                 "unparker": Unparker(database, self._waker),
                 "turns": self._turns,
                 "schedules": ScheduleStarter(database, self._waker),
-                "cleaner": Cleaner(database, settings.retention),
+                "cleaner": Cleaner(database, settings.retention, audit_retention=settings.audit_retention),
             }
         )
         self._shift: Shift | None = None
