@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kanca.api.callers import SCOPE_KEY, Caller
 from kanca.api.portal_access import portal_token_in, tenant_calling
 from kanca.api.problems import problem_response
+from kanca.api.refusals import note_refusal
 from kanca.domain.loopback import is_loopback
 from kanca.errors import Forbidden, KancaError, Unauthenticated
 
@@ -116,6 +117,7 @@ class ManagementGuard:
         try:
             caller = self._caller(scope)
         except KancaError as error:
+            note_refusal(scope, error)
             headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
             await problem_response(error, headers)(scope, receive, send)
             return
