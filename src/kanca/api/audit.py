@@ -186,14 +186,22 @@ def _tell(entry: AuditEntry) -> None:
         action=entry.action,
         subject=entry.subject_id or entry.subject_kind,
         actor=str(entry.actor),
-        fields=sorted(_names(entry.before) | _names(entry.after)),
+        tenant=entry.tenant,
+        **_changed_fields(entry),
         **entry.detail,
     )
 
 
-def _names(fields: Mapping[str, Any] | None) -> set[str]:
+def _changed_fields(entry: AuditEntry) -> dict[str, list[str]]:
+    """The names of what changed in a thing that was there before and is there still."""
+    if entry.before is None or entry.after is None:
+        return {}
+    return {"fields": sorted(_names(entry.before) | _names(entry.after))}
+
+
+def _names(fields: Mapping[str, Any]) -> set[str]:
     """What the fields are called; those of a config each with a name of its own."""
     names: set[str] = set()
-    for name, value in (fields or {}).items():
+    for name, value in fields.items():
         names |= {f"{name}.{key}" for key in value} if name == "config" else {name}
     return names

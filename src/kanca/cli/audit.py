@@ -63,7 +63,9 @@ def _listed(answered: Mapping[str, Any]) -> Any:
         | {
             "actor": " ".join(str(part) for part in item["actor"].values() if part),
             "subject": item["subject"]["id"] or item["subject"]["kind"],
-            "changed": ", ".join(sorted({*(item["before"] or {}), *(item["after"] or {})})),
+            "changed": ", ".join(sorted({*item["before"], *item["after"]}))
+            if item["before"] and item["after"]
+            else "",
         }
         for item in answered["items"]
     ]
