@@ -52,6 +52,7 @@ SHOWN_OF_ENDPOINTS = frozenset(
         "dedupe_window_days",
         "dedupe_include",
         "dedupe_exclude",
+        "redact_fields",
         "response_wait",
         "response_timeout_status",
         "filter",

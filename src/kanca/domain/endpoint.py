@@ -88,6 +88,8 @@ class EndpointConfig:
     """With ``content``: dotted paths into the document; only what is there makes two arrivals the same event."""
     dedupe_exclude: tuple[str, ...] = ()
     """With ``content``: dotted paths into the document; what is there makes no difference."""
+    redact_fields: tuple[str, ...] = ()
+    """Dotted paths into the document: what is there is replaced before the event is stored."""
     answer: AnswerSpec | None = None
     """What the sender is answered when its event was accepted, or had been before; None is Kanca's own answer."""
     response_wait: float = 0
@@ -169,6 +171,7 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
         "cors_origins": list(config.cors_origins),
         "dedupe_include": list(config.dedupe_include),
         "dedupe_exclude": list(config.dedupe_exclude),
+        "redact_fields": list(config.redact_fields),
         "answer": None if config.answer is None else show_answer(config.answer),
     }
     return shown
@@ -309,6 +312,7 @@ _READERS: dict[str, Any] = {
     "dedupe_window_days": _whole(1, 365),
     "dedupe_include": _paths,
     "dedupe_exclude": _paths,
+    "redact_fields": _paths,
     "answer": _answer,
     "response_wait": _seconds(MAX_RESPONSE_WAIT_S),
     "response_timeout_status": _whole(200, 599),

@@ -218,12 +218,21 @@ def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
         "tenant": endpoint.tenant,
         "workflow_id": endpoint.workflow_id,
         "node_id": endpoint.node_id,
-        "config": json.dumps(show_config(endpoint.config)),
+        "config": json.dumps(_stored(endpoint.config)),
         "secrets": seal(box, endpoint.secrets),
         "is_active": endpoint.is_active,
         "is_paused": endpoint.is_paused,
         "updated_at": endpoint.updated_at,
     }
+
+
+def _stored(config: EndpointConfig) -> dict[str, Any]:
+    """The config as JSON, without what the version before does not know and this endpoint does not use.
+
+    A version that finds an unknown key cannot use the endpoint, and for a while both are running.
+    """
+    shown = show_config(config)
+    return {key: value for key, value in shown.items() if value or key != "redact_fields"}
 
 
 def _endpoint(box: SecretBox, row: Row[Any]) -> Endpoint:
