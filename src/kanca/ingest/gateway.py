@@ -81,7 +81,12 @@ class Ingest:
         self._proof = Proof(PublicDocuments(around.get))
         self._bodies = BodyReader(settings.body_timeout)
         self._drains = BodyReader(DRAIN_LIMIT)
-        self._endpoints = EndpointCache(store, settings.commit_timeout, around.catalogue)
+        self._endpoints = EndpointCache(
+            store,
+            settings.commit_timeout,
+            around.catalogue,
+            redacted_headers=settings.redact_headers,
+        )
         self._handshaking = Handshaking(store, around.get, self._endpoints.run_once)
         self._resuming = Resuming(around.resume_keys, store)
         self._books = Books(ids)
