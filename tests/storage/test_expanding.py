@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -83,7 +84,7 @@ async def test_every_expand_half_only_adds(empty_database_url: str) -> None:
         for revision in expands[expands.index(BEFORE_HALVES) + 1 :]:
             expansion = Expansion()
             done.clear()
-            await database.migrating(lambda connection, revision=revision: migrate(connection, revision))
+            await database.migrating(partial(migrate, revision=revision))
             broken = [(why, statement) for statement in done if (why := expansion.breaks(statement))]
             assert not broken, f"{revision}: move it to a contract half"
         assert (await database.read(schema_of)).expanded_to == expands[-1]
