@@ -18,7 +18,9 @@ from kanca.ingest.refusal import Refusal
 Tree = dict[str, Any]
 """The paths by their first keys; True where one ends."""
 
-MOST_LISTS = 16
+QUICKLY_REDACTED_BYTES = 16 * 1024
+"""Larger bodies are looked through in a thread: one of a megabyte can take a second."""
+MOST_LISTS = 8
 """Lists within lists that are looked through: each level is read anew."""
 
 _CANNOT_REDACT = Refusal("cannot_redact")
