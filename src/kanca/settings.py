@@ -26,6 +26,7 @@ from pydantic import (
     field_validator,
 )
 
+from kanca.domain.endpoint import read_config
 from kanca.errors import InvalidSetting
 
 PREFIX = "KANCA_"
@@ -241,6 +242,30 @@ class Settings(BaseModel):
     retention_days: int = Field(
         30, ge=1, le=3650, description="How long events and what became of them are kept."
     )
+    payload_retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description=(
+            "How long bodies, headers and what was copied from them are kept, unless an endpoint says so; the record "
+            "of an event stays. Unset: as long as events."
+        ),
+    )
+    dead_letter_retention_days: int | None = Field(
+        None,
+        ge=1,
+        le=3650,
+        description=(
+            "How long dead letters are kept; longer than events, they can be looked at but not retried. "
+            "Unset: they go with their events."
+        ),
+    )
+    published_indexed_fields: Words = Field(
+        (),
+        description=(
+            "Paths into published events, such as `data.customer.id`, by whose values they are found; at most 8."
+        ),
+    )
     shutdown_seconds: float = Field(
         20.0,
         ge=0,
@@ -273,6 +298,11 @@ class Settings(BaseModel):
                 f"must have at least {MIN_KEY_LENGTH} characters; `openssl rand -hex 32` makes a good one"
             )
         return key
+
+    @field_validator("published_indexed_fields")
+    @classmethod
+    def _are_paths(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        return read_config({"indexed_fields": paths}).indexed_fields
 
 
 def load_settings(environ: Mapping[str, str] = os.environ, **overrides: Any) -> Settings:

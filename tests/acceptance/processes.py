@@ -69,7 +69,7 @@ class KancaProcess:
     def start(self) -> None:
         """Start the server; return once it says that it serves. Raises RuntimeError with its log when it does not."""
         log = (self._directory / "server.log").open("ab")
-        port = self.url.rpartition(":")[2] or "0"
+        port = self.url.rpartition(":")[2] or "0"  # the same as before
         self._process = subprocess.Popen(
             [*LEASHED, sys.executable, "-m", "kanca", "serve", "--port", port, *self._options],
             cwd=self._directory,
@@ -117,7 +117,7 @@ class KancaProcess:
 
     def calls(self) -> list[tuple[str, str, str]]:
         """What the handlers of ``app.py`` were called with: call id, event type, the sender's id of the event."""
-        path = self._directory / "calls.txt"
+        path = Path(self._environ["CALLS_FILE"])
         if not path.exists():
             return []
         lines = path.read_text().splitlines()
@@ -156,7 +156,8 @@ class KancaProcess:
                 said += chunk
                 for line in said.decode().splitlines(keepends=True):
                     if READY in line and line.endswith("\n"):
-                        return line.split(READY, 1)[1].split()[0]
+                        address = line.split(READY, 1)[1].split()[0]
+                        return address if address.startswith("http") else ""  # of a machine without gateways
                 if not chunk:
                     break
         _kill_group(process)

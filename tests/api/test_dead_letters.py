@@ -3,14 +3,18 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
+from kanca.api import dead_letters as routes
 from kanca.domain.ids import DEAD_LETTER, EVENT, RUN, show_id
 from kanca.domain.status import OutcomeStatus
 from kanca.domain.task import DeadLetter, TaskKind
+from kanca.storage import dead_letter_jobs
 from kanca.storage.ports import Database
+from kanca.workers.job_doer import JobDoer
 from tests.api.conftest import Clock, Wakes
 from tests.api.rows import accept, later_ids, number_of, shown, store, waiting
-from tests.factories import a_dead_letter, an_outcome
+from tests.factories import a_dead_letter, an_attempt, an_outcome, new_event
 
 DLQ = "/admin/dlq"
 
@@ -153,3 +157,100 @@ async def test_an_event_without_letters_has_nothing_to_retry(
     answer = await client.post(f"{DLQ}/retry", json={"event_id": shown(event)})
 
     assert answer.json()["count"] == 0
+
+
+async def test_letters_are_searched_by_kind_and_by_text_in_their_cause(
+    client: httpx.AsyncClient, database: Database, clock: Clock
+) -> None:
+    timed_out = await a_letter(database, clock, error=b'{"code":"timeout","message":"Warehouse was Asleep"}')
+    run = await a_letter(
+        database,
+        clock,
+        kind=TaskKind.RUN,
+        ref=later_ids.new(),
+        work="workflow:orders",
+        error=b'{"message":"\xc3\xa9"}',
+    )
+    sent = await a_letter(database, clock, kind=TaskKind.DELIVER, target=9, work="subscription:shop")
+
+    async def found(**search: str) -> list[str]:
+        return [item["id"] for item in (await client.get(DLQ, params=search)).json()["items"]]
+
+    assert await found(text="warehouse was a") == [name(timed_out)]
+    assert await found(text="%") == []
+    assert await found(text="é") == [name(run)]
+    assert await found(kind="handler") == [name(timed_out)]
+    assert await found(kind="workflow") == await found(workflow_id="orders") == [name(run)]
+    assert await found(kind="delivery") == await found(subscription_id="shop") == [name(sent)]
+    both = await client.get(DLQ, params={"work": "handler:h", "workflow_id": "orders"})
+    assert both.status_code == 422
+
+
+async def test_a_letter_shows_the_attempts_of_its_work(
+    client: httpx.AsyncClient, database: Database, clock: Clock
+) -> None:
+    letter = await a_letter(database, clock)
+    event = new_event(id=letter.ref)
+    first, second = (an_attempt(event, id=later_ids.new(), attempt_number=n) for n in (1, 2))
+    other = an_attempt(event, work="handler:other")
+    await store(database, second, other, first)
+
+    found = (await client.get(f"{DLQ}/{name(letter)}")).json()
+
+    assert [attempt["attempt_number"] for attempt in found["failed_attempts"]] == [1, 2]
+
+
+async def test_a_dry_run_says_how_many_and_changes_nothing(
+    client: httpx.AsyncClient, database: Database, clock: Clock, wakes: Wakes
+) -> None:
+    for code in ("a", "a", "b"):
+        await a_letter(database, clock, code=code)
+
+    retried = await client.post(f"{DLQ}/retry", json={"code": "a", "dry_run": True})
+    purged = await client.post(f"{DLQ}/purge", json={"code": "b", "dry_run": True})
+
+    assert retried.json() == {"status": "dry_run", "count": 2, "job_id": None}
+    assert purged.json() == {"status": "dry_run", "count": 1, "job_id": None}
+    assert (await client.get(DLQ)).json()["count"] == 3
+    assert wakes.count == 0
+
+
+async def test_letters_are_purged_by_what_they_have_in_common(
+    client: httpx.AsyncClient, database: Database, clock: Clock
+) -> None:
+    kept, _ = [await a_letter(database, clock, code=code) for code in ("a", "b")]
+
+    unsaid = await client.post(f"{DLQ}/purge", json={})
+    purged = await client.post(f"{DLQ}/purge", json={"code": "b"})
+
+    assert unsaid.status_code == 422
+    assert purged.json() == {"status": "purged", "count": 1, "job_id": None}
+    assert [item["id"] for item in (await client.get(DLQ)).json()["items"]] == [name(kept)]
+    assert (await client.post(f"{DLQ}/purge", json={"all": True})).json()["count"] == 1
+
+
+@pytest.mark.parametrize(("action", "counted"), [("retry", "retried"), ("purge", "purged")])
+async def test_many_letters_are_left_to_a_job(
+    client: httpx.AsyncClient,
+    database: Database,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    counted: str,
+) -> None:
+    monkeypatch.setattr(routes, "AT_ONCE", 2)
+    monkeypatch.setattr(dead_letter_jobs, "AT_ONCE", 2)
+    for _ in range(5):
+        await a_letter(database, clock, code="a")
+    other = await a_letter(database, clock, code="b")
+
+    answer = (await client.post(f"{DLQ}/{action}", json={"code": "a"})).json()
+    clock.advance(seconds=1)
+    died_again = await a_letter(database, clock, code="a")
+    assert (answer["status"], answer["count"]) == (f"{action}_scheduled", 5)
+    await JobDoer(database, database.waker()).run_once()
+
+    job = (await client.get(f"/api/jobs/{answer['job_id']}")).json()
+    assert (job["status"], job["counts"], job["total"]) == ("finished", {counted: 5}, 5)
+    left = [item["id"] for item in (await client.get(DLQ)).json()["items"]]
+    assert left == [name(other), name(died_again)]

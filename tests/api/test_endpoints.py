@@ -60,6 +60,8 @@ async def test_an_endpoint_without_wishes_has_a_token_and_the_defaults(client: h
         "cors_origins": ["*"],
         "response_wait": 0,
         "response_timeout_status": 202,
+        "payload_retention_days": None,
+        "indexed_fields": [],
         "node_behavior": "auto",
         "allowed_ips": [],
         "dedupe": "auto",
@@ -658,3 +660,16 @@ async def test_senders_are_held_only_where_a_workflow_can_answer(client: httpx.A
     assert (left.status_code, left.json()["problems"][0]["key"]) == (422, "config.response_wait")
     free = await client.put(path, json={"workflow_id": None, "config": {"response_wait": 0}})
     assert (free.status_code, free.json()["workflow_id"]) == (200, None)
+
+
+async def test_paths_of_indexed_fields_are_checked_when_they_are_saved(client: httpx.AsyncClient) -> None:
+    config = {"indexed_fields": ["$.data.customer.id", "data.customer.id", "id"], "payload_retention_days": 3}
+    made = (await client.post(ENDPOINTS, json={"config": config})).json()
+    kept = (await client.get(f"{ENDPOINTS}/{made['webhook_id']}")).json()["config"]
+    assert (kept["indexed_fields"], kept["payload_retention_days"]) == (["data.customer.id", "id"], 3)
+
+    for wrong in (["a..b"], ["a:b"], ["a\u0000"], [f"a.{n}" for n in range(9)], "a", [1]):
+        refused = await client.post(ENDPOINTS, json={"config": {"indexed_fields": wrong}})
+        assert refused.json()["problems"][0]["key"] == "config.indexed_fields"
+    refused = await client.post(ENDPOINTS, json={"config": {"payload_retention_days": 0}})
+    assert refused.json()["problems"][0]["key"] == "config.payload_retention_days"

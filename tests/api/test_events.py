@@ -2,21 +2,25 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import msgspec
+from sqlalchemy import Connection, insert
 
 from kanca.api.services import Services
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID
 from kanca.domain.ids import CALL, DEAD_LETTER, RUN, derived_id, show_id
 from kanca.domain.status import OutcomeStatus
+from kanca.domain.task import EventField
 from kanca.ingest import answers
 from kanca.ingest.prepared import prepare
 from kanca.ingest.reading import Reading
 from kanca.providers import Catalogue
 from kanca.storage.ports import Database
+from kanca.storage.tables import event_fields
 from tests.api.rows import accept, number_of, shown, store
 from tests.factories import a_dead_letter, an_attempt, an_outcome, ids, new_endpoint
 
@@ -361,3 +365,20 @@ async def test_what_a_provider_insists_on_is_not_shown_as_our_own_words(
     event = (await client.get(f"/api/events/{shown(accepted)}")).json()
 
     assert (event["response_status"], event["response_body"]) == (None, None)
+
+
+async def test_events_are_found_by_a_field_of_their_payload(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    found, other = await accept(database), await accept(database)
+    fields = [EventField(each.id, "data.id", value) for each, value in ((found, "42"), (other, "43"))]
+
+    def index(connection: Connection) -> None:
+        connection.execute(insert(event_fields), [asdict(each) for each in fields])
+
+    await database.write(index)
+
+    assert await listed(client, field="data.id:42") == [shown(found)]
+    assert await listed(client, field="$.data.id:43") == [shown(other)]
+    assert await listed(client, field="data.id:42", event_type="other") == []
+    assert (await client.get("/api/events", params={"field": "data.id"})).status_code == 422

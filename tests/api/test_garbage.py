@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -14,15 +15,16 @@ from hypothesis import strategies as st
 
 from kanca.api.app import api_document
 from kanca.domain.delivery import delivery_id
-from kanca.domain.ids import DEAD_LETTER, DELIVERY, REPLAY, RUN, show_id
+from kanca.domain.ids import DEAD_LETTER, DELIVERY, JOB, REPLAY, RUN, show_id
+from kanca.domain.job import Job, JobKind
 from kanca.domain.status import RunStatus
 from kanca.domain.task import RunChange
-from kanca.storage import replays
+from kanca.storage import jobs, replays
 from kanca.storage.ports import Database
 from tests.api.conformity import ROUTES
 from tests.api.rows import accept, later_ids, shown, store
 from tests.api.workflow_samples import definition
-from tests.factories import a_dead_letter
+from tests.factories import a_dead_letter, ids
 from tests.sending import a_delivery, a_replay, ended, subscribe
 
 ODD_TEXTS = [
@@ -66,10 +68,13 @@ QUERY_KEYS = [
     "cursor",
     "event_id",
     "event_type",
+    "field",
+    "kind",
     "limit",
     "offset",
     "since",
     "status",
+    "text",
     "until",
     "version",
 ]
@@ -134,6 +139,8 @@ async def known(client: httpx.AsyncClient, database: Database) -> dict[str, str]
     await database.write(replays.create, replay, event.received_at)
     run = RunChange(later_ids.new(), "test-123", 1, None, RunStatus.RUNNING, event.received_at)
     await store(database, letter, run)
+    job = Job(ids.new(), JobKind.PURGE_DEAD_LETTERS, None, {}, 0, datetime.now(UTC))
+    await database.write(jobs.create, job)
     return {
         "webhook_id": made["webhook_id"],
         "event_id": shown(event),
@@ -145,6 +152,8 @@ async def known(client: httpx.AsyncClient, database: Database) -> dict[str, str]
         "replay_id": show_id(REPLAY, replay.id),
         "subscription_id": shop.id,
         "name": "stripe",
+        "job_id": show_id(JOB, job.id),
+        "tenant": "acme",
     }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from kanca.cli import findings
 from kanca.cli.findings import Level
+from kanca.storage.standing import Schema
 from kanca.storage.workers import UnservedHandler, UnservedWorkflow, Worker
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -84,10 +85,21 @@ def test_a_transaction_may_not_stay_open_for_long(age: timedelta | None, level: 
 
 
 @pytest.mark.parametrize(
-    ("current", "level"), [("0002", Level.OK), ("0001", Level.ERROR), (None, Level.ERROR)]
+    ("expanded_to", "contracted_to", "level"),
+    [
+        ("0002", "c1", Level.OK),
+        ("0002", None, Level.WARNING),
+        ("0003", "c1", Level.WARNING),
+        ("0003", "c2", Level.ERROR),
+        ("0001", None, Level.ERROR),
+        (None, None, Level.ERROR),
+    ],
 )
-def test_the_schema_must_be_the_newest(current: str | None, level: Level) -> None:
-    assert findings.of_schema(current, "0002").level is level
+def test_the_schema_must_be_one_to_work_with(
+    expanded_to: str | None, contracted_to: str | None, level: Level
+) -> None:
+    schema = Schema(expanded_to, contracted_to, expands=["0001", "0002"], contracts=["c1"])
+    assert findings.of_schema(schema).level is level
 
 
 def test_only_living_workers_count() -> None:
@@ -132,7 +144,11 @@ def test_whatever_is_not_ok_says_what_to_do() -> None:
     found = [
         findings.of_access("host", is_loopback=False, has_key=False),
         findings.of_clock(timedelta(hours=1)),
-        findings.of_schema(None, "0001"),
+        *(
+            findings.of_schema(Schema(at, None, ["0001", "0002"], ["c1"]))
+            for at in (None, "0001", "0002", "9")
+        ),
+        findings.of_schema(Schema("0002", "c9", ["0001", "0002"], ["c1"])),
         findings.of_workers([]),
         findings.of_backlog(100, 100),
         findings.of_disk(0, 1),

@@ -9,6 +9,7 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from sqlalchemy import delete
 
 from kanca.domain.task import Completion, NewTask, Park, Task, TaskKind, TaskState
 from kanca.queue.backlog import BacklogGauge
@@ -20,10 +21,12 @@ from kanca.storage import endpoints, statistics
 from kanca.storage.ports import Database, LaneAsk, Waker
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.statistics import Counted
-from kanca.storage.tables import dead_letters, events, workers
+from kanca.storage.tables import dead_letters, events, tasks, workers
 from kanca.storage.tables import statistics as statistics_table
+from tests.api.rows import store
 from tests.databases import ClockOffset
-from tests.factories import new_endpoint
+from tests.factories import a_dead_letter, new_endpoint, new_event
+from tests.planted import execute
 from tests.queueing import (
     EVERYTHING,
     Bell,
@@ -175,6 +178,24 @@ async def test_the_cleaner_drops_what_is_over_and_merges_statistics(
     assert len(more) <= 1
     # The room for the days to come, by then, is there.
     await database.accepting.append([])
+
+
+@pytest.mark.parametrize(("own_days", "left_after"), [(None, [1, 1, 0]), (5, [1, 0, 0]), (60, [1, 1, 1])])
+async def test_dead_letters_go_with_their_event_or_after_days_of_their_own(
+    database: Database, clock_offset: ClockOffset, own_days: int | None, left_after: list[int]
+) -> None:
+    event = new_event()
+    await add_event(database, event.id, 100)
+    await store(database, a_dead_letter(event))
+    await database.write(execute, delete(tasks))
+    own = None if own_days is None else own_days * DAY
+    cleaner = Cleaner(database, retention=30 * DAY, every=EVERY, dead_letters=own)
+    left = []
+    for days in (0, 10, 40):
+        await clock_offset(days * DAY.total_seconds())
+        await cleaner.run_once()
+        left.append(len(await rows(database, dead_letters)))
+    assert left == left_after
 
 
 async def test_the_backlog_is_what_is_due_or_being_done(database: Database) -> None:

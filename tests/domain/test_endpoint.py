@@ -35,6 +35,8 @@ def test_an_empty_config_has_the_published_defaults() -> None:
         "response_timeout_status": 202,
         "answer": None,
         "filter": None,
+        "payload_retention_days": None,
+        "indexed_fields": [],
         "provider_options": {},
         "provider_spec": None,
     }

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.domain.ids import (
     EVENT,
+    HELD_MS,
     RUN,
     WEBHOOK_ID,
     IdFactory,
@@ -49,6 +51,42 @@ def test_ids_of_one_millisecond_sort_in_the_order_in_which_they_were_made() -> N
     made = [factory.new() for _ in range(10_000)]
     assert made == sorted(set(made))
     assert {time_of(each) for each in made} == {datetime.fromtimestamp(1_700_000_000, UTC)}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(st.lists(st.integers(-HELD_MS // 2, HELD_MS // 2), max_size=30))
+def test_ids_keep_their_order_while_the_clock_is_set_forth_and_back(offsets_ms: list[int]) -> None:
+    clock = Clock()
+    factory = IdFactory(clock)
+    made = []
+    for offset_ms in offsets_ms:
+        clock.now = 1_700_000_000.0 + offset_ms / 1000
+        made += [factory.new() for _ in range(3)]
+    assert made == sorted(set(made))
+
+
+def test_a_clock_that_was_an_hour_ahead_is_followed_back() -> None:
+    clock = Clock()
+    factory = IdFactory(clock)
+    clock.now += 3600
+    factory.new()
+    clock.now -= 3600
+    assert abs(time_of(factory.new()).timestamp() - clock.now) < 1
+
+
+def test_a_millisecond_that_is_full_goes_over_into_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kanca.domain.ids._RANDOM", (1 << 61) - 1)
+    monkeypatch.setattr("os.urandom", lambda size: b"\xff" * size)
+    factory = IdFactory(Clock())
+    first = factory.new()
+    assert (factory.new().int >> 80) == (first.int >> 80) + 1
 
 
 def test_how_far_apart_ids_of_one_millisecond_are_is_chance() -> None:

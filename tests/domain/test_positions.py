@@ -62,3 +62,12 @@ def test_positions_of_a_target_always_grow(steps: list[tuple[int, int]]) -> None
         assert position >= now.us
         assert position >= last.get(target, 0) + 1000
         last[target] = position
+
+
+def test_after_a_clock_that_was_a_day_ahead_nobody_waits_a_day() -> None:
+    now = Now()
+    clock = PositionClock(now, spacing_us=1000)
+    now.us += 86_400_000_000
+    clock.next(TaskKind.DISPATCH, 1)
+    now.us -= 86_400_000_000
+    assert clock.next(TaskKind.DISPATCH, 1) == now.us

@@ -20,15 +20,15 @@ from tests.ingest.site import BEARER, ENVELOPE, JSON, NOON, endpoint, signed, si
 
 BODY = json.dumps(ENVELOPE).encode()
 ENCODED = {
-    "gzip": gzip.compress(BODY),
-    "x-gzip": gzip.compress(BODY),
+    "gzip": gzip.compress(BODY, mtime=0),
+    "x-gzip": gzip.compress(BODY, mtime=0),
     "deflate": zlib.compress(BODY),
     "br": brotli.compress(BODY),
-    "GZIP": gzip.compress(BODY),
+    "GZIP": gzip.compress(BODY, mtime=0),
     "identity": BODY,
-    "identity, gzip": gzip.compress(BODY),
-    "gzip, br": brotli.compress(gzip.compress(BODY)),
-    "gzip, gzip, deflate": zlib.compress(gzip.compress(gzip.compress(BODY))),
+    "identity, gzip": gzip.compress(BODY, mtime=0),
+    "gzip, br": brotli.compress(gzip.compress(BODY, mtime=0)),
+    "gzip, gzip, deflate": zlib.compress(gzip.compress(gzip.compress(BODY, mtime=0))),
 }
 
 

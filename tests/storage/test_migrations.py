@@ -23,7 +23,7 @@ from kanca.domain.endpoint import (
     RESUME_ENDPOINT,
     RESUME_WEBHOOK_ID,
 )
-from kanca.errors import Conflict, DatabaseUnavailable
+from kanca.errors import DatabaseUnavailable
 from kanca.storage import endpoints
 from kanca.storage.dialects import open_database
 from kanca.storage.dialects.schema import has_schemas, version_table_options
@@ -167,15 +167,6 @@ async def test_a_failed_migration_leaves_nothing_behind(empty: Database) -> None
         await empty.migrating(fail)
     await empty.migrate()
     assert await empty.read(_revision) == newest_revision()
-
-
-async def test_a_schema_of_a_newer_kanca_is_refused(database: Database) -> None:
-    def pretend(connection: Connection) -> None:
-        connection.exec_driver_sql("UPDATE kanca.schema_version SET version_num = '9999'")
-
-    await database.write(pretend)
-    with pytest.raises(Conflict, match="newer Kanca"):
-        await database.migrate()
 
 
 async def test_a_database_that_was_not_migrated_says_what_to_do(empty: Database) -> None:

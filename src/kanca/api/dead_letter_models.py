@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Iterable
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kanca.api.answers import error_message, stored_json
+from kanca.api.event_models import FailedAttempt
+from kanca.api.event_views import show_attempt
 from kanca.api.fields import ChosenId, EventId, EventType, Moment, Text, WebhookId
 from kanca.domain.ids import DEAD_LETTER, EVENT, RUN, show_id
-from kanca.domain.task import DeadLetter, TaskKind
+from kanca.domain.task import Attempt, DeadLetter, TaskKind
 from kanca.storage.dead_letters import PAGE_SIZE
 from kanca.storage.endpoints import EndpointName
 from kanca.storage.pages import MAX_LIMIT
@@ -35,7 +39,20 @@ _LETTER: dict[str, JsonValue] = {
     "failed_at": "2026-03-01T12:00:31.500000Z",
     "attempts": 5,
     "retry_count": 4,
+    "expunged_at": None,
 }
+_ATTEMPT: dict[str, JsonValue] = {
+    "id": "att_019503f0a1c27d3e8f00b4a6c8d2e1f0",
+    "work": "handler:shop.hooks.order_created",
+    "call_id": "call_019503f0a1c27d3e8f00b4a6c8d2e1f0",
+    "attempt_number": 1,
+    "started_at": "2026-03-01T12:00:00.127612Z",
+    "finished_at": "2026-03-01T12:00:00.140012Z",
+    "code": "handler_error",
+    "error": {"code": "handler_error", "message": "the warehouse did not answer"},
+}
+AT_ONCE = 500
+"""Letters up to which a request changes them itself; more are left to a job."""
 
 
 class Letter(BaseModel):
@@ -59,6 +76,17 @@ class Letter(BaseModel):
     failed_at: datetime
     attempts: int = Field(description="How often it was tried.")
     retry_count: int = Field(description="How often it was tried again.")
+    expunged_at: datetime | None = Field(description="Since then its payload is gone: it cannot be retried.")
+
+
+class LetterWithAttempts(Letter):
+    """A piece of work out of attempts, with those that are stored: some are as old as retention lets them be."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_LETTER | {"failed_attempts": [_ATTEMPT]}]})
+
+    failed_attempts: list[FailedAttempt] = Field(
+        description="The oldest first; the last one of a delivery is the cause."
+    )
 
 
 class LetterPage(BaseModel):
@@ -73,6 +101,23 @@ class LetterPage(BaseModel):
     next_cursor: str | None
 
 
+class LetterKind(StrEnum):
+    """What kind of work a letter is about."""
+
+    DISPATCH = "dispatch"
+    HANDLER = "handler"
+    WORKFLOW = "workflow"
+    DELIVERY = "delivery"
+
+
+KINDS: dict[LetterKind, tuple[TaskKind, ...]] = {
+    LetterKind.DISPATCH: (TaskKind.DISPATCH,),
+    LetterKind.HANDLER: (TaskKind.CALL,),
+    LetterKind.WORKFLOW: (TaskKind.RUN, TaskKind.RESUME),
+    LetterKind.DELIVERY: (TaskKind.DELIVER,),
+}
+
+
 class LetterFilter(BaseModel):
     """Which dead letters."""
 
@@ -81,9 +126,15 @@ class LetterFilter(BaseModel):
         json_schema_extra={"examples": [{"event_type": "order.created", "code": "handler_error"}]},
     )
 
+    kind: LetterKind | None = Field(None, description="What kind of work.")
     webhook_id: WebhookId | None = None
     event_type: EventType | None = None
     event_id: EventId | None = None
+    subscription_id: ChosenId | None = Field(None, description="Deliveries to this subscription.")
+    workflow_id: ChosenId | None = Field(None, description="Work of this workflow.")
+    text: Annotated[Text, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Somewhere in the cause, in small letters or large ones."
+    )
     work: Annotated[Text, Field(max_length=300)] | None = None
     code: Annotated[Text, Field(max_length=100)] | None = None
     tenant: ChosenId | None = None
@@ -101,8 +152,39 @@ class LetterSearch(LetterFilter):
 class LetterRetry(LetterFilter):
     """Which dead letters to retry; without a condition all."""
 
-    limit: int = Field(
-        MOST_RETRIED, strict=True, ge=1, le=MOST_RETRIED, description="The most letters, the oldest first."
+    limit: int | None = Field(
+        None,
+        strict=True,
+        ge=1,
+        le=MOST_RETRIED,
+        description="The most letters, the oldest first; all, if not given.",
+    )
+    dry_run: bool = Field(False, strict=True, description="Only say how many they would be.")
+
+
+class LetterPurge(LetterFilter):
+    """Which dead letters to delete. At least one condition, or `all`, must be given."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"until": "2026-03-01T00:00:00Z", "dry_run": True}]},
+    )
+
+    all: bool = Field(False, strict=True, description="All there are, if there is no condition.")
+    dry_run: bool = Field(False, strict=True, description="Only say how many they would be.")
+
+
+class ManyPurged(BaseModel):
+    """The letters are gone, or will be."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "purged", "count": 42, "job_id": None}]}
+    )
+
+    status: str = Field(description="`purged`, `purge_scheduled` (as a job), or `dry_run`.")
+    count: int
+    job_id: str | None = Field(
+        description="Of the job that does it, where they are many: see `/api/jobs/{id}`."
     )
 
 
@@ -118,35 +200,53 @@ class Retried(BaseModel):
 
 
 class ManyRetried(BaseModel):
-    """The work is in the queue again."""
+    """The work is in the queue again, or will be."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "retry_scheduled", "count": 42}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "retry_scheduled", "count": 42, "job_id": None}]}
+    )
 
-    status: str
+    status: str = Field(description="`retry_scheduled`, or `dry_run`.")
     count: int
+    job_id: str | None = Field(
+        description="Of the job that does it, where they are many: see `/api/jobs/{id}`."
+    )
 
 
 def show_letter(letter: DeadLetter, names: dict[int, EndpointName], payload_limit: int) -> Letter:
     """The letter as JSON; ``names`` has its endpoint, by number."""
+    return Letter(**_fields(letter, names, payload_limit))
+
+
+def show_letter_with_attempts(
+    letter: DeadLetter, names: dict[int, EndpointName], payload_limit: int, failed: Iterable[Attempt]
+) -> LetterWithAttempts:
+    """The letter as JSON, with the attempts of its work that failed."""
+    shown = [show_attempt(attempt) for attempt in failed]
+    return LetterWithAttempts(**_fields(letter, names, payload_limit), failed_attempts=shown)
+
+
+def _fields(letter: DeadLetter, names: dict[int, EndpointName], payload_limit: int) -> dict[str, Any]:
     is_omitted = len(letter.body) > payload_limit
     payload = None if is_omitted else stored_json(letter.body)
     is_binary = payload is None and not is_omitted and letter.body
     endpoint = names.get(letter.endpoint) if letter.endpoint is not None else None
-    return Letter(
-        id=show_id(DEAD_LETTER, letter.id),
-        event_id=show_id(EVENT, letter.event_id) if letter.event_id else None,
-        run_id=show_id(RUN, letter.ref) if letter.kind is TaskKind.RUN else None,
-        webhook_id=endpoint.webhook_id if endpoint else None,
-        tenant=letter.tenant,
-        event_type=letter.event_type,
-        work=letter.work,
-        payload=payload,
-        body_base64=b64encode(letter.body).decode() if is_binary else None,
-        is_payload_omitted=is_omitted,
-        code=letter.code,
-        error=error_message(letter.error),
-        cause=stored_json(letter.error),
-        failed_at=letter.failed_at,
-        attempts=letter.attempts,
-        retry_count=max(0, letter.attempts - 1),
-    )
+    return {
+        "id": show_id(DEAD_LETTER, letter.id),
+        "event_id": show_id(EVENT, letter.event_id) if letter.event_id else None,
+        "run_id": show_id(RUN, letter.ref) if letter.kind is TaskKind.RUN else None,
+        "webhook_id": endpoint.webhook_id if endpoint else None,
+        "tenant": letter.tenant,
+        "event_type": letter.event_type,
+        "work": letter.work,
+        "payload": payload,
+        "body_base64": b64encode(letter.body).decode() if is_binary else None,
+        "is_payload_omitted": is_omitted,
+        "code": letter.code,
+        "error": error_message(letter.error),
+        "cause": stored_json(letter.error),
+        "failed_at": letter.failed_at,
+        "attempts": letter.attempts,
+        "retry_count": max(0, letter.attempts - 1),
+        "expunged_at": letter.expunged_at,
+    }

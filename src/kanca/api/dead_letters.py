@@ -12,14 +12,19 @@ from sqlalchemy import Connection
 from kanca.api.answers import Json, Message
 from kanca.api.audit import audit
 from kanca.api.dead_letter_models import (
-    Letter,
+    AT_ONCE,
+    KINDS,
     LetterFilter,
     LetterPage,
+    LetterPurge,
     LetterRetry,
     LetterSearch,
+    LetterWithAttempts,
+    ManyPurged,
     ManyRetried,
     Retried,
     show_letter,
+    show_letter_with_attempts,
 )
 from kanca.api.endpoints import find as find_endpoint
 from kanca.api.event_views import LISTED_PAYLOAD_BYTES, SHOWN_PAYLOAD_BYTES
@@ -27,17 +32,20 @@ from kanca.api.fields import read_dead_letter_id
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
-from kanca.domain.ids import DEAD_LETTER, show_id
+from kanca.domain.delivery import work_of as work_of_subscription
+from kanca.domain.ids import DEAD_LETTER, JOB, show_id
+from kanca.domain.job import Job, JobKind
 from kanca.domain.task import DeadLetter
-from kanca.errors import DeadLetterNotFound, EndpointNotFound
-from kanca.storage import dead_letters, endpoints
+from kanca.errors import DeadLetterNotFound, EndpointNotFound, EventGone, InvalidInput, PayloadExpunged
+from kanca.storage import dead_letters, endpoints, jobs
+from kanca.storage.dead_letter_jobs import filter_as_json
 from kanca.storage.dead_letters import DeadLetterFilter
 from kanca.storage.endpoints import EndpointName
 from kanca.storage.pages import Page
+from kanca.workflows.runs import work_of as work_of_workflow
 
 router = resource("Dead letters", "/admin/dlq")
 
-_AT_ONCE = 500
 LetterPath = Annotated[
     str, Path(max_length=64, description="`dl_…`, or a position in the list of all, 0 being the oldest.")
 ]
@@ -48,7 +56,7 @@ LetterPath = Annotated[
     summary="List dead letters",
     operation_id="list_dead_letters",
     response_model=LetterPage,
-    responses=refused_with(EndpointNotFound),
+    responses=refused_with(EndpointNotFound, InvalidInput),
 )
 async def list_all(services: Given, search: Annotated[LetterSearch, Query()]) -> Json:
     """List dead letters, the oldest first."""
@@ -62,51 +70,79 @@ async def list_all(services: Given, search: Annotated[LetterSearch, Query()]) ->
     "/{letter}",
     summary="Read a dead letter",
     operation_id="get_dead_letter",
-    response_model=Letter,
+    response_model=LetterWithAttempts,
     responses=refused_with(DeadLetterNotFound),
 )
 async def get(services: Given, letter: LetterPath) -> Json:
-    """Read one dead letter with its cause."""
+    """Read one dead letter with its cause, and each attempt that failed."""
     letter_id = await _id_of(services, letter)
     found = await services.database.read(dead_letters.get, letter_id)
     if found is None:
         raise _missing(letter)
     numbers = [found.endpoint] if found.endpoint is not None else []
     names = await services.database.read(endpoints.names, numbers)
-    return Json(show_letter(found, names, SHOWN_PAYLOAD_BYTES))
+    failed = await services.database.read(dead_letters.attempts_of, found)
+    return Json(show_letter_with_attempts(found, names, SHOWN_PAYLOAD_BYTES, failed))
 
 
 @router.post(
     "/retry",
     summary="Retry many dead letters",
     operation_id="retry_dead_letters",
-    responses=refused_with(EndpointNotFound),
+    responses=refused_with(EndpointNotFound, InvalidInput),
 )
 async def retry_many(services: Given, request: Annotated[LetterRetry | None, Body()] = None) -> ManyRetried:
     """Give the work of all dead letters that fit back to the queue, with all its attempts.
 
-    Work that dies again meanwhile is not retried a second time.
+    Work that dies again meanwhile is not retried a second time. Where they are many and there is no `limit`, a job does
+    it. Those whose payload was expunged, or whose event is gone, stay.
     """
     asked = request or LetterRetry()
     wanted = await _wanted(services, asked)
     wanted = replace(wanted, until=wanted.until or services.now())
-    count = 0
-    while count < asked.limit:
-        part = min(_AT_ONCE, asked.limit - count)
-        retried = await services.database.write(dead_letters.retry_some, wanted, services.now(), part)
-        count += retried
-        services.wake()
-        if retried < part:
-            break
+    count = await services.database.read(dead_letters.count_retried, wanted)
+    if asked.limit is not None:
+        count = min(count, asked.limit)
+    if asked.dry_run:
+        return ManyRetried(status="dry_run", count=count, job_id=None)
+    if count > AT_ONCE and asked.limit is None:
+        job_id = await _start(services, JobKind.RETRY_DEAD_LETTERS, wanted, count)
+        audit("dead_letters.retried", "dlq", count=count, job=job_id)
+        return ManyRetried(status="retry_scheduled", count=count, job_id=job_id)
+    count = await _retry_now(services, wanted, count)
     audit("dead_letters.retried", "dlq", count=count)
-    return ManyRetried(status="retry_scheduled", count=count)
+    return ManyRetried(status="retry_scheduled", count=count, job_id=None)
+
+
+@router.post(
+    "/purge",
+    summary="Delete many dead letters",
+    operation_id="purge_dead_letters",
+    responses=refused_with(EndpointNotFound, InvalidInput),
+)
+async def purge(services: Given, request: LetterPurge) -> ManyPurged:
+    """Delete all dead letters that fit: their work is given up. Where they are many, a job does it."""
+    if not request.all and not request.model_fields_set - {"all", "dry_run"}:
+        raise InvalidInput("Say which letters: at least one condition, or `all`.")
+    wanted = await _wanted(services, request)
+    wanted = replace(wanted, until=wanted.until or services.now())
+    count = await services.database.read(dead_letters.count, wanted)
+    if request.dry_run:
+        return ManyPurged(status="dry_run", count=count, job_id=None)
+    if count > AT_ONCE:
+        job_id = await _start(services, JobKind.PURGE_DEAD_LETTERS, wanted, count)
+        audit("dead_letters.purged", "dlq", count=count, job=job_id)
+        return ManyPurged(status="purge_scheduled", count=count, job_id=job_id)
+    count = await services.database.write(dead_letters.remove_some, wanted, AT_ONCE)
+    audit("dead_letters.purged", "dlq", count=count)
+    return ManyPurged(status="purged", count=count, job_id=None)
 
 
 @router.post(
     "/{letter}/retry",
     summary="Retry a dead letter",
     operation_id="retry_dead_letter",
-    responses=refused_with(DeadLetterNotFound),
+    responses=refused_with(DeadLetterNotFound, EventGone, PayloadExpunged),
 )
 async def retry(services: Given, letter: LetterPath) -> Retried:
     """Give its work back to the queue, with all its attempts."""
@@ -135,18 +171,61 @@ async def delete(services: Given, letter: LetterPath) -> Message:
     return Message(message=f"Dead letter {shown} was deleted")
 
 
+async def _retry_now(services: Services, wanted: DeadLetterFilter, most: int) -> int:
+    """Retry so many at most, and give how many there were."""
+    count = 0
+    while count < most:
+        part = min(AT_ONCE, most - count)
+        retried = await services.database.write(dead_letters.retry_some, wanted, services.now(), part)
+        count += retried
+        services.wake()
+        if retried < part:
+            break
+    return count
+
+
+async def _start(services: Services, kind: JobKind, wanted: DeadLetterFilter, total: int) -> str:
+    """Leave it to a job, and give its id."""
+    job = Job(
+        id=services.ids.new(),
+        kind=kind,
+        tenant=wanted.tenant,
+        wanted=filter_as_json(wanted),
+        total=total,
+        created_at=services.now(),
+    )
+    await services.database.write(jobs.create, job)
+    return show_id(JOB, job.id)
+
+
 async def _wanted(services: Services, asked: LetterFilter) -> DeadLetterFilter:
+    """The letters that are asked for. Raises EndpointNotFound, InvalidInput."""
     number = (await find_endpoint(services, asked.webhook_id)).number if asked.webhook_id else None
     return DeadLetterFilter(
         tenant=asked.tenant,
         endpoint=number,
         event_type=asked.event_type,
-        work=asked.work,
+        kinds=KINDS[asked.kind] if asked.kind else (),
+        work=_work_in(asked),
         code=asked.code,
+        text=asked.text,
         event_id=asked.event_id,
         since=asked.since,
         until=asked.until,
     )
+
+
+def _work_in(asked: LetterFilter) -> str | None:
+    """The name of the work that is asked for, in one of three ways. Raises InvalidInput for two of them."""
+    names = [
+        asked.work,
+        work_of_subscription(asked.subscription_id) if asked.subscription_id else None,
+        work_of_workflow(asked.workflow_id) if asked.workflow_id else None,
+    ]
+    given = [name for name in names if name is not None]
+    if len(given) > 1:
+        raise InvalidInput("Only one of `work`, `subscription_id` and `workflow_id` may be given.")
+    return given[0] if given else None
 
 
 async def _id_of(services: Services, letter: str) -> UUID:

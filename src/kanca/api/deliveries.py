@@ -27,7 +27,7 @@ from kanca.api.services import Given, Services
 from kanca.domain.ids import DELIVERY, show_id
 from kanca.domain.status import DeliveryStatus
 from kanca.domain.task import Attempt
-from kanca.errors import DeliveryNotFound, DeliveryOpen, SubscriptionNotFound
+from kanca.errors import DeliveryNotFound, DeliveryOpen, PayloadExpunged, SubscriptionNotFound
 from kanca.storage import deliveries, subscriptions
 from kanca.storage.deliveries import DeliveryFilter, DeliveryView
 from kanca.storage.pages import MAX_LIMIT
@@ -96,7 +96,7 @@ async def get(services: Given, caller: CallerTenant, delivery_id: DeliveryIdPath
     "/{delivery_id}/resend",
     summary="Resend a delivery",
     operation_id="resend_delivery",
-    responses=refused_with(DeliveryNotFound, SubscriptionNotFound, DeliveryOpen),
+    responses=refused_with(DeliveryNotFound, SubscriptionNotFound, DeliveryOpen, PayloadExpunged),
 )
 async def resend(services: Given, caller: CallerTenant, delivery_id: DeliveryIdPath) -> Resent:
     """Make a delivery that has ended once more, with all its attempts, whatever became of it.

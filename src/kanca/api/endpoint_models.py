@@ -44,6 +44,8 @@ _CONFIG: dict[str, JsonValue] = {
     "response_timeout_status": 202,
     "answer": None,
     "filter": "event.data.total >= 100",
+    "payload_retention_days": None,
+    "indexed_fields": ["data.customer.id"],
 }
 _ENDPOINT: dict[str, JsonValue] = {
     "webhook_id": _WEBHOOK_ID,

@@ -29,6 +29,7 @@ from kanca.domain.endpoint import BUILT_IN_IDS, RESUME_WEBHOOK_ID, Endpoint
 from kanca.domain.task import TaskKind
 from kanca.errors import (
     BuiltInEndpoint,
+    ConfigUnreadable,
     EndpointExists,
     EndpointNotFound,
     InvalidEndpoint,
@@ -100,7 +101,7 @@ async def list_all(
     "/{webhook_id}",
     summary="Read an endpoint",
     operation_id="get_endpoint",
-    responses=refused_with(EndpointNotFound),
+    responses=refused_with(EndpointNotFound, ConfigUnreadable),
 )
 async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     """Read one endpoint."""
@@ -119,6 +120,7 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
         SlugTaken,
         SecretRequired,
         BuiltInEndpoint,
+        ConfigUnreadable,
     ),
 )
 async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointChange) -> EndpointView:

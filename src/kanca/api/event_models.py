@@ -23,6 +23,7 @@ _EVENT: dict[str, JsonValue] = {
     "body_base64": None,
     "body_bytes": 58,
     "is_payload_omitted": False,
+    "expunged_at": None,
     "source_ip": "203.0.113.9",
     "user_agent": "curl/8.5.0",
     "request_method": "POST",
@@ -92,6 +93,7 @@ class Event(BaseModel):
     is_payload_omitted: bool = Field(
         description="The body is too large to stand here: see `/api/events/{id}/body`."
     )
+    expunged_at: datetime | None = Field(description="Since then body and headers are gone, with all copies.")
     source_ip: str | None
     user_agent: str | None
     request_method: str | None

@@ -15,6 +15,7 @@ from kanca.bodies import Kind, Unreadable, event_body
 from kanca.domain import endpoint as domain
 from kanca.domain.delivery import ADDED_WORK
 from kanca.domain.event import StoredEvent
+from kanca.domain.expunged import expunged_at
 from kanca.domain.ids import ATTEMPT, CALL, DEAD_LETTER, EVENT, RUN, derived_id, show_id
 from kanca.domain.status import DeliveryStatus, EventStatus, OutcomeStatus
 from kanca.domain.task import Attempt, Outcome
@@ -40,7 +41,7 @@ def show_event_with_work(
         **_fields(found, endpoint, SHOWN_PAYLOAD_BYTES),
         work=[_work(outcome) for outcome in found.outcomes if outcome.work != ADDED_WORK],
         deliveries=_deliveries(found, deliveries),
-        failed_attempts=[_attempt(attempt) for attempt in found.attempts],
+        failed_attempts=[show_attempt(attempt) for attempt in found.attempts],
     )
 
 
@@ -58,8 +59,9 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
     event = found.event
     request = msgspec.json.decode(event.request)
     is_omitted = len(event.body) > payload_limit
-    payload = None if is_omitted else _payload(event)
-    is_binary = payload is None and not is_omitted
+    gone_at = expunged_at(event.request)
+    payload = None if is_omitted or gone_at else _payload(event)
+    is_binary = payload is None and not is_omitted and gone_at is None
     ended = [outcome for outcome in found.outcomes if outcome.status.is_end]
     return {
         "id": show_id(EVENT, event.id),
@@ -74,6 +76,7 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
         "body_base64": b64encode(event.body).decode() if is_binary else None,
         "body_bytes": len(event.body),
         "is_payload_omitted": is_omitted,
+        "expunged_at": gone_at,
         "source_ip": request.get("ip"),
         "user_agent": request.get("user_agent"),
         "request_method": request.get("method"),
@@ -201,7 +204,8 @@ def _work(outcome: Outcome) -> Work:
     )
 
 
-def _attempt(attempt: Attempt) -> FailedAttempt:
+def show_attempt(attempt: Attempt) -> FailedAttempt:
+    """The failed attempt as JSON."""
     return FailedAttempt(
         id=show_id(ATTEMPT, attempt.id),
         work=attempt.work,

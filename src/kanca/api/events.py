@@ -19,9 +19,10 @@ from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.event import StoredEvent
+from kanca.domain.event_fields import read_wanted
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.status import EventStatus
-from kanca.errors import EndpointNotFound, EventNotFound
+from kanca.errors import EndpointNotFound, EventNotFound, InvalidInput, PayloadExpunged
 from kanca.providers import Catalogue
 from kanca.storage import deliveries, endpoints, event_list, events
 from kanca.storage.endpoints import EndpointName
@@ -49,6 +50,11 @@ class EventSearch(BaseModel):
     tenant: ChosenId | None = Field(None, description="Only those with this label.")
     since: Moment | None = Field(None, description="Received at or after this moment.")
     until: Moment | None = Field(None, description="Received before this moment.")
+    field: Text | None = Field(
+        None,
+        max_length=10_000,
+        description="Only those whose payload has this value at a path that is indexed: `data.customer.id:42`.",
+    )
     limit: int = Field(50, ge=1, le=MAX_LIMIT, description="The most items of a page.")
     cursor: Text | None = Field(None, max_length=200, description="`next_cursor` of the page before.")
     offset: int = Field(0, ge=0, le=MAX_OFFSET, description="Items to leave out; `cursor` goes further.")
@@ -59,7 +65,7 @@ class EventSearch(BaseModel):
     summary="List and search events",
     operation_id="list_events",
     response_model=EventPage,
-    responses=refused_with(EndpointNotFound),
+    responses=refused_with(EndpointNotFound, InvalidInput),
 )
 async def list_all(services: Given, search: Annotated[EventSearch, Query()]) -> Json:
     """List events, the newest first.
@@ -76,6 +82,7 @@ async def list_all(services: Given, search: Annotated[EventSearch, Query()]) -> 
         search.status,
         search.since,
         search.until,
+        _field_in(search.field),
     )
     return await page_of(services, wanted, search.limit, search.cursor, search.offset)
 
@@ -101,7 +108,7 @@ async def get(services: Given, event_id: EventIdPath) -> Json:
     summary="Download an event's body",
     operation_id="get_event_body",
     response_class=Response,
-    responses=refused_with(EventNotFound)
+    responses=refused_with(EventNotFound, PayloadExpunged)
     | {
         200: {
             "description": "The exact bytes that came in.",
@@ -111,7 +118,7 @@ async def get(services: Given, event_id: EventIdPath) -> Json:
 )
 async def get_body(services: Given, event_id: EventIdPath) -> Response:
     """Give the exact bytes that came in, as a file."""
-    event = await stored_event(services, event_id)
+    event = events.with_payload(await stored_event(services, event_id))
     name = f'attachment; filename="{show_id(EVENT, event.id)}.bin"'
     headers = _EXACT_BODY | {"Content-Disposition": name}
     return Response(event.body, media_type="application/octet-stream", headers=headers)
@@ -133,6 +140,16 @@ async def stored_event(services: Services, event_id: EventIdPath) -> StoredEvent
     if event is None:
         raise EventNotFound(f"There is no event {show_id(EVENT, event_id)}, or not any more.")
     return event
+
+
+def _field_in(text: str | None) -> tuple[str, str] | None:
+    """The path and the stored value that are asked for. Raises InvalidInput."""
+    if text is None:
+        return None
+    wanted = read_wanted(text)
+    if wanted is None:
+        raise InvalidInput("`field` is a path and a value with a colon between: `data.customer.id:42`.")
+    return wanted
 
 
 def _page(

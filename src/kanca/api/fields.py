@@ -12,12 +12,13 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH
-from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, DELIVERY, EVENT, REPLAY, RUN, WEBHOOK_ID, read_id
+from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, DELIVERY, EVENT, JOB, REPLAY, RUN, WEBHOOK_ID, read_id
 from kanca.errors import (
     DeadLetterNotFound,
     DeliveryNotFound,
     EndpointNotFound,
     EventNotFound,
+    JobNotFound,
     NotFound,
     ReplayNotFound,
     RunNotFound,
@@ -139,6 +140,12 @@ ReplayIdPath = Annotated[
     BeforeValidator(_id(REPLAY, "replay", ReplayNotFound)),
     _shown_id(REPLAY),
     Path(description="`rpl_` and 32 digits."),
+]
+JobIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(JOB, "job", JobNotFound)),
+    _shown_id(JOB),
+    Path(description="`job_` and 32 digits."),
 ]
 read_dead_letter_id = _id(DEAD_LETTER, "dead letter", DeadLetterNotFound)
 

@@ -14,9 +14,10 @@ from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.event import NewEvent, StoredEvent
+from kanca.domain.expunged import expunged_at
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.status import EventStatus
-from kanca.errors import EndpointNotFound, EventNotFound, InvalidInput
+from kanca.errors import EndpointNotFound, EventNotFound, InvalidInput, PayloadExpunged
 from kanca.storage import event_list, events
 from kanca.storage.event_list import EventFilter
 from kanca.storage.events import read_events
@@ -104,11 +105,11 @@ class ReplayResult(BaseModel):
     "/{event_id}/replay",
     summary="Replay an event",
     operation_id="replay_event",
-    responses=refused_with(EventNotFound),
+    responses=refused_with(EventNotFound, PayloadExpunged),
 )
 async def replay(services: Given, event_id: EventIdPath) -> Replayed:
     """Make a new event with the same bytes, which is worked through as if it had just come in."""
-    [new] = await _append(services, [await stored_event(services, event_id)])
+    [new] = await _append(services, [events.with_payload(await stored_event(services, event_id))])
     audit("event.replayed", show_id(EVENT, event_id), new_event=show_id(EVENT, new.id))
     return Replayed(
         status="replayed",
@@ -124,7 +125,7 @@ async def replay(services: Given, event_id: EventIdPath) -> Replayed:
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
 async def replay_many(services: Given, request: ReplayRequest) -> ReplayResult:
-    """Replay the newest events that fit all conditions; those that are replays themselves are left out.
+    """Replay the newest events that fit all conditions, but for replays and those whose payload was expunged.
 
     Every event is a commit away from being replayed twice: after an answer that did not arrive, look at the newest
     events before asking again.
@@ -157,10 +158,14 @@ async def _originals(services: Services, wanted: EventFilter, limit: int) -> tup
     cursor: str | None = None
     while True:
         page = await services.database.read(event_list.page, wanted, _AT_ONCE, cursor)
-        found += [item.event.id for item in page.items if item.event.replay_of is None]
+        found += [item.event.id for item in page.items if _can_be_replayed(item.event)]
         cursor = page.next_cursor
         if cursor is None or len(found) > limit:
             return found[:limit], len(found) > limit
+
+
+def _can_be_replayed(event: StoredEvent) -> bool:
+    return event.replay_of is None and expunged_at(event.request) is None
 
 
 async def _replayed(services: Services, originals: list[UUID], *, is_real: bool) -> list[ReplayedItem]:

@@ -18,6 +18,7 @@ from kanca.api.routing import resource
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
 from kanca.api.workflow_models import Run, run_fields
+from kanca.domain.expunged import GONE
 from kanca.domain.ids import RUN, show_id
 from kanca.domain.status import UNFINISHED_RUNS, RunStatus, StepStatus
 from kanca.domain.task import NewTask, RunChange, TaskKind
@@ -25,6 +26,7 @@ from kanca.errors import (
     EventNotFound,
     InvalidInput,
     InvalidWorkflow,
+    PayloadExpunged,
     RunNotFailed,
     RunNotFound,
     RunOver,
@@ -32,7 +34,7 @@ from kanca.errors import (
     WorkflowNotFound,
     WorkflowNotPublished,
 )
-from kanca.storage import dead_letters, events, going_back, runs, waits, workflows
+from kanca.storage import dead_letters, events, going_back, redelivering, runs, waits, workflows
 from kanca.workflows.going_back import start_in, way_back
 from kanca.workflows.runs import RunDetail, WorkflowVersion, run_by_hand, run_of_event, start_of, work_of
 from kanca.workflows.validation import Workflow, read_workflow
@@ -81,7 +83,9 @@ async def cancel(services: Given, run_id: RunIdPath) -> Json:
     summary="Retry a run",
     operation_id="retry_run",
     response_model=Run,
-    responses=refused_with(InvalidInput, InvalidWorkflow, RunNotFailed, RunNotFound, RunUnfinished),
+    responses=refused_with(
+        InvalidInput, InvalidWorkflow, PayloadExpunged, RunNotFailed, RunNotFound, RunUnfinished
+    ),
 )
 async def retry(services: Given, run_id: RunIdPath, asked: Annotated[RunRetry | None, Body()] = None) -> Json:
     """Let a run go on that has ended: a failed one where it failed, or any one `from` a node, with what was stored.
@@ -102,7 +106,13 @@ async def retry(services: Given, run_id: RunIdPath, asked: Annotated[RunRetry | 
     operation_id="replay_run",
     response_model=Run,
     responses=refused_with(
-        EventNotFound, InvalidInput, InvalidWorkflow, RunNotFound, WorkflowNotFound, WorkflowNotPublished
+        EventNotFound,
+        InvalidInput,
+        InvalidWorkflow,
+        PayloadExpunged,
+        RunNotFound,
+        WorkflowNotFound,
+        WorkflowNotPublished,
     ),
 )
 async def replay(services: Given, run_id: RunIdPath) -> Json:
@@ -142,11 +152,14 @@ def _request_cancel(connection: Connection, services: Services, run_id: UUID) ->
 
 
 def _retry(connection: Connection, services: Services, run_id: UUID, node_id: str | None) -> RunChange:
+    # Nobody expunges it meanwhile.
+    redelivering.lock(connection)
     run = find(connection, run_id)
     if run.status in UNFINISHED_RUNS:
         raise RunUnfinished(f"The run {show_id(RUN, run_id)} is {run.status}: cancel it first.")
     if run.is_test:
         raise InvalidInput("A test is not done again: start another one.")
+    _check_payload(run)
     letter = dead_letters.of_run(connection, run)
     if node_id is None and letter is not None:
         if not dead_letters.retry(connection, letter.id, services.now()):
@@ -172,6 +185,11 @@ def _retry(connection: Connection, services: Services, run_id: UUID, node_id: st
     return find(connection, run_id)
 
 
+def _check_payload(run: RunChange) -> None:
+    if run.input == GONE:
+        raise PayloadExpunged("What the run was given was expunged: there is nothing to do it again with.")
+
+
 def _number_of(connection: Connection, workflow_id: str) -> int:
     workflow = workflows.get(connection, workflow_id)
     if workflow is None:
@@ -183,6 +201,7 @@ def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChan
     run, now = find(connection, run_id), services.now()
     if run.is_test:
         raise InvalidInput("A test is not replayed: start a run.")
+    _check_payload(run)
     version = published(connection, services, run.workflow_id)
     workflow = version.ready()
     start = start_of(workflow, start_in(workflow, runs.steps_of(connection, run_id)))
@@ -193,7 +212,7 @@ def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChan
     event = events.get(connection, run.event_id)
     if event is None:
         raise EventNotFound("The event of the run is not stored any more.")
-    again = events.as_replay(event, services.ids.new(), now)
+    again = events.as_replay(events.with_payload(event), services.ids.new(), now)
     events.add(connection, again)
     stored = events.get(connection, again.id)
     assert stored is not None  # noqa: S101 - it was just added

@@ -31,6 +31,7 @@ from kanca.errors import (
     EventNotFound,
     InvalidInput,
     NoPublicUrl,
+    PayloadExpunged,
     RunNotFound,
     WaitNotFound,
     WaitOver,
@@ -163,7 +164,9 @@ async def resume(
     "/{run_id}/waits/{node_id}/apply",
     summary="Apply an event to a run",
     operation_id="apply_event",
-    responses=refused_with(EventInUse, EventNotFound, InvalidInput, RunNotFound, WaitNotFound, WaitOver),
+    responses=refused_with(
+        EventInUse, EventNotFound, InvalidInput, PayloadExpunged, RunNotFound, WaitNotFound, WaitOver
+    ),
 )
 async def apply(services: Given, run_id: RunIdPath, node_id: NodePath, asked: Apply) -> Applied:
     """Let a run go on with an event that did not find it: it came late, is still kept, or could have meant several."""
@@ -278,8 +281,10 @@ def _body(wait: Wait, given: Resume) -> bytes:
 def _apply(connection: Connection, services: Services, run_id: UUID, node_id: str, asked: Apply) -> None:
     waiting = _open_wait(connection, run_id, node_id, asked.iteration)
     shown = show_id(EVENT, asked.event_id)
-    if events.get(connection, asked.event_id) is None:
+    event = events.get(connection, asked.event_id)
+    if event is None:
         raise EventNotFound(f"There is no event {shown}, or not any more.")
+    events.with_payload(event)
     if waiting.wait.rule == APPROVAL_RULE:
         raise InvalidInput("The run waits for a decision: resume it with one.")
     result = write_json({"run_id": show_id(RUN, run_id), "node_id": node_id})

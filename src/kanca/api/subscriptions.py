@@ -24,6 +24,7 @@ from kanca.api.subscription_views import facts_of, find, shown, shown_facts
 from kanca.domain.subscription import Subscription
 from kanca.domain.task import TaskKind
 from kanca.errors import (
+    ConfigUnreadable,
     InvalidSecret,
     InvalidSubscription,
     SubscriptionExists,
@@ -89,7 +90,7 @@ async def list_all(
     "/{subscription_id}",
     summary="Read a subscription",
     operation_id="get_subscription",
-    responses=refused_with(SubscriptionNotFound),
+    responses=refused_with(SubscriptionNotFound, ConfigUnreadable),
 )
 async def get(services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath) -> SubscriptionView:
     """Read one subscription."""
@@ -100,7 +101,7 @@ async def get(services: Given, caller: CallerTenant, subscription_id: Subscripti
     "/{subscription_id}",
     summary="Change a subscription",
     operation_id="change_subscription",
-    responses=refused_with(SubscriptionNotFound, InvalidSubscription),
+    responses=refused_with(SubscriptionNotFound, InvalidSubscription, ConfigUnreadable),
 )
 async def change(
     services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath, request: SubscriptionChange

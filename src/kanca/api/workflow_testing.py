@@ -19,7 +19,7 @@ from kanca.api.runs import picture
 from kanca.api.services import Given, Services
 from kanca.api.workflow_models import RunWithSteps
 from kanca.domain.ids import RUN, derived_id, show_id
-from kanca.errors import EventNotFound, InvalidInput, InvalidWorkflow, WorkflowNotFound
+from kanca.errors import EventNotFound, InvalidInput, InvalidWorkflow, PayloadExpunged, WorkflowNotFound
 from kanca.storage import events, runs
 from kanca.workflows.runs import TestPlan, run_of_test
 from kanca.workflows.values import NotJson, write_json
@@ -67,7 +67,7 @@ class TestRequest(BaseModel):
     summary="Test a workflow",
     operation_id="test_workflow",
     response_model=RunWithSteps,
-    responses=refused_with(EventNotFound, InvalidInput, InvalidWorkflow, WorkflowNotFound),
+    responses=refused_with(EventNotFound, InvalidInput, InvalidWorkflow, PayloadExpunged, WorkflowNotFound),
 )
 async def try_out(
     services: Given, workflow_id: WorkflowIdPath, asked: Annotated[TestRequest | None, Body()] = None
@@ -91,9 +91,10 @@ def _start(connection: Connection, services: Services, workflow_id: str, asked: 
         data = _data(asked)
     elif "data" in asked.model_fields_set:
         raise InvalidInput("Give either data or an event_id.")
-    elif events.get(connection, asked.event_id) is None:
+    elif (event := events.get(connection, asked.event_id)) is None:
         raise EventNotFound("There is no such event, or not any more.")
     else:
+        events.with_payload(event)
         # As every run of an event it has its time in front, and each test is another one.
         run_id = derived_id(asked.event_id, "test", run_id.hex)
     plan = TestPlan(asked.outputs, tuple(asked.live))

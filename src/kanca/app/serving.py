@@ -7,17 +7,23 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+
+import structlog
 
 from kanca.app.own_providers import catalogue_of
 from kanca.app.supervisor import Supervisor, bind
 from kanca.domain.loopback import is_loopback
-from kanca.errors import DatabaseUnavailable, InvalidSetting
+from kanca.errors import DatabaseUnavailable, InvalidSetting, SchemaTooNew
 from kanca.settings import Settings, to_environment
 from kanca.storage.dialects import open_database, serves_many_gateways
-from kanca.storage.migrating import current_revision, newest_revision
+from kanca.storage.migrating import contract, schema_of
 from kanca.storage.ports import Database
 from kanca.storage.sealed_secrets import check_keys
 from kanca.storage.secret_box import load_secret_box
+from kanca.storage.standing import Schema, Standing
+
+log = structlog.get_logger(__name__)
 
 
 def check(settings: Settings) -> None:
@@ -35,16 +41,23 @@ def check(settings: Settings) -> None:
     load_secret_box(settings)
 
 
-async def migrate(settings: Settings) -> None:
-    """Bring the schema up to date, and make the room that the coming days need."""
+async def migrate(settings: Settings, *, contracting: bool = False, force: bool = False) -> Schema:
+    """Bring the schema up to date, and make the room that the coming days need; gives what it is then.
+
+    ``contracting`` also takes away what only older versions need. Raises DatabaseUnavailable, SchemaTooNew, and
+    OlderVersionRuns unless ``force`` is given.
+    """
     async with _opened(settings) as database:
         await _migrate(database)
+        if contracting:
+            await database.migrating(partial(contract, force=force))
+        return await database.read(schema_of)
 
 
 async def prepare(settings: Settings) -> None:
     """Make sure, once and before anything serves, that the schema is up to date and the stored secrets can be opened.
 
-    Raises InvalidSetting, DatabaseUnavailable.
+    Raises InvalidSetting, DatabaseUnavailable, SchemaTooNew.
     """
     box = load_secret_box(settings)
     async with _opened(settings) as database:
@@ -71,15 +84,26 @@ async def _migrate(database: Database) -> None:
 
 async def _is_ready(database: Database) -> bool:
     try:
-        return await database.read(current_revision) == newest_revision()
+        schema = await database.read(schema_of)
     except DatabaseUnavailable:
         return False
+    match schema.standing:
+        case Standing.TOO_NEW:
+            raise SchemaTooNew
+        case Standing.MISSING | Standing.BEHIND:
+            log.warning(
+                "schema_behind", is_at=schema.expanded_to, needed=schema.newest, advice="run `kanca migrate`"
+            )
+            return False
+        case _:
+            return True
 
 
 async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _address: None) -> int:
     """Run gateways and workers until a signal ends them; gives the exit code.
 
-    ``on_ready`` is called with the address once everything works. Raises InvalidSetting, DatabaseUnavailable.
+    ``on_ready`` is called with the address once everything works. Raises InvalidSetting, DatabaseUnavailable,
+    SchemaTooNew.
     """
     check(settings)
     await prepare(settings)

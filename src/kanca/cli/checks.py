@@ -14,7 +14,7 @@ from kanca.outbound.alerts import unreadable
 from kanca.settings import Settings, load_settings, redacted
 from kanca.storage import sealed_secrets, workers
 from kanca.storage.dialects import file_of, key_file_of, open_database
-from kanca.storage.migrating import current_revision, newest_revision
+from kanca.storage.migrating import schema_of
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
 from kanca.workflows.nodes import BUILT_IN_NAMES
@@ -98,7 +98,7 @@ async def _of_database(settings: Settings) -> list[Finding]:
 
 
 async def _inside(database: Database, settings: Settings) -> list[Finding]:
-    schema = findings.of_schema(await database.read(current_revision), newest_revision())
+    schema = findings.of_schema(await database.read(schema_of))
     if schema.level is Level.ERROR:
         return [schema]
     found = [schema, await _clock(database)]

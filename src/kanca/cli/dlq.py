@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kanca.cli.options import Cursor, Limit, Since, Until, given
+from kanca.cli.options import Cursor, Limit, Since, Until, confirm, given
 from kanca.cli.output import Output, details, page, progress
 from kanca.cli.server import Server, speaks_to_server
 
@@ -21,10 +21,26 @@ Work = Annotated[
     str | None, typer.Option(help="Of this work: handler:NAME or workflow:ID.", show_default=False)
 ]
 Code = Annotated[str | None, typer.Option(help="With this kind of failure.", show_default=False)]
+Kind = Annotated[
+    str | None, typer.Option(help="handler, workflow, delivery or dispatch.", show_default=False)
+]
+Subscription = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Of deliveries to this subscription.", show_default=False),
+]
+Workflow = Annotated[
+    str | None, typer.Option(metavar="ID", help="Of work of this workflow.", show_default=False)
+]
+Tenant = Annotated[str | None, typer.Option(help="With this label.", show_default=False)]
+Text = Annotated[str | None, typer.Option(help="With this text in the cause.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 LETTERS = ("admin", "dlq")
 AT_ONCE = 500
 """Letters that one request gives back: so few that a person sees them go."""
+LEFT_TO_A_JOB = 20_000
+"""More than a person wants to wait for."""
 
 
 @app.command("list")
@@ -35,15 +51,32 @@ def list_letters(
     *,
     event_type: EventType = None,
     endpoint: Endpoint = None,
+    kind: Kind = None,
+    subscription: Subscription = None,
+    workflow: Workflow = None,
     work: Work = None,
     code: Code = None,
+    text: Text = None,
+    tenant: Tenant = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> None:
     """List the dead letters, the oldest first."""
-    wanted = given(event_type=event_type, webhook_id=endpoint, work=work, code=code, since=since, until=until)
+    wanted = given(
+        event_type=event_type,
+        webhook_id=endpoint,
+        kind=kind,
+        subscription_id=subscription,
+        workflow_id=workflow,
+        work=work,
+        code=code,
+        text=text,
+        tenant=tenant,
+        since=since,
+        until=until,
+    )
     answer = server.get(*LETTERS, **wanted, limit=limit, cursor=cursor)
     output.show(answer, page("id", "event_type", "work", "code", "error", "attempts", "failed_at"))
 
@@ -77,18 +110,96 @@ def retry_all(
     *,
     event_type: EventType = None,
     endpoint: Endpoint = None,
+    kind: Kind = None,
+    subscription: Subscription = None,
+    workflow: Workflow = None,
     work: Work = None,
     code: Code = None,
+    text: Text = None,
+    tenant: Tenant = None,
     since: Since = None,
     until: Until = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Give all dead letters that fit back to the queue; without options, all there are."""
-    wanted = given(event_type=event_type, webhook_id=endpoint, work=work, code=code, since=since, until=until)
+    wanted = given(
+        event_type=event_type,
+        webhook_id=endpoint,
+        kind=kind,
+        subscription_id=subscription,
+        workflow_id=workflow,
+        work=work,
+        code=code,
+        text=text,
+        tenant=tenant,
+        since=since,
+        until=until,
+    )
+    if dry_run:
+        answer = server.post(*LETTERS, "retry", body=wanted | {"dry_run": True})
+        output.show(answer, lambda found: f"{found['count']} would be retried")
+        return
     # As many as there are now, the oldest first: what dies again meanwhile is not retried a second time.
     there_are = server.get(*LETTERS, **wanted, limit=1).data["count"]
+    if there_are > LEFT_TO_A_JOB:
+        answer = server.post(*LETTERS, "retry", body=wanted)
+        output.show(
+            answer, lambda done: f"{done['count']} are being retried: kanca job show {done['job_id']}"
+        )
+        return
     retried = 0
     for first in progress(range(0, there_are, AT_ONCE), "Retrying"):
         asked = wanted | {"limit": min(AT_ONCE, there_are - first)}
         retried += server.post(*LETTERS, "retry", body=asked).data["count"]
     done: dict[str, Any] = {"status": "retry_scheduled", "count": retried}
     output.show_data(done, lambda _: f"{retried} retried" if retried else "none")
+
+
+@app.command()
+@speaks_to_server
+def purge(
+    server: Server,
+    output: Output,
+    *,
+    event_type: EventType = None,
+    endpoint: Endpoint = None,
+    kind: Kind = None,
+    subscription: Subscription = None,
+    workflow: Workflow = None,
+    work: Work = None,
+    code: Code = None,
+    text: Text = None,
+    tenant: Tenant = None,
+    since: Since = None,
+    until: Until = None,
+    everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Delete all dead letters that fit: their work is given up."""
+    wanted = given(
+        event_type=event_type,
+        webhook_id=endpoint,
+        kind=kind,
+        subscription_id=subscription,
+        workflow_id=workflow,
+        work=work,
+        code=code,
+        text=text,
+        tenant=tenant,
+        since=since,
+        until=until,
+    ) | ({"all": True} if everything else {})
+    answer = server.post(*LETTERS, "purge", body=wanted | {"dry_run": True})
+    if dry_run:
+        output.show(answer, lambda found: f"{found['count']} would be deleted")
+        return
+    confirm(f"Delete {answer.data['count']} dead letters for ever?", is_agreed=yes)
+    answer = server.post(*LETTERS, "purge", body=wanted)
+    output.show(answer, _purged)
+
+
+def _purged(done: Any) -> str:
+    if done["job_id"]:
+        return f"{done['count']} are being deleted: kanca job show {done['job_id']}"
+    return f"{done['count']} deleted" if done["count"] else "none"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kanca.cli.options import Cursor, Limit, Since, Until
+from kanca.cli.options import Cursor, Limit, Since, Until, confirm
 from kanca.cli.output import Output, details, page, write_bytes
 from kanca.cli.server import Server, speaks_to_server
 
@@ -34,6 +34,14 @@ def list_events(
     correlation_id: Annotated[
         str | None, typer.Option(help="With this correlation id.", show_default=False)
     ] = None,
+    field: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH:VALUE",
+            help="With this value at an indexed path, such as data.customer.id:42.",
+            show_default=False,
+        ),
+    ] = None,
     since: Since = None,
     until: Until = None,
     limit: Limit = 50,
@@ -46,6 +54,7 @@ def list_events(
         webhook_id=endpoint,
         status=status,
         correlation_id=correlation_id,
+        field=field,
         since=since,
         until=until,
         limit=limit,
@@ -74,6 +83,20 @@ def body(server: Server, _output: Output, event_id: EventId) -> None:
 def replay(server: Server, output: Output, event_id: EventId) -> None:
     """Make new work from a stored event: a new event with the same bytes."""
     output.show(server.post(*EVENTS, event_id, "replay"), details)
+
+
+@app.command()
+@speaks_to_server
+def expunge(
+    server: Server,
+    output: Output,
+    event_id: EventId,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Take away what an event said, with every copy; that it was there stays."""
+    confirm(f"Take the payload of {event_id} away for ever?", is_agreed=yes)
+    output.show(server.post(*EVENTS, event_id, "expunge"), details)
 
 
 @app.command()

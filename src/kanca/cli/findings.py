@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from kanca.storage.standing import Schema, Standing
 from kanca.storage.workers import UnservedHandler, UnservedWorkflow, Worker
 
 CLOSING_SHARE = 0.95
@@ -77,12 +78,24 @@ def of_clock(skew: timedelta) -> Finding:
     return warning("clock", message, advice) if abs(skew) >= SKEW_TO_NOTICE else ok("clock", message)
 
 
-def of_schema(current: str | None, newest: str) -> Finding:
+def of_schema(schema: Schema) -> Finding:
     """Whether the database has the tables that this Kanca works with."""
-    if current == newest:
-        return ok("schema", f"current ({newest})")
-    found = "there is no schema" if current is None else f"the schema is {current}, not {newest}"
-    return error("schema", found, "Run `kanca migrate`; if a newer Kanca was here, run that one.")
+    is_at = schema.expanded_to
+    match schema.standing:
+        case Standing.MISSING:
+            return error("schema", "there is no schema", "Run `kanca migrate`.")
+        case Standing.BEHIND:
+            return error("schema", f"the schema is {is_at}, not {schema.newest}", "Run `kanca migrate`.")
+        case Standing.TOO_NEW:
+            message = "a newer Kanca has taken away what this one may need"
+            return error("schema", message, "Run that version, or restore a backup.")
+        case Standing.AHEAD:
+            message = f"a newer Kanca has expanded it to {is_at}; this one works with it"
+            return warning("schema", message, "Bring this instance up to date too.")
+    if schema.pending_contracts:
+        advice = "Once no older Kanca runs, run `kanca migrate --contract`."
+        return warning("schema", f"current ({is_at}), with what only older versions need", advice)
+    return ok("schema", f"current ({is_at})")
 
 
 def of_secrets(current: int, older: int, unreadable: int) -> Finding:

@@ -23,6 +23,7 @@ from kanca.cli import (
     endpoint,
     event,
     event_type,
+    job,
     outbox,
     portal,
     provider,
@@ -30,6 +31,7 @@ from kanca.cli import (
     schedule,
     secret,
     subscription,
+    tenant,
     workflow,
 )
 from kanca.cli import run as run_noun
@@ -148,6 +150,8 @@ for noun in (
     delivery,
     replay,
     dlq,
+    job,
+    tenant,
     outbox,
     provider,
     secret,

@@ -63,6 +63,19 @@ def read_assignments(assignments: list[str]) -> dict[str, Any]:
     return values
 
 
+def confirm(question: str, *, is_agreed: bool) -> None:
+    """Ask before something that cannot be undone, unless it ``is_agreed`` already. Raises InvalidInput.
+
+    Where nobody can answer, nobody is asked: a program has to say beforehand that it agrees.
+    """
+    if is_agreed:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidInput("This cannot be undone: say --yes.")
+    if not typer.confirm(question, err=True):
+        raise InvalidInput("Nothing was done.")
+
+
 def given(**values: Any) -> dict[str, Any]:
     """Those of the values that were given: not None, not empty."""
     return {name: value for name, value in values.items() if value not in (None, {}, [])}

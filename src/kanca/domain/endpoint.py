@@ -18,6 +18,7 @@ DEFAULT_RATE_LIMIT = 60
 """Requests a minute from one client, where nothing signs what is sent."""
 MAX_DEDUPE_PATHS = 32
 MAX_DEDUPE_PATH_KEYS = 16
+MAX_INDEXED_FIELDS = 8
 METHODS = ("POST", "PUT", "PATCH", "DELETE", "GET")
 """Those that an endpoint may take webhooks by."""
 RESERVED_SLUGS = frozenset({"receive", "receive-content-hash", "resume", "subscriptions"})
@@ -96,6 +97,10 @@ class EndpointConfig:
     """The status that it is answered with when the run has not answered by then."""
     filter: str | None = None
     """CEL over the event: where it is not true, the event is kept, and nothing is done for it."""
+    payload_retention_days: int | None = None
+    """How long bodies, headers and what was copied from them are kept; None: as the setting says."""
+    indexed_fields: tuple[str, ...] = ()
+    """Dotted paths into the document, by whose values events are found."""
     provider_options: Mapping[str, Any] = field(default_factory=dict)
     """What is set about the provider: ``variant``, ``tolerance_seconds``, or how ``hmac`` signs."""
     provider_spec: Mapping[str, Any] | None = None
@@ -169,9 +174,19 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
         "cors_origins": list(config.cors_origins),
         "dedupe_include": list(config.dedupe_include),
         "dedupe_exclude": list(config.dedupe_exclude),
+        "indexed_fields": list(config.indexed_fields),
         "answer": None if config.answer is None else show_answer(config.answer),
     }
     return shown
+
+
+def stored_config(config: EndpointConfig) -> dict[str, Any]:
+    """The config as it is stored: without what is as it is by default.
+
+    So an older version, which refuses a config with a key that it does not know, reads all those that do not use what
+    is new (ADR 14).
+    """
+    return {key: value for key, value in show_config(config).items() if value != _DEFAULTS[key]}
 
 
 def effective_rate_limit(config: EndpointConfig, *, provider_signs: bool) -> int:
@@ -231,9 +246,21 @@ def _networks(value: object) -> tuple[str, ...]:
 
 
 def _paths(value: object) -> tuple[str, ...]:
-    paths = _strings(value)
-    if len(paths) > MAX_DEDUPE_PATHS:
-        raise ValueError(f"has at most {MAX_DEDUPE_PATHS} paths")
+    return _checked_paths(_strings(value), MAX_DEDUPE_PATHS)
+
+
+def _indexed_fields(value: object) -> tuple[str, ...]:
+    # As JSONPath writes the root, which people know.
+    paths = dict.fromkeys(path.removeprefix("$.") for path in _strings(value))
+    # A path stands before a colon where events are looked for by it, and in a column of text.
+    if any(":" in path or not path.isprintable() for path in paths):
+        raise ValueError("has a path with a colon or a character that cannot be printed")
+    return _checked_paths(tuple(paths), MAX_INDEXED_FIELDS)
+
+
+def _checked_paths(paths: tuple[str, ...], most: int) -> tuple[str, ...]:
+    if len(paths) > most:
+        raise ValueError(f"has at most {most} paths")
     for path in paths:
         keys = path.split(".")
         if not all(keys) or len(keys) > MAX_DEDUPE_PATH_KEYS or len(path) > 200:
@@ -313,6 +340,11 @@ _READERS: dict[str, Any] = {
     "response_wait": _seconds(MAX_RESPONSE_WAIT_S),
     "response_timeout_status": _whole(200, 599),
     "filter": _filter,
+    "payload_retention_days": lambda value: None if value is None else _whole(1, 3650)(value),
+    "indexed_fields": _indexed_fields,
     "provider_options": lambda value: _object(value) or {},
     "provider_spec": _object,
 }
+
+
+_DEFAULTS = show_config(EndpointConfig())

@@ -27,6 +27,7 @@ STEP = "stp"
 CALL = "call"
 WAIT = "wait"
 REPLAY = "rpl"
+JOB = "job"
 SUBSCRIPTION = "sub"
 """Of those whose id was not chosen."""
 
@@ -40,6 +41,8 @@ _VARIANT = 0b10 << 62
 _RANDOM = (1 << 62) - 1
 _FIRST = _RANDOM >> 1
 """A millisecond's first id leaves room above it for the others."""
+HELD_MS = 60_000
+"""How far back a clock may be set without ids going back with it."""
 _HEX = re.compile(r"[0-9a-f]{32}")
 
 
@@ -58,11 +61,19 @@ class IdFactory:
         """Its millisecond, and what is random in it."""
 
     def new(self) -> UUID:
-        """A new id, later than all before it that this factory made (as far as the clock is)."""
+        """A new id, later than all before it that this factory made.
+
+        While the clock is behind, time stands still for ids. Only a clock that was set back by more than ``HELD_MS`` is
+        followed: what was made before is in the future then, and what comes should not be.
+        """
         unix_ms = int((self._now() + self.correction_s) * 1000)
         chance = int.from_bytes(os.urandom(8))
         last_ms, last = self._last
-        entropy = last + 1 + (chance >> 32) if unix_ms == last_ms else chance & _FIRST
+        entropy = chance & _FIRST
+        if last_ms - HELD_MS <= unix_ms <= last_ms:
+            unix_ms, entropy = last_ms, last + 1 + (chance >> 32)
+            if entropy > _RANDOM:
+                unix_ms, entropy = last_ms + 1, chance & _FIRST
         self._last = (unix_ms, entropy)
         return UUID(int=uuid7_int(unix_ms, entropy))
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from kanca.domain.task import TaskKind
 
 SPACING_US = 1_000
+SET_BACK_US = 60_000_000
+"""A clock that is so far behind itself was set back."""
 _SWEEP_AT = 10_000
 
 
@@ -26,11 +28,16 @@ class PositionClock:
         self._now_us = now_us
         self._spacing_us = spacing_us
         self._next: dict[tuple[TaskKind, int], int] = {}
+        self._latest = 0
         self._sweep_at = _SWEEP_AT
 
     def next(self, kind: TaskKind, target: int) -> int:
         """Give the next task of this kind and target its position (microseconds since 1970)."""
         now = self._now_us()
+        if now < self._latest - SET_BACK_US:
+            # What was given is in the future now: another task behind it would wait until then.
+            self._next.clear()
+        self._latest = now
         position = max(now, self._next.get((kind, target), 0))
         self._next[kind, target] = position + self._spacing_us
         if len(self._next) > self._sweep_at:

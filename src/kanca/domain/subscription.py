@@ -178,6 +178,12 @@ def show_subscription_config(config: SubscriptionConfig) -> dict[str, Any]:
     return shown | {"headers": dict(config.headers)}
 
 
+def stored_subscription_config(config: SubscriptionConfig) -> dict[str, Any]:
+    """The config as it is stored: without what is as it is by default, as with endpoints (ADR 14)."""
+    shown, defaults = show_subscription_config(config), show_subscription_config(SubscriptionConfig())
+    return {key: value for key, value in shown.items() if value != defaults[key]}
+
+
 def retry_of(config: SubscriptionConfig) -> RetryConfig:
     """How failed deliveries are tried again."""
     return RetryConfig() if config.retry_config is None else _retry_config(config.retry_config)

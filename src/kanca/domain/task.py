@@ -37,6 +37,9 @@ from kanca.domain.status import (
 LANES = 64
 """Fairness classes of the queue: tasks of one target share a lane, and claims take from all lanes in turn."""
 
+LONGEST_LEASE = timedelta(seconds=300)
+"""The most that a worker's lease may be set to; one that lasts longer is from before a clock was set back."""
+
 SUSPECT_CRASHES = 2
 """A task that so many workers died of is a suspect: from then on it runs alone, so that nobody else dies with it."""
 
@@ -256,6 +259,8 @@ class DeadLetter:
     error: bytes
     failed_at: datetime
     body: bytes
+    expunged_at: datetime | None = None
+    """When its payload was taken away: since then it cannot be retried."""
 
 
 @dataclass(slots=True)
@@ -367,6 +372,15 @@ class Replay:
 
 
 @dataclass(slots=True)
+class EventField:
+    """A value in an event's payload, by which the event is found."""
+
+    event_id: UUID
+    path: str
+    value: str
+
+
+@dataclass(slots=True)
 class Records:
     """Rows that are written in the transaction that ends, retries or checkpoints a task."""
 
@@ -381,6 +395,7 @@ class Records:
     answers: tuple[RunAnswer, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     """Those that ended."""
+    fields: tuple[EventField, ...] = ()
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from kanca.ingest.ports import Store
 from kanca.ingest.receipts import Receipts
 from kanca.ingest.refusal import Refusal
 from kanca.ingest.rejections import MAX_DIAGNOSED_BYTES, Diagnose, Rejections
+from kanca.ingest.request import Request
 from kanca.ingest.statistics import Statistics
 from kanca.providers.diagnosis import Failure, diagnose
 from kanca.storage.rejections import Rejection
@@ -59,6 +60,19 @@ class Books:
         """Remember a request for which there is no endpoint."""
         self._receipts.refused(refusal.code)
 
+    def unusable(self, endpoint: int, request: Request, client: str, refusal: Refusal, now: datetime) -> None:
+        """Remember a refusal of an endpoint that cannot work, for its operator."""
+        self._receipts.refused(refusal.precise_code)
+        self._statistics.rejected(endpoint, now)
+
+        def rejection() -> Rejection:
+            # What its proofs are is not known, so of all headers only the length is kept.
+            hidden = {name for name, _ in request.headers}
+            described = describe_rejected(request.method, request.path, request.headers, b"", hidden=hidden)
+            return self._of(endpoint, client, refusal, now, described)
+
+        self._rejections.add(endpoint, refusal.precise_code, client, rejection)
+
     def refused(self, arrival: Arrival, refusal: Refusal, now: datetime) -> None:
         """Remember a refusal, for the endpoint's operator."""
         code, client = refusal.precise_code, arrival.client
@@ -88,22 +102,26 @@ class Books:
 
     def _rejection(self, arrival: Arrival, refusal: Refusal, now: datetime) -> Rejection:
         endpoint, request = arrival.endpoint, arrival.request
+        described = describe_rejected(
+            request.method,
+            request.path,
+            request.headers,
+            arrival.body,
+            hidden=endpoint.proof_headers,
+            hidden_fields=endpoint.proof_fields,
+        )
+        return self._of(endpoint.number, arrival.client, refusal, now, described)
+
+    def _of(self, endpoint: int, client: str, refusal: Refusal, now: datetime, request: bytes) -> Rejection:
         return Rejection(
             id=self._ids.new(),
-            endpoint=endpoint.number,
+            endpoint=endpoint,
             occurred_at=now,
             status=refusal.rule.status,
             code=refusal.precise_code,
             detail=refusal.precise_detail,
-            client=arrival.client,
-            request=describe_rejected(
-                request.method,
-                request.path,
-                request.headers,
-                arrival.body,
-                hidden=endpoint.proof_headers,
-                hidden_fields=endpoint.proof_fields,
-            ),
+            client=client,
+            request=request,
         )
 
     def _taken(self, arrival: Arrival, event: NewEvent, status: str, response_us: int) -> None:

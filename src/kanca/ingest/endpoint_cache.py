@@ -14,10 +14,10 @@ from typing import TypeVar
 import structlog
 
 from kanca.domain.endpoint import Endpoint
-from kanca.errors import CommitQueueFull, DatabaseUnavailable, InvalidSetting, KancaError
+from kanca.errors import CommitQueueFull, ConfigUnreadable, DatabaseUnavailable, InvalidSetting, KancaError
 from kanca.ingest.ports import Store
 from kanca.ingest.prepared import Prepared, prepare
-from kanca.ingest.refusal import Refusal
+from kanca.ingest.refusal import CONFIG_UNREADABLE, Refusal
 from kanca.providers import Catalogue
 from kanca.queue.group_commit import GroupCommit
 
@@ -32,6 +32,7 @@ MAX_UNKNOWN = 10_000
 
 _NOT_FOUND = Refusal("endpoint_not_found")
 _UNUSABLE = Refusal("endpoint_unusable")
+_WRONG_PROVIDER = "the endpoint's provider is unknown here, or its spec or options are not valid"
 
 
 class EndpointCache:
@@ -104,12 +105,12 @@ class EndpointCache:
         """Each of them; one whose secrets or config cannot be read is the trouble of its own senders alone."""
         try:
             endpoints = await self._store.find_endpoints(keys)
-        except (InvalidSetting, ValueError):
+        except (InvalidSetting, ConfigUnreadable, ValueError) as error:
             if len(keys) > 1:
                 alone = [await self._read([key]) for key in keys]
                 return {key: found for each in alone for key, found in each.items()}
             log.exception("endpoint_unusable", endpoint=keys[0])
-            return {keys[0]: _UNUSABLE}
+            return {keys[0]: _unusable_for(error)}
         return {key: _prepared(endpoints.get(key), self._catalogue) for key in keys}
 
 
@@ -120,7 +121,14 @@ def _prepared(endpoint: Endpoint | None, catalogue: Catalogue) -> Prepared | Ref
         return prepare(endpoint, catalogue)
     except (KancaError, ValueError):
         log.exception("endpoint_unusable", webhook_id=endpoint.webhook_id)
+        return Refusal("endpoint_unusable", note=_WRONG_PROVIDER, endpoint=endpoint.number)
+
+
+def _unusable_for(error: Exception) -> Refusal:
+    if not isinstance(error, ConfigUnreadable):
         return _UNUSABLE
+    # What is not known may be a restriction: nothing is taken without it, and senders come again.
+    return Refusal("endpoint_unusable", cause=CONFIG_UNREADABLE, note=error.detail, endpoint=error.number)
 
 
 def _put(entries: dict[str, T], key: str, value: T, most: int) -> None:

@@ -230,7 +230,12 @@ class Ingest:
         return said
 
     async def _unrouted(self, request: Request, headers: Mapping[bytes, bytes], refusal: Refusal) -> Answer:
-        self._books.unrouted(refusal)
+        if refusal.endpoint is None:
+            self._books.unrouted(refusal)
+        else:
+            client = self._proxies.client_of(request.peer, headers)
+            now = datetime.fromtimestamp(self._now(), UTC)
+            self._books.unusable(refusal.endpoint, request, client, refusal, now)
         is_over = await self._drain(request, headers)
         answer = responses.problem(refusal, None, {}, ends_connection=not is_over)
         is_page = refusal.code == "resume_expired" and wants_page(request.method, headers)

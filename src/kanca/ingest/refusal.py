@@ -39,6 +39,8 @@ _BUSY = "Too many requests"
 INVALID_SIGNATURE = "invalid_signature"
 INVALID_TOKEN = "invalid_token"  # noqa: S105 - a code, no token
 
+CONFIG_UNREADABLE = "config_unreadable"
+
 RULES: dict[str, Rule] = {
     "endpoint_not_found": Rule(404, "No such endpoint", "There is no endpoint at this address."),
     "endpoint_unusable": Rule(
@@ -118,8 +120,10 @@ CAUSES: dict[str, str] = {
     RefusalCode.KEY_REFUSED: "The certificate or key that the request names is not one that its provider would use.",
     RefusalCode.SECRET_MISSING: "The endpoint has no secret to check requests with.",
     RefusalCode.SECRET_UNUSABLE: "The endpoint has no usable secret to check requests with.",
+    CONFIG_UNREADABLE: "The endpoint's config has what this version does not know: a newer one wrote it.",
 }
-"""What can be wrong with a proof: the causes behind ``invalid_signature`` and ``invalid_token``."""
+"""What can be wrong with a proof: the causes behind ``invalid_signature`` and ``invalid_token``; and one of
+``endpoint_unusable``."""
 
 
 class Refusal(Struct, frozen=True):
@@ -134,6 +138,8 @@ class Refusal(Struct, frozen=True):
     note: str = ""
     """The sentence for the endpoint's operator; never shown to the caller."""
     headers: Headers = ()
+    endpoint: int | None = None
+    """The number of the endpoint that it is about, where there is one but it cannot work."""
 
     @property
     def precise_code(self) -> str:

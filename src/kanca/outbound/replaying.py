@@ -109,12 +109,14 @@ class Chooser:
         keys = [(head.id, each.number) for head, found in wanted for each in found]
         event_ids = [head.id for head, _ in wanted]
         dispatched = await self._database.read(replays.dispatched_among, event_ids)
+        sendable = await self._database.read(replays.sendable_among, event_ids)
         is_open = await self._database.read(redelivering.open_among, keys)
         ended = await self._database.read(redelivering.statuses_among, keys)
 
         def is_meant(key: Key) -> bool:
             return (
                 key not in is_open
+                and key[0] in sendable
                 and (key in ended or key[0] in dispatched)
                 and is_sent_again(replay.only, ended.get(key))
             )

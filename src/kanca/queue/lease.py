@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from kanca.errors import DatabaseUnavailable, KancaError
+from kanca.errors import DatabaseUnavailable, KancaError, Unavailable
 from kanca.storage.ports import Database
 
 log = structlog.get_logger(__name__)
@@ -143,6 +143,10 @@ class Lease:
             try:
                 async with asyncio.timeout(self._pause_s):
                     is_alive = await database.queue.heartbeat(worker, self._lease, self._active())
+            except Unavailable:  # the database says in the log that it is away
+                if time.monotonic() >= until:
+                    break
+                continue
             except Exception as error:  # noqa: BLE001 - a heart that stopped in silence would leave a worker without work
                 log.warning("heartbeat_failed", worker=worker, error=str(error) or type(error).__name__)
                 if time.monotonic() >= until:

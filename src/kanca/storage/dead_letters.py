@@ -10,22 +10,40 @@ from typing import Any
 from uuid import UUID
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from kanca.domain.delivery import Key
+from kanca.domain.ids import id_at as first_id_at
+from kanca.domain.ids import time_of
 from kanca.domain.status import OutcomeStatus, RunStatus
-from kanca.domain.task import DeadLetter, NewTask, RunChange, TaskKind
+from kanca.domain.task import Attempt, DeadLetter, NewTask, RunChange, TaskKind
+from kanca.errors import EventGone, PayloadExpunged
 from kanca.storage import redelivering, statistics, waits
 from kanca.storage.delivery_details import read_detail
-from kanca.storage.events import padded
+from kanca.storage.dialects.searching import bytes_contain
+from kanca.storage.events import CLOCKS_DIFFER_BY, padded
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.statistics import Counted
-from kanca.storage.tables import dead_letters, outcomes, runs
+from kanca.storage.tables import attempts, dead_letters, events, outcomes, runs
 
 PAGE_SIZE = 100
 RETRIED = "retried"
 """The writer, in statistics, of what is dead no more."""
+_ATTEMPT = [attempts.c[field.name] for field in fields(Attempt)]
 _COLUMNS = [dead_letters.c[field.name] for field in fields(DeadLetter)]
 
 
@@ -36,8 +54,12 @@ class DeadLetterFilter:
     tenant: str | None = None
     endpoint: int | None = None
     event_type: str | None = None
+    kinds: tuple[TaskKind, ...] = ()
+    """Empty: all."""
     work: str | None = None
     code: str | None = None
+    text: str | None = None
+    """Somewhere in the cause."""
     event_id: UUID | None = None
     since: datetime | None = None
     """Failed at or after."""
@@ -46,6 +68,15 @@ class DeadLetterFilter:
 
 
 ALL = DeadLetterFilter()
+_HAS_EVENT = or_(
+    dead_letters.c.event_id.is_(None),
+    exists(select(events.c.id).where(events.c.id == dead_letters.c.event_id)),
+)
+_HAS_RUN = or_(
+    dead_letters.c.kind != TaskKind.RUN, exists(select(runs.c.id).where(runs.c.id == dead_letters.c.ref))
+)
+MAY_BE_RETRIED = and_(dead_letters.c.expunged_at.is_(None), _HAS_EVENT, _HAS_RUN)
+"""There is all that it takes: letters may be kept for longer than what they are about."""
 
 
 def page(
@@ -55,7 +86,7 @@ def page(
     cursor: str | None = None,
 ) -> Page[DeadLetter]:
     """List dead letters, oldest first. Raises InvalidInput for a wrong limit or cursor."""
-    query = _select(wanted).order_by(dead_letters.c.id).limit(check_limit(limit) + 1)
+    query = _select(connection, wanted).order_by(dead_letters.c.id).limit(check_limit(limit) + 1)
     if cursor is not None:
         query = query.where(dead_letters.c.id > read_id_cursor(cursor))
     letters = [_letter(row) for row in connection.execute(query)]
@@ -65,7 +96,15 @@ def page(
 
 def count(connection: Connection, wanted: DeadLetterFilter = ALL) -> int:
     """Count dead letters. They are exceptions, few beside the events, so that counting them is affordable."""
-    query = select(func.count()).select_from(dead_letters).where(*_conditions(wanted))
+    query = select(func.count()).select_from(dead_letters).where(*_conditions(connection, wanted))
+    return connection.scalar(query) or 0
+
+
+def count_retried(connection: Connection, wanted: DeadLetterFilter = ALL) -> int:
+    """Count those that ``retry_some`` would give back, time after time."""
+    query = (
+        select(func.count()).select_from(dead_letters).where(*_conditions(connection, wanted), MAY_BE_RETRIED)
+    )
     return connection.scalar(query) or 0
 
 
@@ -73,6 +112,16 @@ def get(connection: Connection, letter_id: UUID) -> DeadLetter | None:
     """Give the dead letter with that id."""
     row = connection.execute(select(*_COLUMNS).where(dead_letters.c.id == letter_id)).one_or_none()
     return None if row is None else _letter(row)
+
+
+def attempts_of(connection: Connection, letter: DeadLetter) -> tuple[Attempt, ...]:
+    """Give the stored attempts of a letter's work that failed, the oldest first."""
+    if letter.event_id is None:
+        return ()
+    its = attempts.c.event_id == letter.event_id, attempts.c.work == letter.work
+    since = attempts.c.id >= first_id_at(time_of(letter.event_id) - CLOCKS_DIFFER_BY)
+    query = select(*_ATTEMPT).where(*its, since).order_by(attempts.c.id)
+    return tuple(Attempt(**row._asdict()) for row in connection.execute(query))
 
 
 def of_run(connection: Connection, run: RunChange) -> DeadLetter | None:
@@ -91,8 +140,18 @@ def id_at(connection: Connection, position: int) -> UUID | None:
 
 
 def retry(connection: Connection, letter_id: UUID, now: datetime) -> bool:
-    """Give the work of one dead letter back to the queue, with all its attempts; False when there is no such letter."""
-    return bool(_retry(connection, dead_letters.c.id == letter_id, now))
+    """Give the work of one dead letter back to the queue, with all its attempts; False when there is no such letter.
+
+    Raises PayloadExpunged, and EventGone where the letter is kept for longer than its event.
+    """
+    if _retry(connection, dead_letters.c.id == letter_id, now):
+        return True
+    left = get(connection, letter_id)
+    if left is None:
+        return False
+    if left.expunged_at is not None:
+        raise PayloadExpunged("The payload of this dead letter was expunged: there is nothing to retry")
+    raise EventGone
 
 
 def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, limit: int = 500) -> int:
@@ -102,9 +161,30 @@ def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, 
     work may die again.
     """
     ids = connection.scalars(
-        select(dead_letters.c.id).where(*_conditions(wanted)).order_by(dead_letters.c.id).limit(limit)
+        select(dead_letters.c.id)
+        .where(*_conditions(connection, wanted), MAY_BE_RETRIED)
+        .order_by(dead_letters.c.id)
+        .limit(limit)
     ).all()
     return _retry(connection, dead_letters.c.id.in_(ids), now) if ids else 0
+
+
+def remove_some(connection: Connection, wanted: DeadLetterFilter, limit: int = 500) -> int:
+    """Delete the oldest ``limit`` of these dead letters: their work stays dead. Gives how many there were."""
+    oldest = (
+        select(dead_letters.c.id)
+        .where(*_conditions(connection, wanted))
+        .order_by(dead_letters.c.id)
+        .limit(limit)
+    )
+    return connection.execute(delete(dead_letters).where(dead_letters.c.id.in_(oldest))).rowcount
+
+
+def remove_old(connection: Connection, before: datetime, limit: int = 500) -> int:
+    """Delete the oldest ``limit`` of the letters that were written before that moment; gives how many there were."""
+    oldest = select(dead_letters.c.id).where(dead_letters.c.id < first_id_at(before))
+    oldest = oldest.order_by(dead_letters.c.id).limit(limit)
+    return connection.execute(delete(dead_letters).where(dead_letters.c.id.in_(oldest))).rowcount
 
 
 def remove(connection: Connection, letter_id: UUID) -> bool:
@@ -142,9 +222,8 @@ def settle_deliveries(connection: Connection, keys: Collection[Key], now: dateti
 def _retry(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
     redelivering.lock(connection)
     # Who deletes a letter retries it: two who ask at once cause one task.
-    letters = [
-        _letter(row) for row in connection.execute(delete(dead_letters).where(which).returning(*_COLUMNS))
-    ]
+    taken = delete(dead_letters).where(which, MAY_BE_RETRIED).returning(*_COLUMNS)
+    letters = [_letter(row) for row in connection.execute(taken)]
     letters.sort(key=lambda letter: letter.id)
     _reopen_outcomes(connection, letters)
     _reopen_runs(connection, letters, now)
@@ -224,17 +303,21 @@ def _reopen_runs(connection: Connection, letters: Sequence[DeadLetter], now: dat
     waits.cancel(connection, waits.open_of(connection, run_ids), now)
 
 
-def _select(wanted: DeadLetterFilter) -> Select[Any]:
-    return select(*_COLUMNS).where(*_conditions(wanted))
+def _select(connection: Connection, wanted: DeadLetterFilter) -> Select[Any]:
+    return select(*_COLUMNS).where(*_conditions(connection, wanted))
 
 
-def _conditions(wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
+def _conditions(connection: Connection, wanted: DeadLetterFilter) -> list[ColumnElement[bool]]:
     column = dead_letters.c
     conditions = [
         column[name] == value
         for name in ("tenant", "endpoint", "event_type", "work", "code", "event_id")
         if (value := getattr(wanted, name)) is not None
     ]
+    if wanted.kinds:
+        conditions.append(column.kind.in_(wanted.kinds))
+    if wanted.text is not None:
+        conditions.append(bytes_contain(connection, column.error, wanted.text))
     if wanted.since is not None:
         conditions.append(column.failed_at >= wanted.since)
     if wanted.until is not None:

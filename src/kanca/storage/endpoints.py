@@ -14,8 +14,23 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
-from kanca.domain.endpoint import Endpoint, EndpointConfig, NodeBehavior, Secret, read_config, show_config
-from kanca.errors import EndpointExists, EndpointNotFound, InvalidSetting, SlugTaken, WorkflowNotFound
+from kanca.domain.endpoint import (
+    Endpoint,
+    EndpointConfig,
+    InvalidConfig,
+    NodeBehavior,
+    Secret,
+    read_config,
+    stored_config,
+)
+from kanca.errors import (
+    ConfigUnreadable,
+    EndpointExists,
+    EndpointNotFound,
+    InvalidSetting,
+    SlugTaken,
+    WorkflowNotFound,
+)
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
 from kanca.storage.sealed_secrets import NOTHING, seal, unseal
 from kanca.storage.secret_box import SecretBox
@@ -70,7 +85,8 @@ def change(
     """Change an endpoint as it is now, without losing what others change at the same time; give it as it is then.
 
     ``change`` gets the endpoint and gives the new one; its number, id and age stay.
-    Raises EndpointNotFound, WorkflowNotFound, SlugTaken.
+    Raises EndpointNotFound, WorkflowNotFound, SlugTaken; ConfigUnreadable, so that nothing is lost of what a newer
+    version has stored.
     """
     bump_version(connection, "endpoints")
     before = by_webhook_id(connection, box, webhook_id)
@@ -108,12 +124,12 @@ def delete(connection: Connection, webhook_id: str, now: datetime) -> None:
 
 
 def by_webhook_id(connection: Connection, box: SecretBox, webhook_id: str) -> Endpoint | None:
-    """Give the endpoint with that id, unless it was deleted."""
+    """Give the endpoint with that id, unless it was deleted. Raises ConfigUnreadable."""
     return _one(connection, box, _live().where(endpoints.c.webhook_id == webhook_id))
 
 
 def by_slug(connection: Connection, box: SecretBox, slug: str) -> Endpoint | None:
-    """Give the endpoint with that slug, unless it was deleted."""
+    """Give the endpoint with that slug, unless it was deleted. Raises ConfigUnreadable."""
     return _one(connection, box, _live().where(endpoints.c.slug == slug))
 
 
@@ -213,7 +229,7 @@ def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
         "tenant": endpoint.tenant,
         "workflow_id": endpoint.workflow_id,
         "node_id": endpoint.node_id,
-        "config": json.dumps(show_config(endpoint.config)),
+        "config": json.dumps(stored_config(endpoint.config)),
         "secrets": seal(box, endpoint.secrets),
         "is_active": endpoint.is_active,
         "is_paused": endpoint.is_paused,
@@ -222,7 +238,13 @@ def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _endpoint(box: SecretBox, row: Row[Any]) -> Endpoint:
-    return _made(row, read_config(json.loads(row.config)), unseal(box, row.secrets))
+    try:
+        config = read_config(json.loads(row.config))
+    except InvalidConfig as error:
+        raise ConfigUnreadable(
+            f"The config of {row.webhook_id} cannot be read by this version: {error}", number=row.number
+        ) from error
+    return _made(row, config, unseal(box, row.secrets))
 
 
 def _listed(box: SecretBox, row: Row[Any]) -> Listed:

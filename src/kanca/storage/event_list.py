@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection
+from sqlalchemy import ColumnElement, Connection, select
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import id_at
@@ -19,13 +20,14 @@ from kanca.storage.events import (
     attempts_of,
     deliveries_beside,
     outcomes_of,
+    padded,
     read_events,
     status_of,
     statuses_of,
 )
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.scanning import IN_DATABASE, ROW_BY_ROW, Scan, look
-from kanca.storage.tables import events
+from kanca.storage.tables import event_fields, events
 
 MAX_OFFSET = 10_000
 
@@ -43,6 +45,8 @@ class EventFilter:
     """Received at or after."""
     until: datetime | None = None
     """Received before."""
+    field: tuple[str, str] | None = None
+    """A path and the value that is stored there (``domain.event_fields``)."""
 
 
 ALL = EventFilter()
@@ -79,10 +83,14 @@ def page(
         for name in ("tenant", "type", "correlation_id")
         if (value := getattr(wanted, name)) is not None
     }
-    effort = ROW_BY_ROW if wanted.status else IN_DATABASE if in_rows else None
+    is_found_by_field = wanted.field is not None
+    effort = ROW_BY_ROW if wanted.status or is_found_by_field else IN_DATABASE if in_rows else None
     scan = Scan(check_limit(limit), read_id_cursor(cursor) if cursor else None, effort, offset)
     while scan.is_on:
-        fitting, last = look(connection, events, scan, _bounds(wanted), in_rows)
+        if wanted.field is not None:
+            fitting, last = _look_by_field(connection, scan, wanted, wanted.field, in_rows)
+        else:
+            fitting, last = look(connection, events, scan, _bounds(wanted), in_rows)
         if wanted.status is not None:
             statuses = statuses_of(connection, fitting)
             fitting = [event_id for event_id in fitting if statuses[event_id] is wanted.status]
@@ -94,6 +102,39 @@ def page(
 def get(connection: Connection, event_id: UUID) -> EventWithOutcomes | None:
     """Give one event and what became of it."""
     return next(iter(_with_outcomes(connection, [event_id], frozenset(EventStatus))), None)
+
+
+def _look_by_field(
+    connection: Connection,
+    scan: Scan[UUID],
+    wanted: EventFilter,
+    field: tuple[str, str],
+    in_rows: dict[str, Any],
+) -> tuple[list[UUID], UUID | None]:
+    """As ``look`` gives it: what fits in the next window of those events that have this value, and its last one."""
+    path, value = field
+    found = event_fields.c.event_id
+    bounds = [event_fields.c.path == path, event_fields.c.value == value]
+    if scan.before is not None:
+        bounds.append(found < scan.before)
+    if wanted.since is not None:
+        bounds.append(found >= id_at(wanted.since))
+    if wanted.until is not None:
+        bounds.append(found < id_at(wanted.until))
+    window = list(connection.scalars(select(found).where(*bounds).order_by(found.desc()).limit(scan.window)))
+    if not window:
+        return [], None
+    query = (
+        select(events.c.id)
+        .where(
+            events.c.id.in_(padded(window)),
+            events.c.id.between(window[-1], window[0]),
+            *_bounds(wanted),
+            *(events.c[name] == wish for name, wish in in_rows.items()),
+        )
+        .order_by(events.c.id.desc())
+    )
+    return list(connection.scalars(query)), window[-1]
 
 
 def _bounds(wanted: EventFilter) -> list[ColumnElement[bool]]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from kanca.domain.event import NewEvent, StoredEvent
+from kanca.domain.expunged import expunged_at
 from kanca.domain.ids import id_at, time_of
 from kanca.domain.status import (
     DeliveryStatus,
@@ -22,6 +23,7 @@ from kanca.domain.status import (
     event_status,
 )
 from kanca.domain.task import Attempt, Outcome
+from kanca.errors import PayloadExpunged
 from kanca.storage.tables import attempts, deliveries, events, outcomes
 
 V = TypeVar("V")
@@ -64,6 +66,14 @@ def get(connection: Connection, event_id: UUID) -> StoredEvent | None:
     """Give the event with that id."""
     row = connection.execute(select(*_EVENT).where(events.c.id == event_id)).one_or_none()
     return None if row is None else _event(row)
+
+
+def with_payload(event: StoredEvent) -> StoredEvent:
+    """Give the event back, if its payload is there. Raises PayloadExpunged."""
+    gone_at = expunged_at(event.request)
+    if gone_at is not None:
+        raise PayloadExpunged(f"The payload of the event was expunged at {gone_at.isoformat()}")
+    return event
 
 
 def add(connection: Connection, event: NewEvent) -> None:

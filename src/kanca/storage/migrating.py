@@ -6,19 +6,24 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from kanca.errors import Conflict, DatabaseUnavailable
-from kanca.storage.dialects.schema import LOCK_TIMEOUT_S, version_table_options
+from kanca.errors import DatabaseUnavailable, OlderVersionRuns, SchemaTooNew
+from kanca.storage.dialects.schema import LOCK_TIMEOUT_S, known_by_others, version_table_options
+from kanca.storage.standing import Half, Schema, Standing, older_than
 
 HEAD = "head"
 BASE = "base"
+LOCATIONS = {
+    Half.EXPAND: "kanca.storage:migrations/versions",
+    Half.CONTRACT: "kanca.storage:migrations/contracts",
+}
 
 # Alembic keeps the migration that is under way in module variables.
 _one_in_this_process = threading.Lock()
@@ -36,39 +41,88 @@ async def alone_in_this_process() -> AsyncIterator[None]:
 
 
 def upgrade(connection: Connection, revision: str = HEAD) -> None:
-    """Migrate up to ``revision``, in the transaction of ``connection``.
+    """Migrate up to ``revision``, in the transaction of ``connection``: the expand halves.
 
-    Raises Conflict when the database was migrated by a newer Kanca.
+    A new database has nobody who needs what contract halves take away, so it gets both at once. One that a newer Kanca
+    has expanded stays as it is. Raises SchemaTooNew for one that a newer Kanca has contracted.
     """
-    try:
-        command.upgrade(_config(connection), revision)
-    except CommandError as error:
-        raise Conflict(
-            "The database was migrated by a newer Kanca (or its version table is damaged): "
-            "run that version, or restore a backup"
-        ) from error
+    match schema_of(connection).standing:
+        case Standing.TOO_NEW:
+            raise SchemaTooNew
+        case Standing.AHEAD:
+            return
+        case Standing.MISSING if revision == HEAD:
+            _run(connection, Half.EXPAND, revision)
+            _run(connection, Half.CONTRACT, revision)
+        case _:
+            _run(connection, Half.EXPAND, revision)
+
+
+def contract(connection: Connection, *, force: bool = False) -> None:
+    """Migrate, and then take away what only older versions of Kanca need, in the transaction of ``connection``.
+
+    ``force`` does so whoever runs. Raises OlderVersionRuns while one of them does, SchemaTooNew as ``upgrade`` does.
+    """
+    upgrade(connection)
+    schema = schema_of(connection)
+    if not schema.pending_contracts or schema.standing is not Standing.CURRENT:
+        return
+    needed = _scripts(Half.CONTRACT).get_revision(schema.pending_contracts[-1]).module.needs
+    others = older_than(needed, known_by_others(connection), schema.expands)
+    if others and not force:
+        raise OlderVersionRuns(
+            f"{len(others)} connections are of a Kanca that is older than {needed}, or does not say what it is: "
+            "stop it, or use --force",
+            revisions=sorted(set(others)),
+        )
+    _run(connection, Half.CONTRACT, HEAD)
 
 
 def downgrade(connection: Connection, revision: str = BASE) -> None:
     """Migrate down to ``revision``, in the transaction of ``connection``. Data of what goes away are lost."""
-    command.downgrade(_config(connection), revision)
+    if schema_of(connection).contracted_to is not None:
+        command.downgrade(_config(Half.CONTRACT, connection), BASE)
+    command.downgrade(_config(Half.EXPAND, connection), revision)
 
 
-def current_revision(connection: Connection) -> str | None:
-    """Name the revision that the database has; None before its first migration."""
-    return MigrationContext.configure(
-        connection, opts=version_table_options(connection.dialect)
-    ).get_current_revision()
+def schema_of(connection: Connection) -> Schema:
+    """Look at the schema of a database, beside what this Kanca knows."""
+    return Schema(
+        _revision(connection, Half.EXPAND),
+        _revision(connection, Half.CONTRACT),
+        _known(Half.EXPAND),
+        _known(Half.CONTRACT),
+    )
 
 
+@cache
 def newest_revision() -> str:
     """Name the revision that this Kanca needs."""
-    return ScriptDirectory.from_config(_config(None)).get_current_head() or BASE
+    return _known(Half.EXPAND)[-1]
 
 
-def _config(connection: Connection | None) -> Config:
+def _known(half: Half) -> list[str]:
+    return [script.revision for script in _scripts(half).walk_revisions()][::-1]
+
+
+def _revision(connection: Connection, half: Half) -> str | None:
+    options = version_table_options(connection.dialect, half)
+    return MigrationContext.configure(connection, opts=options).get_current_revision()
+
+
+def _run(connection: Connection, half: Half, revision: str) -> None:
+    if _known(half):
+        command.upgrade(_config(half, connection), revision)
+
+
+def _scripts(half: Half) -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config(half))
+
+
+def _config(half: Half, connection: Connection | None = None) -> Config:
     config = Config()
     config.set_main_option("script_location", "kanca.storage:migrations")
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
+    config.set_main_option("version_locations", LOCATIONS[half])
+    config.set_main_option("path_separator", "newline")
+    config.attributes |= {"connection": connection, "half": half}
     return config

@@ -220,8 +220,15 @@ class Database(Protocol):
         """Make the room that coming days need (partitions, where the database has them)."""
         ...
 
-    async def drop_expired(self, before: datetime) -> int:
-        """Delete what is older than ``before`` and finished; gives how much (rows or partitions)."""
+    async def drop_expired(self, before: datetime, *, keeps_dead_letters: bool = False) -> int:
+        """Delete what is older than ``before`` and finished; gives how much (rows or partitions).
+
+        Dead letters go with the day of their event, unless they have a retention of their own.
+        """
+        ...
+
+    async def wipe(self) -> None:
+        """Let nothing that was deleted stay readable beside the tables, as far as that is the database's own doing."""
         ...
 
     def waker(self) -> Waker:

@@ -19,6 +19,7 @@ from kanca.storage.tables import (
     attempts,
     dead_letters,
     deliveries,
+    event_fields,
     events,
     outcomes,
     runs,
@@ -87,6 +88,8 @@ PARTS = (
     _part("events", events),
     _part("answers", answers, is_replaced=True),
     _part("deliveries", deliveries, is_replaced=True),
+    # A dispatch may be done again.
+    _part("fields", event_fields, is_replaced=True),
 )
 
 TASK_COLUMNS = tuple(

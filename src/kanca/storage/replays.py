@@ -19,6 +19,7 @@ from kanca.errors import ReplayNotFound, ReplayOver
 from kanca.storage import redelivering
 from kanca.storage.delivery_rows import IS_OPEN, NOT_DELIVERED
 from kanca.storage.events import padded
+from kanca.storage.expunging import expunged_among
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.resending import AT_ONCE, send_again
@@ -161,13 +162,23 @@ def dispatched_among(connection: Connection, event_ids: Sequence[UUID]) -> set[U
     return set(connection.scalars(query))
 
 
+def sendable_among(connection: Connection, event_ids: Sequence[UUID]) -> set[UUID]:
+    """Give those of the events whose payload is there."""
+    return set(event_ids) - expunged_among(connection, event_ids)
+
+
 def _still_wanted(connection: Connection, only: ReplayOnly, keys: Sequence[Key]) -> list[Key]:
     if not keys:
         return []
     redelivering.lock(connection)
     is_open = redelivering.open_among(connection, keys)
     ended = redelivering.statuses_among(connection, keys)
-    return [key for key in keys if key not in is_open and is_sent_again(only, ended.get(key))]
+    gone = expunged_among(connection, {event_id for event_id, _ in keys})
+    return [
+        key
+        for key in keys
+        if key not in is_open and key[0] not in gone and is_sent_again(only, ended.get(key))
+    ]
 
 
 def _dead_after(connection: Connection, replay: Replay, number: int, limit: int) -> list[UUID]:

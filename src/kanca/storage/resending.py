@@ -11,10 +11,11 @@ from sqlalchemy import Connection, select
 from kanca.domain.delivery import ADDED_WORK, Key
 from kanca.domain.status import OutcomeStatus
 from kanca.domain.task import NewTask, TaskKind
-from kanca.errors import DeliveryNotFound, DeliveryOpen, SubscriptionNotFound
+from kanca.errors import DeliveryNotFound, DeliveryOpen, PayloadExpunged, SubscriptionNotFound
 from kanca.storage import dead_letters, redelivering
 from kanca.storage.delivery_details import DeliverDetail
 from kanca.storage.dialects.upsert import upsert
+from kanca.storage.expunging import expunged_among
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.tables import outcomes, subscriptions
 
@@ -25,9 +26,9 @@ def resend(connection: Connection, key: Key, now: datetime) -> None:
     """Have a delivery that has ended made once more, whatever became of it. Wake the workers once it has committed.
 
     Raises DeliveryOpen when it has not ended, or somebody else resends it; SubscriptionNotFound when there is nobody to
-    send it to any more; DeliveryNotFound.
+    send it to any more; PayloadExpunged; DeliveryNotFound.
     """
-    _, number = key
+    event_id, number = key
     query = select(subscriptions.c.number).where(
         subscriptions.c.number == number, subscriptions.c.deleted_at.is_(None)
     )
@@ -36,6 +37,8 @@ def resend(connection: Connection, key: Key, now: datetime) -> None:
     redelivering.lock(connection)
     if redelivering.open_among(connection, [key]):
         raise DeliveryOpen("The delivery has not ended: another attempt follows by itself")
+    if expunged_among(connection, [event_id]):
+        raise PayloadExpunged("The payload of this delivery's event was expunged: there is nothing to send")
     if key not in redelivering.statuses_among(connection, [key]):
         raise DeliveryNotFound("There is no such delivery any more")
     send_again(connection, [key], now)

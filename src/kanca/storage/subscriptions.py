@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, exists, insert, literal_column, select, update
 
-from kanca.domain.endpoint import Secret
+from kanca.domain.endpoint import InvalidConfig, Secret
 from kanca.domain.event import NewEvent
 from kanca.domain.subscription import (
     Subscription,
     SubscriptionConfig,
     read_subscription_config,
-    show_subscription_config,
+    stored_subscription_config,
 )
 from kanca.domain.subscription_health import Health
 from kanca.domain.task import Delivery, Outcome, TaskKind, TaskState
-from kanca.errors import InvalidSetting, SubscriptionExists, SubscriptionNotFound
+from kanca.errors import ConfigUnreadable, InvalidSetting, SubscriptionExists, SubscriptionNotFound
 from kanca.storage import events
 from kanca.storage.dialects.upsert import upsert
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
@@ -243,7 +243,7 @@ def _values(box: SecretBox, subscription: Subscription) -> dict[str, Any]:
         "url": subscription.url,
         "events": json.dumps(subscription.events),
         "sources": json.dumps(subscription.sources),
-        "config": json.dumps(show_subscription_config(subscription.config)),
+        "config": json.dumps(stored_subscription_config(subscription.config)),
         "secrets": seal(box, subscription.secrets),
         "is_active": subscription.is_active,
         "is_verified": subscription.is_verified,
@@ -254,7 +254,12 @@ def _values(box: SecretBox, subscription: Subscription) -> dict[str, Any]:
 
 
 def _subscription(box: SecretBox, row: Row[Any]) -> Subscription:
-    return _made(row, read_subscription_config(json.loads(row.config)), unseal(box, row.secrets))
+    try:
+        config = read_subscription_config(json.loads(row.config))
+    except InvalidConfig as error:
+        message = f"The config of {row.id} cannot be read by this version: {error}"
+        raise ConfigUnreadable(message, number=row.number) from error
+    return _made(row, config, unseal(box, row.secrets))
 
 
 def _listed(box: SecretBox, row: Row[Any]) -> ListedSubscription:

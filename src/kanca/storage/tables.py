@@ -256,6 +256,7 @@ dead_letters = Table(
     Column("error", LargeBinary, nullable=False),
     Column("failed_at", Instant, nullable=False),
     Column("body", LargeBinary, nullable=False),
+    Column("expunged_at", Instant, comment="its payload is gone: it is not retried any more"),
 )
 
 statistics = Table(
@@ -587,5 +588,49 @@ notices = Table(
     Column("is_due", Boolean, nullable=False, index=True, comment="it is still to be told"),
 )
 
-PARTITIONED = (events, outcomes, attempts, steps, deliveries)
+event_fields = Table(
+    "event_fields",
+    metadata,
+    Column("event_id", Id, primary_key=True),
+    Column("path", Text, primary_key=True, comment="into the document, as the endpoint's config has it"),
+    Column("value", Text, nullable=False, comment="cut to a hash where it is long"),
+    Index(None, "path", "value", "event_id"),
+    postgresql_partition_by="RANGE (event_id)",
+)
+
+payload_sweeps = Table(
+    "payload_sweeps",
+    metadata,
+    Column("endpoint", Integer, primary_key=True, autoincrement=False, comment="its number"),
+    Column("position", Id, nullable=False, comment="the last event whose payload was looked at"),
+)
+
+payloads_in_use = Table(
+    "payloads_in_use",
+    metadata,
+    Column("event_id", Id, primary_key=True, comment="to be expunged once its work has ended"),
+    Column("endpoint", Integer, nullable=False, comment="its number"),
+    Index(None, "endpoint", "event_id"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("tenant", Text),
+    Column("wanted", Text, nullable=False, comment="what it was asked for, as JSON"),
+    Column("status", Text, nullable=False),
+    Column("portion", Integer, nullable=False, server_default="0", comment="how many are behind it"),
+    Column("state", Text, nullable=False, comment="where it goes on, as JSON"),
+    Column("total", BigInteger, nullable=False, comment="what there was to do when it was asked for"),
+    Column("counts", Text, nullable=False, comment="what it did, as JSON"),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+)
+_GOES_ON = text("finished_at IS NULL")
+Index("ix_jobs_unfinished", jobs.c.id, postgresql_where=_GOES_ON, sqlite_where=_GOES_ON)
+
+PARTITIONED = (events, outcomes, attempts, steps, deliveries, event_fields)
 """Tables that PostgreSQL keeps a partition a day of."""

@@ -152,4 +152,5 @@ def _sender(row: EndpointRow) -> Sender:
         is_paused=row.is_paused,
         behavior=NodeBehavior(config.get("node_behavior", NodeBehavior.AUTO)),
         filter=Filter(config["filter"]) if config.get("filter") else None,
+        indexed_fields=tuple(config.get("indexed_fields", ())),
     )

@@ -34,7 +34,8 @@ from kanca.workers.delivery_records import Job
 from kanca.workers.finishing import REFUSED_DELAY, Finishing
 from kanca.workers.health import HealthKeeper
 from kanca.workers.jobs import LAST_COMMITS
-from kanca.workers.shift import AWAY_PAUSE_S, Stop, Written
+from kanca.workers.pausing import Pauses
+from kanca.workers.shift import Stop, Written
 from kanca.workers.subscriptions import SubscriptionBook
 
 log = structlog.get_logger(__name__)
@@ -97,6 +98,7 @@ class DeliveryShift:
         self._nudged = asyncio.Event()
         self._looked_at_s = float("-inf")
         self._loop = asyncio.get_running_loop()
+        self._claim_pauses = Pauses()
         self.is_lost = False
 
     @property
@@ -165,9 +167,10 @@ class DeliveryShift:
             if claimed:
                 await self._admit(claimed)
         except Unavailable as error:
-            log.warning("database_away", code=error.code)
-            await asyncio.sleep(AWAY_PAUSE_S)
+            log.debug("not_claimed", code=error.code)  # the database says in the log that it is away
+            await self._claim_pauses.rest()
             return True
+        self._claim_pauses.over()
         return bool(claimed)
 
     async def _admit(self, tasks: Sequence[Task]) -> None:
@@ -369,13 +372,15 @@ class DeliveryShift:
     # What is parked -------------------------------------------------------------------------------------
 
     async def _keep_feeding(self) -> None:
+        pauses = Pauses()
         while True:
             await asyncio.sleep(FEED_EVERY_S)
             try:
                 self._give_up_waiting()
                 await self._feed()
+                pauses.over()
             except Unavailable:
-                await asyncio.sleep(AWAY_PAUSE_S)
+                await pauses.rest()
             except Exception:
                 log.exception("parked_deliveries_not_fed")
 

@@ -12,7 +12,7 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.ids import derived_id
 from kanca.domain.retry import RetryPolicy
 from kanca.domain.status import RunStatus
-from kanca.domain.task import Becomes, Completion, Done, HandBack, NewTask, Park, TaskKind
+from kanca.domain.task import Becomes, Completion, Done, HandBack, Keep, NewTask, Park, Records, TaskKind
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.registry import Handler
@@ -23,6 +23,7 @@ from kanca.workers.catalogue import Catalogue
 from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several, nobody_keeps
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
+from kanca.workers.indexing import fields_of
 from kanca.workers.replaying import Replayer
 from kanca.workers.settlement import (
     DISPATCH_WORK,
@@ -61,6 +62,8 @@ class Performer:
     replayer: Replayer
     own: Mapping[int, Handler]
     """The handlers of this app, by their numbers."""
+    published_fields: tuple[str, ...] = ()
+    """Paths into the documents of published events, by whose values they are found."""
     keeps: Callable[[int], bool] = nobody_keeps
     """Whether this worker makes the deliveries to the subscription with that number, and has room for one."""
 
@@ -129,6 +132,8 @@ class Performer:
     async def _dispatch(
         self, held: Held, event: StoredEvent, targets: Targets, record: Record, give_up: GiveUp
     ) -> Completion:
+        if not await self._index(held, event, record):
+            return Completion(held.task, HandBack())
         fanned = await self.fan_out.of(event, targets.subscriptions) if targets.subscriptions else None
         dispatch = Dispatch(
             held.task, event, held.sender, targets, self.own, self.settling, fanned, self.keeps
@@ -144,6 +149,12 @@ class Performer:
                 return dispatch.expand(await self._entry(targets.workflow, held, event))
             case completion:
                 return completion
+
+    async def _index(self, held: Held, event: StoredEvent, record: Record) -> bool:
+        """Store the fields that the event is found by, before its work begins; False when the task is lost."""
+        paths = held.sender.indexed_fields if held.sender else self.published_fields
+        fields = fields_of(event, paths) if paths and not held.task.attempt else ()
+        return not fields or await record(Completion(held.task, Keep(), Records(fields=fields)))
 
     async def _enter(
         self, dispatch: Dispatch, held: Held, event: StoredEvent, workflow: KnownWorkflow, record: Record

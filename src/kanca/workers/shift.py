@@ -22,6 +22,7 @@ from kanca.storage.ports import Capabilities, QueueStore
 from kanca.workers.capabilities import capabilities_of
 from kanca.workers.finishing import Finishing
 from kanca.workers.jobs import Jobs
+from kanca.workers.pausing import Pauses
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
 from kanca.workers.workbench import Held
@@ -30,8 +31,6 @@ log = structlog.get_logger(__name__)
 
 REFRESH_EVERY_S = 1.0
 """How long a worker goes by what it knows, when no work makes it read."""
-AWAY_PAUSE_S = 0.5
-"""Until the database is asked again after it was away."""
 
 
 Written = Callable[[StoredEvent | None, Completion], None]
@@ -68,6 +67,7 @@ class Shift:
         finishing = Finishing(means.queue, worker)
         self._jobs = Jobs(means.performer, finishing, means.slots, means.on_written, self._release)
         self._nudged = asyncio.Event()
+        self._pauses = Pauses()
         self._learnt_at_s = asyncio.get_running_loop().time()
         self.is_lost = False
         self.is_stuck = False
@@ -122,9 +122,10 @@ class Shift:
             if claimed:
                 await self._begin(claimed)
         except Unavailable as error:
-            log.warning("database_away", code=error.code)
-            await asyncio.sleep(AWAY_PAUSE_S)
+            log.debug("not_claimed", code=error.code)  # the database says in the log that it is away
+            await self._pauses.rest()
             return True
+        self._pauses.over()
         return bool(claimed)
 
     async def _begin(self, tasks: Sequence[Task]) -> None:

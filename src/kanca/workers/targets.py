@@ -54,6 +54,8 @@ class Sender:
     """What its events do at their node."""
     filter: Filter | None = None
     """What lets its events through to any work."""
+    indexed_fields: tuple[str, ...] = ()
+    """Paths into its events' documents, by whose values they are found."""
 
 
 @dataclass(frozen=True, slots=True)

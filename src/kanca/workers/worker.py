@@ -16,6 +16,7 @@ import structlog
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
+from kanca.domain.pauses import pause_after
 from kanca.domain.task import Completion, Done, Keep, Task, TaskKind, TaskState
 from kanca.errors import KancaError, Unavailable
 from kanca.handlers.matching import encode_spec
@@ -26,6 +27,7 @@ from kanca.outbound.receivers import Receivers
 from kanca.queue.cleaner import Cleaner
 from kanca.queue.duties import Duties
 from kanca.queue.lease import Lease, WorkerIdentity
+from kanca.queue.payload_cleaner import PayloadCleaner
 from kanca.queue.rescuer import Rescuer
 from kanca.queue.scheduler import Scheduler, Unparker
 from kanca.settings import Settings
@@ -40,6 +42,7 @@ from kanca.workers.delivery_shift import DeliveryMeans, DeliveryShift
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
 from kanca.workers.health import HealthKeeper, Tell
+from kanca.workers.job_doer import JobDoer
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
 from kanca.workers.replaying import Replayer
@@ -85,6 +88,12 @@ class WorkerSettings:
     poll: timedelta
     shutdown: timedelta
     retention: timedelta
+    dead_letter_retention: timedelta | None = None
+    """None: they go with the day of their event."""
+    payload_retention: timedelta | None = None
+    """Of endpoints that do not say how long; None: as long as events."""
+    published_fields: tuple[str, ...] = ()
+    """Paths into the documents of published events, by whose values they are found."""
     stuck_after: timedelta = timedelta(minutes=5)
     """How long after its time a call may still keep its work from being given up."""
     predecessor: int | None = None
@@ -100,8 +109,15 @@ def worker_settings(settings: Settings, app: str, predecessor: int | None = None
         poll=timedelta(seconds=settings.worker_poll_seconds),
         shutdown=timedelta(seconds=settings.shutdown_seconds),
         retention=timedelta(days=settings.retention_days),
+        dead_letter_retention=_days(settings.dead_letter_retention_days),
+        payload_retention=_days(settings.payload_retention_days),
+        published_fields=settings.published_indexed_fields,
         predecessor=predecessor,
     )
+
+
+def _days(number: int | None) -> timedelta | None:
+    return None if number is None else timedelta(days=number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +183,9 @@ class Worker:
                 "unparker": Unparker(database, self._waker),
                 "turns": self._turns,
                 "schedules": ScheduleStarter(database, self._waker),
-                "cleaner": Cleaner(database, settings.retention),
+                "cleaner": Cleaner(database, settings.retention, dead_letters=settings.dead_letter_retention),
+                "payloads": PayloadCleaner(database, settings.payload_retention),
+                "jobs": JobDoer(database, self._waker),
             }
         )
         self._shift: Shift | None = None
@@ -303,6 +321,7 @@ class Worker:
             self._fan_out,
             replayer,
             own,
+            self._settings.published_fields,
             self._keeps,
         )
         self._reader = Reader(self._database.queue, catalogue, loader)
@@ -385,16 +404,17 @@ class Worker:
 
     async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
         """What ``work`` gives, however long the database is away; None when asked to stop before."""
-        pause_s = FIRST_PAUSE_S
+        failures = 0
         while not stop.requested.is_set():
             try:
                 return await work()
             except Unavailable as error:
-                log.warning("database_away", code=error.code)
+                log.debug("not_begun", code=error.code)  # the database says in the log that it is away
+            failures += 1
+            pause_s = pause_after(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S, self._settling.chance())
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await stop.requested.wait()
-            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         return None
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, text
 
+from kanca.storage.standing import Half
 from kanca.storage.tables import SCHEMA
 
 LOCK_TIMEOUT_S = 60
 """The longest that one process waits while another migrates, and that a migration waits for a table."""
 
 _MIGRATION_LOCK = 0x6B616E6361_02
+_NAME = "kanca"
+_CONNECTED = text(
+    "SELECT application_name FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    " AND split_part(application_name, ' ', 1) = :name"
+)
+_LIVING_WORKERS = f"SELECT count(*) FROM {SCHEMA}_workers WHERE expires_at > kanca_now()"  # noqa: S608 - a constant
 
 
 def has_schemas(dialect: Dialect) -> bool:
@@ -19,11 +26,31 @@ def has_schemas(dialect: Dialect) -> bool:
     return dialect.name == "postgresql"
 
 
-def version_table_options(dialect: Dialect) -> dict[str, Any]:
-    """Give Alembic's options that name Kanca's own version table, so that it can live in the user's database."""
+def version_table_options(dialect: Dialect, half: Half = Half.EXPAND) -> dict[str, Any]:
+    """Give Alembic's options that name Kanca's own version table, so that it can live in the user's database.
+
+    The contract halves have a table of their own, which is there once one of them has run.
+    """
+    name = "schema_version" if half is Half.EXPAND else "contract_schema_version"
     if has_schemas(dialect):
-        return {"version_table": "schema_version", "version_table_schema": SCHEMA, "include_schemas": True}
-    return {"version_table": f"{SCHEMA}_schema_version"}
+        return {"version_table": name, "version_table_schema": SCHEMA, "include_schemas": True}
+    return {"version_table": f"{SCHEMA}_{name}"}
+
+
+def shown_name(revision: str) -> str:
+    """Give what a connection calls itself, for ``known_by_others`` of other processes."""
+    return f"{_NAME} {revision}"
+
+
+def known_by_others(connection: Connection) -> list[str]:
+    """Give the newest revision that each other connection to the database knows; empty for one that does not say.
+
+    A file does not know who has it open: there, each living worker counts as one that does not say.
+    """
+    if has_schemas(connection.dialect):
+        names = connection.execute(_CONNECTED, {"name": _NAME}).scalars()
+        return [name.removeprefix(_NAME).strip() for name in names]
+    return [""] * int(connection.exec_driver_sql(_LIVING_WORKERS).scalar_one())
 
 
 def begin_migrating(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from kanca.settings import load_settings
 from kanca.storage.dialects import open_database
 from kanca.storage.dialects.schema import version_table_options
+from kanca.storage.standing import Half
 from kanca.storage.tables import metadata
 
 
@@ -20,7 +21,7 @@ def _run(connection: Connection) -> None:
         # One transaction for all migrations, which the connection is already in.
         transactional_ddl=True,
         transaction_per_migration=False,
-        **version_table_options(connection.dialect),
+        **version_table_options(connection.dialect, context.config.attributes.get("half", Half.EXPAND)),
     )
     with context.begin_transaction():
         context.run_migrations()

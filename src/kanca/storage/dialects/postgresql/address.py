@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 from kanca.errors import InvalidSetting
+from kanca.storage.dialects.schema import shown_name
+from kanca.storage.migrating import newest_revision
 
 CONNECT_TIMEOUT_S = 10.0
 _POOLER_OPTION = "statement_cache_size"
@@ -28,7 +30,7 @@ class Address:
     async def connect(self, statement_timeout: timedelta, **options: Any) -> asyncpg.Connection:
         """Open a connection on which no statement takes longer than ``statement_timeout`` (zero: no limit)."""
         limit_ms = str(int(statement_timeout.total_seconds() * 1000))
-        settings = {"application_name": "kanca"}
+        settings = {"application_name": shown_name(newest_revision())}
         if not self.is_pooled:
             settings |= {
                 "timezone": "UTC",

@@ -71,8 +71,11 @@ class PostgresDatabase:
         today = (await self.engine.now()).date()
         await make_partitions(self.engine, [today + timedelta(days=ahead) for ahead in range(days_ahead + 1)])
 
-    async def drop_expired(self, before: datetime) -> int:
-        return await drop_expired(self.engine.address, before)
+    async def drop_expired(self, before: datetime, *, keeps_dead_letters: bool = False) -> int:
+        return await drop_expired(self.engine.address, before, keeps_dead_letters=keeps_dead_letters)
+
+    async def wipe(self) -> None:
+        """Nothing to do: vacuum takes what is dead, and what it leaves in free space is the server's own business."""
 
     def waker(self) -> Waker:
         return BellWaker(self._bell, self._messenger)

@@ -19,8 +19,10 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from kanca.domain.positions import PositionClock
+from kanca.errors import DatabaseUnavailable
 from kanca.storage.dialects.postgresql.address import Address
-from kanca.storage.dialects.postgresql.failures import is_retriable, translated
+from kanca.storage.dialects.postgresql.failures import is_read_only, is_retriable, translated
+from kanca.storage.presence import Presence
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -47,6 +49,7 @@ class PostgresEngine:
         self.pool = pool
         self.queries = queries
         self.positions = PositionClock()
+        self._presence = Presence()
 
     @classmethod
     async def open(cls, address: Address, connections: int) -> PostgresEngine:
@@ -84,20 +87,22 @@ class PostgresEngine:
 
         Raises DatabaseUnavailable, also for what the body meets; other errors of the server come as asyncpg's.
         """
-        with translated():
-            async with self._acquired() as connection:
-                yield connection
+        async with self._watched(), self._acquired() as connection:
+            yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
         """A connection for several hot statements in one transaction. Raises as ``connection`` does."""
-        with translated():
-            async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection, connection.transaction():
-                yield connection
+        async with (
+            self._watched(),
+            self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection,
+            connection.transaction(),
+        ):
+            yield connection
 
     async def run_hot(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Run ``work`` on a connection as ``connection`` gives it, again when it lost against another transaction."""
-        with translated():
+        async with self._watched():
             for tries_left in reversed(range(TRIES)):
                 try:
                     async with self._acquired() as connection:
@@ -120,7 +125,7 @@ class PostgresEngine:
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a SQLAlchemy function in one transaction, again when it lost against another."""
-        with translated():
+        async with self._watched():
             for tries_left in reversed(range(TRIES)):
                 try:
                     async with self.queries.begin() as connection:
@@ -134,10 +139,9 @@ class PostgresEngine:
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run a SQLAlchemy function in one read-only transaction."""
-        with translated():
-            async with self.queries.connect() as connection:
-                await connection.execution_options(postgresql_readonly=True)
-                return await connection.run_sync(query, *args, **kwargs)
+        async with self._watched(), self.queries.connect() as connection:
+            await connection.execution_options(postgresql_readonly=True)
+            return await connection.run_sync(query, *args, **kwargs)
 
     async def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction whose statements may take as long as they need."""
@@ -148,6 +152,20 @@ class PostgresEngine:
                     return await connection.run_sync(work)
             finally:
                 await engine.dispose()
+
+    @asynccontextmanager
+    async def _watched(self) -> AsyncIterator[None]:
+        try:
+            with translated():
+                yield
+        except DatabaseUnavailable as error:
+            self._presence.failed(error)
+            if error.__cause__ is not None and is_read_only(error.__cause__):
+                # What the connections lead to was demoted; the address is another server's by now, or will be.
+                await self.pool.expire_connections()
+                await self.queries.dispose()
+            raise
+        self._presence.worked()
 
     async def now(self) -> datetime:
         """The database's clock."""

@@ -9,19 +9,8 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from kanca.errors import DatabaseUnavailable
-
-_RETRIABLE = {"40001", "40P01"}
-_NOT_MIGRATED = {"42P01", "3F000", "42703", "42883"}
-_UNAVAILABLE_CLASSES = {
-    "08",  # the connection
-    "53",  # out of disk, memory or connections
-    "57",  # shut down, or the statement took too long
-    "58",  # a file or the disk
-    "28",  # who we are, or our password
-    "3D",  # no such database
-}
-_UNAVAILABLE = {"25006", "55P03", "25P03"} | _RETRIABLE
+from kanca.errors import DatabaseUnavailable, DiskFull
+from kanca.storage.dialects.postgresql.sqlstates import Outcome, meaning_of
 
 
 def sqlstate_of(error: BaseException) -> str:
@@ -32,7 +21,12 @@ def sqlstate_of(error: BaseException) -> str:
 
 def is_retriable(error: BaseException) -> bool:
     """Whether the same transaction may succeed when it is tried again (deadlock, serialization)."""
-    return sqlstate_of(error) in _RETRIABLE
+    return _outcome(error) is Outcome.TRY_AGAIN
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether the server only reads, so that its connections should not be used on."""
+    return _outcome(error) is Outcome.ELSEWHERE
 
 
 LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -41,7 +35,7 @@ LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientErr
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise DatabaseUnavailable for errors that are not about the statement."""
+    """Raise DatabaseUnavailable, or DiskFull, for errors that are not about the statement."""
     try:
         yield
     except (OSError, TimeoutError, PoolTimeout) as error:
@@ -49,22 +43,27 @@ def translated() -> Iterator[None]:
     except asyncpg.InternalClientError as error:
         raise DatabaseUnavailable("The connection to the database is lost") from error
     except (asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as error:
-        sentence = _sentence(error)
-        if sentence is None:
+        translation = _translation(error)
+        if translation is None:
             raise
-        raise DatabaseUnavailable(sentence) from error
+        raise translation from error
 
 
-def _sentence(error: BaseException) -> str | None:
+def _outcome(error: BaseException) -> Outcome | None:
+    meaning = meaning_of(sqlstate_of(error))
+    return None if meaning is None else meaning.outcome
+
+
+def _translation(error: BaseException) -> DatabaseUnavailable | None:
     state = sqlstate_of(error)
-    if state in _NOT_MIGRATED:
-        return "The database has no Kanca tables yet, or older ones: run `kanca migrate`"
-    if state[:2] in _UNAVAILABLE_CLASSES or state in _UNAVAILABLE:
-        return "The database cannot do this now"
+    meaning = meaning_of(state)
+    if meaning is not None:
+        is_full = meaning.outcome is Outcome.FULL
+        return DiskFull(meaning.sentence) if is_full else DatabaseUnavailable(meaning.sentence)
     if state:
         return None
     # Without a state it is the driver's: a lost connection, or a value that it cannot encode (also a ValueError).
     is_connection = isinstance(error, asyncpg.InterfaceError) and not isinstance(error, ValueError)
     if is_connection or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        return "The connection to the database is lost"
+        return DatabaseUnavailable("The connection to the database is lost")
     return None

@@ -131,6 +131,7 @@ def _partitioned_ids(batch: Sequence[Completion]) -> Iterator[Any]:
         yield from (delivery.event_id for delivery in records.deliveries)
         yield from (step.id for step in records.steps)
         yield from (event.id for event in records.events)
+        yield from (field.event_id for field in records.fields)
 
 
 def _assemble(batch: Sequence[Completion], positions: PositionClock) -> tuple[str, list[list[Any]]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import timedelta
 
-from kanca.domain.task import DELIVERY_CRASHES, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
+from kanca.domain.task import DELIVERY_CRASHES, LONGEST_LEASE, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
 from kanca.storage.dialects.postgresql.claim import TASK, task_of
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.ports import Rescued
@@ -41,6 +41,11 @@ WITH returned AS (
 SELECT count(*) FROM returned
 """  # noqa: S608 - a constant
 
+# No lease is that long: the database's clock was set back. Who lives extends its own anyway.
+_SHORTEN = """
+UPDATE kanca.workers SET expires_at = (SELECT kanca.now()) + $2
+WHERE expires_at > (SELECT kanca.now()) + $2 AND id <> $1
+"""
 _CLEAR_AWAY = """
 DELETE FROM kanca.workers WHERE id IN (
     SELECT id FROM kanca.workers
@@ -101,6 +106,7 @@ async def put_back(engine: PostgresEngine, worker: int, held: Collection[int], *
 async def rescue(engine: PostgresEngine, rescuer: int, max_crashes: int) -> Rescued:
     """See ``QueueStore.rescue``."""
     async with engine.transaction() as connection:
+        await connection.execute(_SHORTEN, rescuer, LONGEST_LEASE)
         dead = [number for (number,) in await connection.fetch(_CLEAR_AWAY, rescuer)]
         rows = await connection.fetch(_RESCUE, rescuer, dead, max_crashes) if dead else []
     lost = tuple(task_of(row) for row in rows if row["state"] == 1)

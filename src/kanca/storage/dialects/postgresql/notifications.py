@@ -7,6 +7,7 @@ after the commit, and at most one in five milliseconds however often it is asked
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
@@ -68,7 +69,7 @@ class NotifyMessenger:
                 finally:
                     connection.terminate()
             # Until then the workers' polling is the net.
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(pause_s * (1 - random.random() / 2))  # noqa: S311 - spreads who comes back
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _send_all(self, connection: asyncpg.Connection) -> None:

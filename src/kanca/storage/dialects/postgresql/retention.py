@@ -54,7 +54,7 @@ _DEDUPE = f"""
 """  # noqa: S608 - a number of our own
 
 
-async def drop_expired(address: Address, before: datetime) -> int:
+async def drop_expired(address: Address, before: datetime, *, keeps_dead_letters: bool = False) -> int:
     """Drop what is older than ``before`` and finished; gives how many partitions and rows.
 
     On a connection of its own. When somebody else is at it already, that is left to them. Raises DatabaseUnavailable.
@@ -67,15 +67,16 @@ async def drop_expired(address: Address, before: datetime) -> int:
                 f"SELECT pg_try_advisory_lock({_LOCK})"
             ):
                 return 0
-            return await _Dropping(connection, before).run()
+            return await _Dropping(connection, before, keeps_dead_letters=keeps_dead_letters).run()
         finally:
             await connection.close(timeout=5)
 
 
 class _Dropping:
-    def __init__(self, connection: asyncpg.Connection, before: datetime) -> None:
+    def __init__(self, connection: asyncpg.Connection, before: datetime, *, keeps_dead_letters: bool) -> None:
         self._connection = connection
         self._before = before
+        self._keeps_dead_letters = keeps_dead_letters
         self._dropped = 0
 
     async def run(self) -> int:
@@ -109,7 +110,8 @@ class _Dropping:
     async def _clear(self, day: date) -> None:
         """Delete what the day's events and runs leave in tables without partitions."""
         bounds = day_bounds(day)
-        await self._delete(_BY_ID.format("dead_letters", _LETTERS_OF_DAY, BATCH_ROWS), *bounds)
+        if not self._keeps_dead_letters:
+            await self._delete(_BY_ID.format("dead_letters", _LETTERS_OF_DAY, BATCH_ROWS), *bounds)
         if day not in await self._held_days():
             # What belongs to runs has their time in its ids.
             await self._delete(_BY_KEY.format("waits", "id", BATCH_ROWS), *bounds)

@@ -77,8 +77,11 @@ class SqliteDatabase:
     async def prepare_storage(self, days_ahead: int = 14) -> None:
         """Nothing to prepare: a file grows by itself."""
 
-    async def drop_expired(self, before: datetime) -> int:
-        return await drop_expired(self.engine, before)
+    async def drop_expired(self, before: datetime, *, keeps_dead_letters: bool = False) -> int:
+        return await drop_expired(self.engine, before, keeps_dead_letters=keeps_dead_letters)
+
+    async def wipe(self) -> None:
+        await self.engine.empty_journal()
 
     def waker(self) -> Waker:
         return BellWaker(self._bell, self._messenger)

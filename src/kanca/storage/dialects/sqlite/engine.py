@@ -21,9 +21,10 @@ from sqlalchemy import Connection, Engine, Pool, QueuePool, StaticPool, create_e
 from sqlalchemy.exc import DBAPIError
 
 from kanca.domain.positions import PositionClock
-from kanca.errors import DatabaseUnavailable
+from kanca.errors import DatabaseUnavailable, DiskFull
 from kanca.storage.dialects.schema import LOCK_TIMEOUT_S
 from kanca.storage.dialects.sqlite.naming import name_by_prefix
+from kanca.storage.presence import Presence
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class SqliteEngine:
         self.path = path
         self.clock = Clock()
         self.positions = PositionClock()
+        self._presence = Presence()
         self._patience_s = BUSY_TIMEOUT_S
         self._write_thread = ThreadPoolExecutor(1, "kanca-sqlite-writer")
         self._read_threads = ThreadPoolExecutor(readers, "kanca-sqlite-reader")
@@ -127,6 +129,22 @@ class SqliteEngine:
         finally:
             self._patience_s = BUSY_TIMEOUT_S
 
+    async def empty_journal(self) -> None:
+        """Write the journal into the file and cut it to nothing, where no reader holds it up: that is tried once.
+
+        What was deleted has been overwritten in the file (``secure_delete``), and would still stand in the journal.
+        """
+
+        def empty() -> None:
+            pooled = self._writing.raw_connection()
+            try:
+                connection = cast(sqlite3.Connection, pooled.driver_connection)
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                pooled.close()
+
+        await self._in_thread(self._write_thread, empty)
+
     async def close(self) -> None:
         """Finish what was begun, then close all connections."""
         loop = asyncio.get_running_loop()
@@ -151,13 +169,23 @@ class SqliteEngine:
             pause_s = min(pause_s * 1.5, LONGEST_PAUSE_S)
 
     async def _in_thread(self, thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-        with translated():
+        with self._watched():
             try:
                 return await asyncio.get_running_loop().run_in_executor(thread, work)
             except RuntimeError as error:
                 if "after shutdown" in str(error):
                     raise DatabaseUnavailable("The database is closed") from None
                 raise
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with translated():
+                yield
+        except DatabaseUnavailable as error:
+            self._presence.failed(error)
+            raise
+        self._presence.worked()
 
     def _connect(self, *, read_only: bool = False) -> sqlite3.Connection:
         # Connections move between the reading threads, but never serve two at once.
@@ -177,6 +205,8 @@ class SqliteEngine:
             "foreign_keys = ON",
             "cache_size = -32768",
             "journal_size_limit = 67108864",
+            # What is deleted is overwritten with zeros: a payload that was expunged is in no free page.
+            "secure_delete = ON",
             f"query_only = {int(read_only)}",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -199,7 +229,7 @@ def _shape(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise DatabaseUnavailable for errors that are not about the statement."""
+    """Raise DatabaseUnavailable, or DiskFull, for errors that are not about the statement."""
     try:
         yield
     except (sqlite3.Error, DBAPIError) as error:
@@ -210,7 +240,8 @@ def translated() -> Iterator[None]:
             sentence = "The database has no Kanca tables yet, or older ones: run `kanca migrate`"
         if sentence is None:
             raise
-        raise DatabaseUnavailable(sentence) from error
+        is_full = code & 0xFF == sqlite3.SQLITE_FULL
+        raise (DiskFull if is_full else DatabaseUnavailable)(sentence) from error
 
 
 def _engine(

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
 
-from kanca.domain.task import DELIVERY_CRASHES, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
+from kanca.domain.task import DELIVERY_CRASHES, LONGEST_LEASE, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
 from kanca.storage.dialects.sqlite.claim import TASK, task_of
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.ports import Rescued
@@ -28,7 +28,13 @@ WHERE state = 1 AND worker = ? AND id NOT IN (SELECT value FROM json_each(?)) AN
 """  # noqa: S608 - a constant
 
 _IS_KNOWN = "SELECT 1 FROM kanca_workers WHERE id = ?"
-_IS_ANY_DEAD = "SELECT 1 FROM kanca_workers WHERE expires_at <= kanca_now() AND id <> ? LIMIT 1"
+_IS_ANY_DEAD = """
+SELECT 1 FROM kanca_workers WHERE (expires_at <= kanca_now() OR expires_at > kanca_now() + ?2) AND id <> ?1 LIMIT 1
+"""
+# No lease is that long: the database's clock was set back. Who lives extends its own anyway.
+_SHORTEN = """
+UPDATE kanca_workers SET expires_at = kanca_now() + ?2 WHERE expires_at > kanca_now() + ?2 AND id <> ?1
+"""
 _CLEAR_AWAY = "DELETE FROM kanca_workers WHERE expires_at <= kanca_now() AND id <> ? RETURNING id"
 _SPARED = f"CASE WHEN kind = {TaskKind.DELIVER:d} THEN {DELIVERY_CRASHES - SUSPECT_CRASHES} ELSE 0 END"
 _RESCUE = f"""
@@ -91,7 +97,8 @@ async def put_back(engine: SqliteEngine, worker: int, held: Collection[int], *, 
 async def rescue(engine: SqliteEngine, rescuer: int, max_crashes: int) -> Rescued:
     """See ``QueueStore.rescue``."""
     # Looking first keeps the file's one lock free: hardly ever is anybody dead.
-    if not await engine.run_read(lambda connection: connection.execute(_IS_ANY_DEAD, (rescuer,)).fetchall()):
+    asked = (rescuer, _us(LONGEST_LEASE))
+    if not await engine.run_read(lambda connection: connection.execute(_IS_ANY_DEAD, asked).fetchall()):
         return Rescued(0, ())
     return await engine.run_write(partial(_rescue, rescuer=rescuer, max_crashes=max_crashes))
 
@@ -99,6 +106,7 @@ async def rescue(engine: SqliteEngine, rescuer: int, max_crashes: int) -> Rescue
 def _rescue(connection: sqlite3.Connection, rescuer: int, max_crashes: int) -> Rescued:
     if connection.execute(_IS_KNOWN, (rescuer,)).fetchone() is None:
         return Rescued(0, ())
+    connection.execute(_SHORTEN, (rescuer, _us(LONGEST_LEASE)))
     rows = []
     for (dead,) in connection.execute(_CLEAR_AWAY, (rescuer,)).fetchall():
         rows += connection.execute(_RESCUE, (rescuer, dead, max_crashes)).fetchall()

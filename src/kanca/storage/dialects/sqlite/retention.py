@@ -29,7 +29,7 @@ _UNFINISHED = f"""
 _LETTERS_OF_DAY = "(event_id >= ? AND event_id < ?) OR (event_id IS NULL AND ref >= ? AND ref < ?)"
 
 
-async def drop_expired(engine: SqliteEngine, before: datetime) -> int:
+async def drop_expired(engine: SqliteEngine, before: datetime, *, keeps_dead_letters: bool = False) -> int:
     """Delete what is older than ``before`` and finished; gives how many rows. Raises DatabaseUnavailable."""
     deleted = await _delete_all(engine, "kanca_dedupe", "key", "expires_at <= ?", (engine.clock.now_us(),))
     deleted += await _delete_all(engine, "kanca_rejections", "id", "id < ?", (id_at(before).bytes,))
@@ -39,6 +39,11 @@ async def drop_expired(engine: SqliteEngine, before: datetime) -> int:
     cleared: set[date] = set()
     for day, table in days_to_drop(stored, before, held):
         if day not in cleared:
+            if not keeps_dead_letters:
+                bounds = _bounds(day)
+                deleted += await _delete_all(
+                    engine, "kanca_dead_letters", "id", _LETTERS_OF_DAY, (*bounds, *bounds)
+                )
             deleted += await _clear(engine, before, day)
             # Whoever retried a dead letter just before it went has made a task of it.
             held = await engine.run_read(partial(_held_days, before))
@@ -54,7 +59,7 @@ async def drop_expired(engine: SqliteEngine, before: datetime) -> int:
 async def _clear(engine: SqliteEngine, before: datetime, day: date) -> int:
     """Delete what the day's events and runs leave in tables that are not kept by day."""
     bounds = _bounds(day)
-    deleted = await _delete_all(engine, "kanca_dead_letters", "id", _LETTERS_OF_DAY, (*bounds, *bounds))
+    deleted = 0
     if day not in await engine.run_read(partial(_held_days, before)):
         # What belongs to runs has their time in its ids.
         deleted += await _delete_all(engine, "kanca_waits", "id", "id >= ? AND id < ?", bounds)

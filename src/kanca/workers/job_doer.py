@@ -1,0 +1,54 @@
+"""Who does the jobs that people asked for, portion after portion, beside the queue's work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from kanca.domain.ids import JOB, show_id
+from kanca.domain.job import JobKind
+from kanca.storage import jobs
+from kanca.storage.dead_letter_jobs import purge_portion, retry_portion
+from kanca.storage.erasing import erase_portion
+from kanca.storage.jobs import Do
+from kanca.storage.ports import Database, Waker
+
+log = structlog.get_logger(__name__)
+
+EVERY = timedelta(seconds=1)
+_DO: Mapping[JobKind, Do] = {
+    JobKind.RETRY_DEAD_LETTERS: retry_portion,
+    JobKind.PURGE_DEAD_LETTERS: purge_portion,
+    JobKind.ERASE_TENANT: erase_portion,
+}
+
+
+class JobDoer:
+    """The duty that goes on with jobs. A portion and where the job stands then are one transaction.
+
+    So whoever dies in the course of a job loses nothing of it, and of several who do this at once one does a portion.
+    """
+
+    def __init__(self, database: Database, waker: Waker) -> None:
+        self._database = database
+        self._waker = waker
+
+    async def run_once(self) -> timedelta:
+        """Do all there is to do, and say when to look for more. Raises DatabaseUnavailable."""
+        for job_id in await self._database.read(jobs.unfinished):
+            now = await self._database.now()
+            while await self._database.write(jobs.advance, job_id, _DO, now):
+                self._waker.wake()
+                now = await self._database.now()
+            self._waker.wake()
+            await self._tell(job_id)
+        return EVERY
+
+    async def _tell(self, job_id: UUID) -> None:
+        job = await self._database.read(jobs.get, job_id)
+        if job.finished_at is not None:
+            await self._database.wipe()
+            log.info("job_finished", job=show_id(JOB, job_id), kind=job.kind, **job.counts)
