@@ -27,6 +27,7 @@ _CHOICES: dict[str, list[NodeBehavior] | list[Dedupe]] = {"node_behavior": list(
 _OTHER_TYPES: dict[str, list[str]] = {
     "answer": ["object", "null"],
     "filter": ["string", "null"],
+    "payload_retention_days": ["integer", "null"],
     "rate_limit_per_minute": ["integer", "null"],
     "response_wait": ["number"],
     "provider_options": ["object"],

@@ -4,6 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+from aiohttp import web
+
+from kanca.api.services import Services
+from tests.api.subscribing import sending
 
 ENDPOINT = {"kind": "endpoint", "verb": "create", "id": "orders", "body": {"slug": "orders"}}
 SUBSCRIPTION = {
@@ -154,3 +158,18 @@ async def test_an_endpoint_may_keep_the_id_that_it_has_elsewhere(client: httpx.A
     assert [(each.status_code, each.json()["code"]) for each in (again, deleted)] == [
         (409, "endpoint_exists")
     ] * 2
+
+
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    return web.json_response({"challenge": (await request.json())["challenge"]})
+
+
+async def test_receivers_are_challenged_once_everything_is_made(services: Services) -> None:
+    async with sending(services) as site:
+        site.answers.append(echo)
+        body = {"url": site.url, "events": ["*"], "challenge": True}
+        asked = await applied(site.client, SUBSCRIPTION | {"body": body}, dry_run=True)
+        assert (asked.status_code, site.receiver.bodies) == (200, [])
+        await applied(site.client, SUBSCRIPTION | {"body": body})
+        shown = (await site.client.get("/webhooks/subscriptions/partner")).json()
+        assert (shown["status"], len(site.receiver.bodies)) == ("active", 1)

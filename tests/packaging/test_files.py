@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from kanca.api.problems import problem
+from kanca.errors import Unavailable
 from kanca.settings import MIN_KEY_LENGTH, PREFIX
 from tests.packaging.deployment import (
     BASE,
@@ -146,6 +149,14 @@ def test_two_gateways_stand_behind_the_proxy_and_it_alone_is_believed() -> None:
         upstreams[1].split() == [f"{name}:8000" for name in gateways] == ["gateway-1:8000", "gateway-2:8000"]
     )
     assert "health_uri /health/ready" in caddyfile
+    refusal = re.search(
+        r"handle_errors 502 503 504 \{\s+header Retry-After \d+.*?respond `(.*?)` (\d+)", caddyfile, re.DOTALL
+    )
+    assert refusal
+    assert (json.loads(refusal[1]), int(refusal[2])) == (
+        problem(503, Unavailable.code, Unavailable.title, "No gateway could be reached."),
+        503,
+    )
     [network] = COMPOSE["networks"]["inside"]["ipam"]["config"]
     for service in OURS.values():
         assert service["networks"] == ["inside"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -174,11 +175,14 @@ def _by_apply(_done: Done) -> dict[str, str]:
 
 
 async def _see_to(services: Services, trail: Trail, done: Sequence[Done]) -> None:
-    """What follows the commit, as it follows the commit of each alone."""
-    for each in done:
+    """What follows the commit, as it follows the commit of each alone; at once, for receivers take their time."""
+
+    async def see_to(each: Done) -> None:
         if each.subscription is not None:
             if each.must_ask:
                 await asked(services, trail, each.subscription)
             await go_on(services, each.subscription.number)
         elif each.deleted_number is not None:
             await go_on(services, each.deleted_number)
+
+    await asyncio.gather(*map(see_to, done))
