@@ -12,6 +12,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,10 +37,14 @@ _PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*password=)[^&#]*", re.IGNORECASE)
 
 
 def _split(value: object) -> object:
-    """Lists are comma-separated in the environment and real lists in TOML."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    """Lists are comma-separated in the environment, or JSON where values have commas, and real lists in TOML."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        # An IPv6 address may begin so, too.
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _read_tables(value: object) -> object:
@@ -345,9 +350,7 @@ def _text(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, dict):
-        return json.dumps(value)
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return json.dumps(value) if isinstance(value, dict | tuple) else str(value)
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
