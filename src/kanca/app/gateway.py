@@ -20,6 +20,7 @@ from kanca.app.outgoing import Outgoing, egress_guard
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending_now import SendingNow
+from kanca.app.telling import hurry_on_changes, open_broadcast, tell_of_changes
 from kanca.domain import portal_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
@@ -154,7 +155,12 @@ async def open_gateway(
     )
     await known.run_once()
     regular = Duties(duties, limit=timedelta(seconds=30))
+    broadcast = open_broadcast(settings)
+    tell_of_changes(database, broadcast)
     await ingest.start()
+    hurry_on_changes(
+        broadcast, {"endpoints": ingest.look_again, "node_types": lambda: regular.hurry("node types")}
+    )
     regular.start()
     try:
         portal_keys = box.derived(portal_token.KEY_LABEL)
@@ -166,6 +172,7 @@ async def open_gateway(
         await asyncio.gather(ingest.stop(limit), publisher.close(limit))
         await outgoing.close()
         await waker.close()
+        await broadcast.close()
         if shared is not None:
             await shared.close()
 

@@ -13,6 +13,7 @@ from kanca.app.own_providers import catalogue_of
 from kanca.app.relaying import open_relays
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending import sending_means
+from kanca.app.telling import open_broadcast, tell_of_changes
 from kanca.domain.ids import IdFactory
 from kanca.handlers.threads import SyncThreads
 from kanca.outbound.alerts import Addresses
@@ -49,6 +50,8 @@ async def open_worker(
         **_telling(settings, database, waker, noted, threads, ids),
     }
     credentials = StoredCredentials(database, box)
+    broadcast = open_broadcast(settings)
+    tell_of_changes(database, broadcast)
     async with (
         egress_client(settings) as http,
         open_relays(settings, database, waker.wake) as relays,
@@ -73,6 +76,7 @@ async def open_worker(
             await noted.flush()
             threads.close()
             await waker.close()
+            await broadcast.close()
 
 
 def _telling(

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.event import Appended, NewEvent, StoredEvent
 from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.storage.moves import Moves
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -188,6 +189,8 @@ class Database(Protocol):
 
     accepting: Accepting
     queue: QueueStore
+    moves: Moves
+    """What ``write`` moved on (see ``storage.versions``)."""
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

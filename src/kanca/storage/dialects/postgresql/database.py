@@ -20,6 +20,7 @@ from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.migrating import alone_in_this_process, upgrade
+from kanca.storage.moves import Moves, noting
 from kanca.storage.ports import Accepting, QueueStore, Waker
 from kanca.storage.waking import Bell, BellWaker
 
@@ -34,6 +35,7 @@ class PostgresDatabase:
         self.engine = engine
         self.accepting: Accepting = Appending(partial(store, engine))
         self.queue: QueueStore = PostgresQueue(engine)
+        self.moves = Moves()
         self._bell = Bell()
         self._messenger = NotifyMessenger(self._bell, engine.address)
 
@@ -50,7 +52,10 @@ class PostgresDatabase:
     async def write(
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self.engine.write(change, *args, **kwargs)
+        moved: set[str] = set()
+        done = await self.engine.write(noting(change, moved), *args, **kwargs)
+        self.moves.tell(moved)
+        return done
 
     async def now(self) -> datetime:
         return await self.engine.now()
