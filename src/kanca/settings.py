@@ -74,13 +74,29 @@ class Settings(BaseModel):
             "`postgresql://user@/db?host=/path`)."
         ),
     )
+    database_direct_url: str | None = Field(
+        None,
+        description=(
+            "The way to PostgreSQL past a pooler such as PgBouncer, for what needs a session of its own: waking "
+            "workers, migrations, dropping old days. Only beside a `KANCA_DATABASE_URL` that goes through the pooler."
+        ),
+    )
+    database_connections: int = Field(
+        15,
+        ge=9,
+        le=500,
+        description=(
+            "How many connections to PostgreSQL one gateway or worker process opens at most. `kanca doctor` adds "
+            "up what all instances may open, and compares it with what the server takes."
+        ),
+    )
     redis_url: str | None = Field(
         None,
         pattern=r"^(redis|rediss|unix)://",
         description=(
-            "Redis or Valkey, in which all gateways count for the rate limits together: "
-            "`redis://user:password@host:6379/0`, `rediss://…` with TLS, or `unix:///path`. "
-            "Not needed with one gateway."
+            "Redis or Valkey, in which all gateways count for the rate limits together, and over which instances "
+            "tell each other at once what has changed: `redis://user:password@host:6379/0`, `rediss://…` with TLS, "
+            "or `unix:///path`. Not needed with one gateway."
         ),
     )
     rate_limit_fallback: str = Field(
@@ -238,6 +254,33 @@ class Settings(BaseModel):
         le=600,
         description=(
             "How long a stopping process finishes what it has in hand before it hands the rest back."
+        ),
+    )
+    shutdown_delay_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        description=(
+            "How long a gateway that was told to stop goes on accepting while `/health/ready` already says 503: as "
+            "long as a load balancer takes to notice."
+        ),
+    )
+    watchdog_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description=(
+            "A gateway or worker whose event loop stood still for so long is killed and started again; 0: never."
+        ),
+    )
+    operations_host: str = Field("127.0.0.1", description="The address of the operations port.")
+    operations_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description=(
+            "Where workers serve `/metrics`, `/health/live` and `/health/ready` of their machine, for machines "
+            "without a gateway. No key is asked for: let only your own network reach it. Unset: nowhere."
         ),
     )
     providers: Tables = Field(

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kanca.app.opening import open_with
 from kanca.outbound.known_types import KnownTypes
 from kanca.settings import Settings
-from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database, Waker
 
 CONNECTIONS = 2
@@ -78,7 +78,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _open(settings: Settings) -> OpenDatabase:
-    return OpenDatabase.of(await open_database(settings.database_url, connections=CONNECTIONS), settings)
+    return OpenDatabase.of(await open_with(settings, CONNECTIONS), settings)
 
 
 async def _close(opened: OpenDatabase) -> None:

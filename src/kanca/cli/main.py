@@ -23,6 +23,7 @@ from kanca.cli import (
     endpoint,
     event,
     event_type,
+    instance,
     outbox,
     portal,
     provider,
@@ -145,6 +146,7 @@ for noun in (
     outbox,
     provider,
     secret,
+    instance,
     config,
 ):
     app.add_typer(noun.app)

@@ -79,6 +79,16 @@ class Rescued:
     """Tasks that lost a worker too often: claimed by the rescuer (fenced), to be finished as dead."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionRoom:
+    """How many connections a server takes, from all its users together."""
+
+    most: int
+    """For users like Kanca's: those that are kept for others are taken off."""
+    used: int
+    """Open now, whoever has them."""
+
+
 class QueueStore(Protocol):
     """The durable queue. All due times and leases are compared with the database's clock."""
 
@@ -240,6 +250,10 @@ class Database(Protocol):
 
         None when none is open, or when that does not matter. Raises DatabaseUnavailable.
         """
+        ...
+
+    async def connection_room(self) -> ConnectionRoom | None:
+        """How many connections the server takes; None for a file. Raises DatabaseUnavailable."""
         ...
 
     async def close(self) -> None:

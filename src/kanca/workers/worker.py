@@ -170,6 +170,7 @@ class Worker:
                 "cleaner": Cleaner(database, settings.retention),
             }
         )
+        self._stop: Stop | None = None
         self._shift: Shift | None = None
         self._deliveries: DeliveryShift | None = None
         self._fan_out = FanOut(self._settling.now, ids.new)
@@ -185,6 +186,11 @@ class Worker:
         return self._lease.worker
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop is not None and self._stop.requested.is_set()
+
+    @property
     def active(self) -> int:
         """Pieces of work that are being done, but for deliveries, which have places of their own."""
         return self._shift.active if self._shift else 0
@@ -194,6 +200,7 @@ class Worker:
 
         A database that is away is waited for. Raises WorkerStuck.
         """
+        self._stop = stop
         beside: list[asyncio.Task[None]] = []
         try:
             means = await self._until_it_works(self._prepare, stop)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from kanca.storage.appending import Appending
 from kanca.storage.dialects.postgresql import health
 from kanca.storage.dialects.postgresql.accept import store
-from kanca.storage.dialects.postgresql.address import read_address
+from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
 from kanca.storage.dialects.postgresql.partitions import make_partitions
@@ -21,7 +21,7 @@ from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.moves import Moves, noting
-from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
 from kanca.storage.waking import Bell, BellWaker
 
 P = ParamSpec("P")
@@ -33,16 +33,18 @@ class PostgresDatabase:
 
     def __init__(self, engine: PostgresEngine) -> None:
         self.engine = engine
+        self._direct = engine.direct
         self.accepting: Accepting = Appending(partial(store, engine))
         self.queue: QueueStore = PostgresQueue(engine)
         self.moves = Moves()
         self._bell = Bell()
-        self._messenger = NotifyMessenger(self._bell, engine.address)
+        self._messenger = NotifyMessenger(self._bell, self._direct)
 
     @classmethod
-    async def open(cls, url: str, connections: int) -> PostgresDatabase:
+    async def open(cls, url: str, connections: int, direct_url: str | None = None) -> PostgresDatabase:
         """Open ``postgresql://…``; nothing is connected yet. Raises InvalidSetting."""
-        return cls(await PostgresEngine.open(read_address(url), connections))
+        direct = None if direct_url is None else read_address(direct_url, DIRECT_URL)
+        return cls(await PostgresEngine.open(read_address(url), connections, direct))
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -77,16 +79,19 @@ class PostgresDatabase:
         await make_partitions(self.engine, [today + timedelta(days=ahead) for ahead in range(days_ahead + 1)])
 
     async def drop_expired(self, before: datetime) -> int:
-        return await drop_expired(self.engine.address, before)
+        return await drop_expired(self._direct, before)
 
     def waker(self) -> Waker:
         return BellWaker(self._bell, self._messenger)
 
     async def warnings(self) -> list[str]:
-        return await health.warnings(self.engine.address)
+        return await health.warnings(self.engine.address, self._direct)
 
     async def oldest_snapshot_age(self) -> timedelta | None:
-        return await health.oldest_snapshot_age(self.engine.address)
+        return await health.oldest_snapshot_age(self._direct)
+
+    async def connection_room(self) -> ConnectionRoom | None:
+        return await health.connection_room(self._direct)
 
     async def close(self) -> None:
         await self._messenger.close()

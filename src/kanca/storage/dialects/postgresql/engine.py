@@ -42,14 +42,18 @@ _PREFER_INDEXES = (
 class PostgresEngine:
     """An open PostgreSQL database. Connects when first asked."""
 
-    def __init__(self, address: Address, pool: asyncpg.Pool, queries: AsyncEngine) -> None:
+    def __init__(
+        self, address: Address, pool: asyncpg.Pool, queries: AsyncEngine, direct: Address | None = None
+    ) -> None:
         self.address = address
+        self.direct = direct or address
+        """The way for what needs a session of its own; the same one where none leads past a pooler."""
         self.pool = pool
         self.queries = queries
         self.positions = PositionClock()
 
     @classmethod
-    async def open(cls, address: Address, connections: int) -> PostgresEngine:
+    async def open(cls, address: Address, connections: int, direct: Address | None = None) -> PostgresEngine:
         """Prepare both pools. Connects to nothing."""
 
         async def connect(_dsn: None = None, **options: Any) -> asyncpg.Connection:
@@ -70,7 +74,7 @@ class PostgresEngine:
             max_size=connections,
             max_queries=1_000_000_000,
         )
-        return cls(address, pool, cls.query_engine(address, connections))
+        return cls(address, pool, cls.query_engine(address, connections), direct)
 
     @staticmethod
     def query_engine(address: Address, connections: int = 1) -> AsyncEngine:
@@ -141,7 +145,7 @@ class PostgresEngine:
 
     async def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction whose statements may take as long as they need."""
-        engine = _query_engine(self.address, timedelta(0), poolclass=NullPool)
+        engine = _query_engine(self.direct, timedelta(0), poolclass=NullPool)
         with translated():
             try:
                 async with engine.begin() as connection:

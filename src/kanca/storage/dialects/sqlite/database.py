@@ -20,7 +20,7 @@ from kanca.storage.dialects.sqlite.queue import SqliteQueue
 from kanca.storage.dialects.sqlite.retention import drop_expired
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.moves import Moves, noting
-from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
 from kanca.storage.types import from_microseconds
 from kanca.storage.waking import Bell, BellWaker
 
@@ -92,6 +92,9 @@ class SqliteDatabase:
         return []
 
     async def oldest_snapshot_age(self) -> timedelta | None:
+        return None
+
+    async def connection_room(self) -> ConnectionRoom | None:
         return None
 
     async def close(self) -> None:
