@@ -273,16 +273,6 @@ class Settings(BaseModel):
             "A gateway or worker whose event loop stood still for so long is killed and started again; 0: never."
         ),
     )
-    operations_host: str = Field("127.0.0.1", description="The address of the operations port.")
-    operations_port: int | None = Field(
-        None,
-        ge=0,
-        le=65535,
-        description=(
-            "Where workers serve `/metrics`, `/health/live` and `/health/ready` of their machine, for machines "
-            "without a gateway. No key is asked for: let only your own network reach it. Unset: nowhere."
-        ),
-    )
     providers: Tables = Field(
         {},
         description=(

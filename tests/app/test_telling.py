@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from kanca.app.telling import hurry_on_changes, open_broadcast, tell_of_changes
 from kanca.settings import Settings
@@ -21,9 +22,8 @@ async def test_a_change_hurries_whoever_keeps_its_subject_in_memory(
     hurried: asyncio.Queue[str] = asyncio.Queue()
     try:
         tell_of_changes(database, here)
-        hurry_on_changes(
-            there, {name: lambda name=name: hurried.put_nowait(name) for name in ("endpoints", "node_types")}
-        )
+        subjects = ("endpoints", "node_types")
+        hurry_on_changes(there, {name: partial(hurried.put_nowait, name) for name in subjects})
         async with asyncio.timeout(LIMIT_S):
             # All of them first: nobody knows what was said before the subscription began.
             assert [await hurried.get(), await hurried.get()] == ["endpoints", "node_types"]

@@ -121,7 +121,7 @@ class RedisBroadcast:
                     return  # forgotten by a firewall, most likely
                 else:
                     is_asked = True
-                    await pubsub.ping()  # type: ignore[no-untyped-call]  # theirs
+                    await pubsub.ping()
         finally:
             if reading is not None:
                 reading.cancel()
@@ -135,7 +135,7 @@ class RedisBroadcast:
         if new := wanted - subscribed:
             await pubsub.subscribe(*(_CHANNEL + topic for topic in new))
         if gone := subscribed - wanted:
-            await pubsub.unsubscribe(*(_CHANNEL + topic for topic in gone))  # type: ignore[no-untyped-call]  # theirs
+            await pubsub.unsubscribe(*(_CHANNEL + topic for topic in gone))
         return wanted
 
     def _hear(self, message: dict[str, Any]) -> None:

@@ -118,7 +118,7 @@ def enter_gateway(
     connection.execute(delete(gateways).where(gateways.c.expires_at < at - KEPT_DEAD))
     row = {"hostname": hostname, "pid": pid, "address": address, "started_at": at, "expires_at": at + lease}
     done = connection.execute(insert(gateways).values(**row, **asdict(description)).returning(gateways.c.id))
-    return done.scalar_one()
+    return int(done.scalar_one())
 
 
 def extend_gateway(connection: Connection, number: int, lease: timedelta, description: Description) -> bool:

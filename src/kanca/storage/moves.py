@@ -45,7 +45,7 @@ def noting(
 ) -> Callable[Concatenate[Connection, P], T]:
     """``change``, which leaves in ``subjects`` what its last run moved on."""
 
-    def run(connection: Connection, *args: P.args, **kwargs: P.kwargs) -> T:
+    def run(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
         subjects.clear()
         connection.info[_NOTED] = subjects
         try:
