@@ -16,6 +16,7 @@ from kanca.api.access import AccessRule, ManagementGuard
 from kanca.api.app import api_document, create_api
 from kanca.api.services import Services
 from kanca.app.clock import ClockCorrection
+from kanca.app.ended_secrets import PERIOD as ENDED_SECRETS_EVERY
 from kanca.app.ended_secrets import EndedSecrets
 from kanca.app.leaving import Leaving, refuse
 from kanca.app.outgoing import Outgoing, egress_guard
@@ -38,6 +39,7 @@ from kanca.ingest.surroundings import Surroundings
 from kanca.outbound.publisher import Publisher
 from kanca.queue.backlog import BacklogGauge
 from kanca.queue.duties import Duties, Duty
+from kanca.queue.one_for_all import OneForAll
 from kanca.settings import Settings
 from kanca.storage.dialects import key_file_of
 from kanca.storage.ports import Database
@@ -151,7 +153,8 @@ async def open_gateway(
     leaving = Leaving()
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
-    duties["ended secrets"] = EndedSecrets(database, box)
+    ended = EndedSecrets(database, box)
+    duties["ended secrets"] = OneForAll(database, "ended secrets", ended, ENDED_SECRETS_EVERY)
     publisher = Publisher(
         database,
         box,

@@ -9,15 +9,15 @@ import structlog
 from kanca.storage.ports import Database
 from kanca.storage.statistics import roll_up
 
+CLEANED_EVERY = timedelta(minutes=10)
+
 log = structlog.get_logger(__name__)
 
 
 class Cleaner:
     """Keeps the database's size: drops what is older than retention, merges statistics, prepares partitions."""
 
-    def __init__(
-        self, database: Database, retention: timedelta, every: timedelta = timedelta(minutes=10)
-    ) -> None:
+    def __init__(self, database: Database, retention: timedelta, every: timedelta = CLEANED_EVERY) -> None:
         self._database = database
         self._retention = retention
         self._every = every

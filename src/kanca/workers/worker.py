@@ -23,9 +23,10 @@ from kanca.handlers.registry import HandlerRegistry
 from kanca.handlers.threads import SyncThreads
 from kanca.outbound.filtering import Filters
 from kanca.outbound.receivers import Receivers
-from kanca.queue.cleaner import Cleaner
+from kanca.queue.cleaner import CLEANED_EVERY, Cleaner
 from kanca.queue.duties import Duties
 from kanca.queue.lease import Lease, WorkerIdentity
+from kanca.queue.one_for_all import OneForAll
 from kanca.queue.rescuer import Rescuer
 from kanca.queue.scheduler import Scheduler, Unparker
 from kanca.settings import Settings
@@ -167,7 +168,9 @@ class Worker:
                 "unparker": Unparker(database, self._waker),
                 "turns": self._turns,
                 "schedules": ScheduleStarter(database, self._waker),
-                "cleaner": Cleaner(database, settings.retention),
+                "cleaner": OneForAll(
+                    database, "cleaner", Cleaner(database, settings.retention), CLEANED_EVERY
+                ),
             }
         )
         self._stop: Stop | None = None
