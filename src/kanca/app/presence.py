@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,6 +23,8 @@ from kanca.storage.ports import Database
 GATEWAY_LEASE = timedelta(seconds=15)
 """A gateway that gave no sign for so long is taken for dead. Nothing but what is shown depends on it."""
 GATEWAY_BEAT = GATEWAY_LEASE / 3
+LEAVE_LIMIT = timedelta(seconds=2)
+"""The longest that signing off may take."""
 WORKER_LOOK = timedelta(seconds=1)
 """How often a worker looks whether it has another number, which asks the database nothing."""
 WORKER_BEAT = timedelta(seconds=30)
@@ -66,10 +70,9 @@ class GatewayPresence:
         """Sign off; a database that is away forgets the gateway by itself."""
         number, self._number = self._number, None
         if number is not None:
-            try:
-                await self._database.write(instances.leave_gateway, number)
-            except Unavailable:
-                return
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(LEAVE_LIMIT.total_seconds()):
+                    await self._database.write(instances.leave_gateway, number)
 
 
 class WorkerPresence:
