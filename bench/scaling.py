@@ -67,8 +67,10 @@ def _accept(
         machine_before = _machine_seconds()
         load = run_wrk(target, requests, seconds)
         took = time.monotonic() - began_at
+        if load.refused or load.broken:
+            print(f"  {load.refused} refused, {load.broken} broken")
         return _row(
-            load.requests - load.refused,
+            max(load.requests - load.refused, 1),
             took,
             cpu_seconds(server.pid) - before[0],
             cpu_seconds(database_pid) - before[1],

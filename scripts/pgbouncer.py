@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
 async def _measure() -> int:
     rows: list[list[object]] = []
     result: dict[str, float] = {}
+    columns: list[str] = []
     with PostgresServer() as server, PgBouncer(server.directory) as pooler:
         url = server.create_database("kanca")
         for label, way, direct in (("direct", url, None), ("pgbouncer", pooler.url(url), url)):
@@ -51,8 +52,9 @@ async def _measure() -> int:
             finally:
                 await database.close()
             rows.append([label, *row.values()])
+            columns = list(row)
             result |= {f"{label}_{name}": round(value, 3) for name, value in row.items()}
-    report("pgbouncer", result, ["ms, quickest tenth", *row], rows)
+    report("pgbouncer", result, ["ms, quickest tenth", *columns], rows)
     return 0
 
 

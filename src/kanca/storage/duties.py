@@ -14,10 +14,11 @@ from kanca.storage.tables import duties
 def due_in(connection: Connection, name: str, every: timedelta) -> timedelta:
     """Say how long nobody need do a duty; not positive when it is due."""
     at: datetime = connection.execute(select(now)).scalar_one()
-    due_at = connection.scalar(select(duties.c.due_at).where(duties.c.name == name))
+    due_at: datetime | None = connection.scalar(select(duties.c.due_at).where(duties.c.name == name))
     # Further away than it can be: the clock was set back.
-    is_due = due_at is None or due_at - at > every
-    return timedelta(0) if is_due else due_at - at
+    if due_at is None or due_at - at > every:
+        return timedelta(0)
+    return due_at - at
 
 
 def take(connection: Connection, name: str, every: timedelta) -> bool:
