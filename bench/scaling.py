@@ -46,23 +46,21 @@ def main(seconds: float) -> None:
         PostgresServer(fsync=True, settings={"shared_buffers": "512MB", "max_wal_size": "8GB"}) as postgres,
     ):
         directory = Path(name)
-        requests = directory / "requests.txt"
-        signed_requests(requests, SECRET, BODY_BYTES, int(MOST_PER_SECOND * seconds * MOST))
         for number in range(1, MOST + 1):
             url = postgres.create_database(f"bench_{number}")
-            accepted.append(_accept(url, number, postgres.pid, requests, directory, seconds))
+            accepted.append(_accept(url, number, postgres.pid, directory, seconds))
             handled.append(_work(url, number, postgres.pid, directory))
             postgres.drop_database(f"bench_{number}")
     _report("scaling_gateways", "gateways", COLUMNS, accepted)
     _report("scaling_workers", "workers", WORKED, handled)
 
 
-def _accept(
-    url: str, number: int, database_pid: int, requests: Path, directory: Path, seconds: float
-) -> dict[str, float]:
+def _accept(url: str, number: int, database_pid: int, directory: Path, seconds: float) -> dict[str, float]:
     """Load gateways; nothing works off what they take."""
     with kanca(url, directory, "--gateways", str(number), "--workers", "0") as server:
         target = stripe_endpoint(server)
+        requests = directory / "requests.txt"  # signed now: a signature is good for five minutes
+        signed_requests(requests, SECRET, BODY_BYTES, int(MOST_PER_SECOND * seconds))
         before, began_at = (cpu_seconds(server.pid), cpu_seconds(database_pid)), time.monotonic()
         machine_before = _machine_seconds()
         load = run_wrk(target, requests, seconds)
