@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import capacity, deliver, end_to_end, history, ingest, isolation, verify, waits, workflows
+from bench import capacity, deliver, end_to_end, history, ingest, isolation, scaling, verify, waits, workflows
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "deliver": deliver.main,
     "isolation": isolation.main,
     "capacity": capacity.main,
+    "scaling": scaling.main,
 }
 
 

@@ -101,7 +101,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 30) -> None:
+def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     give_up_at = time.monotonic() + seconds
     while time.monotonic() < give_up_at:
         if process.poll() is not None:

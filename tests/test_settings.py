@@ -33,6 +33,23 @@ def test_lists_are_separated_by_commas_in_the_environment() -> None:
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
 
 
+def test_a_list_whose_values_have_commas_is_json_in_the_environment() -> None:
+    environ = {"KANCA_ALERT_URLS": '["mailto://kanca?to=a@b.example,c@d.example", "json://localhost"]'}
+    assert load_settings(environ).alert_urls == (
+        "mailto://kanca?to=a@b.example,c@d.example",
+        "json://localhost",
+    )
+
+
+def test_an_address_in_brackets_is_no_json() -> None:
+    assert load_settings({"KANCA_EGRESS_ALLOW": "[::1],example.com"}).egress_allow == ("[::1]", "example.com")
+
+
+def test_a_list_of_other_things_than_texts_is_refused() -> None:
+    with pytest.raises(InvalidSetting, match="KANCA_EGRESS_ALLOW"):
+        load_settings({"KANCA_EGRESS_ALLOW": "[1, 2]"})
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("KANCA_PORT", "99999"), ("KANCA_LOG_LEVEL", "loud"), ("KANCA_RETENTION_DAYS", "soon")],
@@ -60,7 +77,11 @@ def test_a_file_that_is_named_must_be_there_and_be_toml(tmp_path: Path) -> None:
 
 def test_a_child_reads_the_very_same_settings() -> None:
     settings = Settings(
-        secret_key="k" * 32, egress_allow=("10.0.0.0/8", "example.com"), require_https=True, port=0
+        secret_key="k" * 32,
+        egress_allow=("10.0.0.0/8", "example.com"),
+        outbox_urls=("postgresql://one,two/shop",),
+        require_https=True,
+        port=0,
     )
     assert load_settings(to_environment(settings)) == settings
 

@@ -13,6 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,10 +55,14 @@ _PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*password=)[^&#]*", re.IGNORECASE)
 
 
 def _split(value: object) -> object:
-    """Lists are comma-separated in the environment and real lists in TOML."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+    """Lists are comma-separated in the environment, or JSON where values have commas, and real lists in TOML."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("["):
+        # An IPv6 address may begin so, too.
+        with suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
 def _read_tables(value: object) -> object:
@@ -87,13 +92,29 @@ class Settings(BaseModel):
             "`postgresql://user@/db?host=/path`)."
         ),
     )
+    database_direct_url: str | None = Field(
+        None,
+        description=(
+            "The way to PostgreSQL past a pooler such as PgBouncer, for what needs a session of its own: waking "
+            "workers, migrations, dropping old days. Only beside a `KANCA_DATABASE_URL` that goes through the pooler."
+        ),
+    )
+    database_connections: int = Field(
+        15,
+        ge=9,
+        le=500,
+        description=(
+            "How many connections to PostgreSQL one gateway or worker process opens at most. `kanca doctor` adds "
+            "up what all instances may open, and compares it with what the server takes."
+        ),
+    )
     redis_url: str | None = Field(
         None,
         pattern=r"^(redis|rediss|unix)://",
         description=(
-            "Redis or Valkey, in which all gateways count for the rate limits together: "
-            "`redis://user:password@host:6379/0`, `rediss://…` with TLS, or `unix:///path`. "
-            "Not needed with one gateway."
+            "Redis or Valkey, in which all gateways count for the rate limits together, and over which instances "
+            "tell each other at once what has changed: `redis://user:password@host:6379/0`, `rediss://…` with TLS, "
+            "or `unix:///path`. Not needed with one gateway."
         ),
     )
     rate_limit_fallback: str = Field(
@@ -286,6 +307,23 @@ class Settings(BaseModel):
             "How long a stopping process finishes what it has in hand before it hands the rest back."
         ),
     )
+    shutdown_delay_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=300,
+        description=(
+            "How long a gateway that was told to stop goes on accepting while `/health/ready` already says 503: as "
+            "long as a load balancer takes to notice."
+        ),
+    )
+    watchdog_seconds: float = Field(
+        60.0,
+        ge=0,
+        le=3600,
+        description=(
+            "A gateway or worker whose event loop stood still for so long is killed and started again; 0: never."
+        ),
+    )
     providers: Tables = Field(
         {},
         description=(
@@ -433,9 +471,7 @@ def _text(value: object) -> str:
         return value.get_secret_value()
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, dict):
-        return json.dumps(value)
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    return json.dumps(value) if isinstance(value, dict | tuple) else str(value)
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

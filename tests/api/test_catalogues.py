@@ -10,7 +10,8 @@ import httpx
 from kanca.api.app import create_api
 from kanca.api.services import Services
 from kanca.providers import Catalogue, get_provider, parse_spec, provider_names
-from kanca.storage import claimed_work, node_types
+from kanca.storage import claimed_work, instances, node_types
+from kanca.storage.instances import Description, InstanceState
 from kanca.storage.ports import Database
 from tests.api.conftest import speaking_to
 from tests.databases import ClockOffset
@@ -125,3 +126,16 @@ async def test_workflows_are_listed_that_no_worker_has_all_node_types_for(
     await database.write(node_types.announce, "shop:hooks", {"SendInvoice": "{}"})
     await database.queue.register("here", 2, "shop:hooks", 4, timedelta(seconds=10))
     assert (await client.get("/api/instances")).json()["unserved_workflows"] == []
+
+
+async def test_gateways_are_listed_with_what_they_say_of_themselves(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    said = Description("1.2.3", "0008", InstanceState.STOPPING, 15, -40)
+    await database.write(instances.enter_gateway, "here", 7, "http://here:8000", timedelta(seconds=10), said)
+
+    (found,) = (await client.get("/api/instances")).json()["items"]
+
+    wanted = {"kind": "gateway", "hostname": "here", "pid": 7, "address": "http://here:8000", "app": None}
+    wanted |= {"version": "1.2.3", "revision": "0008", "state": "stopping", "connections": 15}
+    assert found.items() >= (wanted | {"clock_ahead_ms": -40, "is_alive": True, "active": 0}).items()

@@ -42,7 +42,7 @@ def test_a_supervisor_that_is_gone_is_noticed_once(monkeypatch: pytest.MonkeyPat
             await asyncio.sleep(0)
 
     monkeypatch.setattr("kanca.app.processes.Stop", Counting)
-    run_child(main)
+    run_child("worker-1", main)
     os.close(lifeline)
     assert insisted == 1
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from kanca.app.processes import CONFIGURATION_EXIT
-from kanca.app.supervisor import LONGEST_DELAY, YOUNG, Supervisor, bind, restart_delay
+from kanca.app.supervisor import LONGEST_DELAY, YOUNG, Supervisor, bind, hangs, restart_delay
 from kanca.errors import InvalidSetting
 
 
@@ -133,3 +134,77 @@ async def test_a_machine_that_cannot_start_a_process_now_is_asked_again(
     child = _READY + "os.kill(os.getppid(), 15)\n" + _WAIT
     assert await ended(supervisor_of(tmp_path, child)) == 0
     assert len((tmp_path / "starts").read_text().splitlines()) == 1
+
+
+def test_a_child_hangs_when_it_is_silent_for_longer_than_it_may_be_and_others_are_not() -> None:
+    limit = timedelta(seconds=10)
+    assert hangs(10, 1, limit)
+    assert not hangs(9, 1, limit)
+    assert not hangs(1000, 1, timedelta(0))
+
+
+def test_after_a_machine_stood_still_nobody_is_taken_for_hanging() -> None:
+    assert not hangs(1000, 999, timedelta(seconds=10))
+
+
+_BEAT = """
+os.write(int(os.environ["KANCA_READY_FD"]), b"worker-1 alive\\n")
+"""
+_HANG = """
+import faulthandler, signal
+faulthandler.register(signal.SIGUSR2)
+def stuck_here():
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    while True:
+        signal.pause()
+"""
+
+
+@pytest.mark.usefixtures("_children")
+async def test_a_child_that_hangs_says_where_and_is_killed_and_started_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    child = _HANG + _BEAT + "if number == 1: stuck_here()\n" + _READY + "os.kill(os.getppid(), 15)\n" + _WAIT
+    supervisor = supervisor_of(tmp_path, child)
+    supervisor.watchdog = timedelta(seconds=2)
+    with capture_logs() as logs:
+        assert await ended(supervisor) == 0
+    assert len((tmp_path / "starts").read_text().splitlines()) == 2
+    (said,) = [line for line in logs if line["event"] == "child_hangs"]
+    assert (said["child"], said["log_level"]) == ("worker-1", "error")
+    assert said["silent_s"] >= 2
+    (death,) = [line for line in logs if line["event"] == "child_died"]
+    assert death["exit_code"] == -signal.SIGKILL
+    assert "stuck_here" in capfd.readouterr().err
+
+
+@pytest.mark.usefixtures("_children")
+async def test_the_door_is_closed_when_all_gateways_have_answered_everything(tmp_path: Path) -> None:
+    gateway = """
+import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+os.write(int(os.environ["KANCA_READY_FD"]), f"{sys.argv[1]} \\n".encode())
+signal.sigwait([signal.SIGTERM])
+os.write(int(os.environ["KANCA_READY_FD"]), f"{sys.argv[1]} done\\n".encode())
+listener = socket.socket(fileno=int(os.environ["KANCA_LISTEN_FD"]))
+listener.setblocking(True)
+try:
+    while True: listener.accept()
+except OSError:
+    open(f"refused-{sys.argv[1]}", "w")
+"""
+    (tmp_path / "child.py").write_text("import os, socket, sys\n" + gateway)
+    with await bind("127.0.0.1", 0) as listener:
+        supervisor = Supervisor(
+            2,
+            0,
+            listener,
+            timedelta(seconds=LIMIT_S),
+            dict(os.environ),
+            on_ready=lambda: os.kill(os.getpid(), signal.SIGTERM),
+            gateway_module="child",
+        )
+        assert await ended(supervisor) == 0
+        assert [(tmp_path / f"refused-gateway-{n}").read_text() for n in (1, 2)] == ["", ""]
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection(*listener.getsockname())

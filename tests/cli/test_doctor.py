@@ -10,9 +10,10 @@ import pytest
 from typer.testing import Result
 
 from kanca.domain.endpoint import Secret
-from kanca.storage import endpoints
+from kanca.storage import endpoints, instances
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.dialects import open_database
+from kanca.storage.instances import Description, InstanceState
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from tests.cli.conftest import Kanca
@@ -30,7 +31,11 @@ def _levels(called: Result) -> dict[str, str]:
 async def _a_worker(database_url: str) -> None:
     database: Database = await open_database(database_url)
     await database.write(announce_handlers, "shop:hooks", {"ship": "{}"})
-    await database.queue.register("here", 1, "shop:hooks", 10, timedelta(minutes=5))
+    number = await database.queue.register("here", 1, "shop:hooks", 10, timedelta(minutes=5))
+    said = Description("1.2.3", "0008", InstanceState.RUNNING, 15, 0)
+    await database.write(instances.describe_worker, number, said)
+    address = "http://here:8000"
+    await database.write(instances.enter_gateway, "here", 2, address, timedelta(minutes=5), said)
     await database.close()
 
 
@@ -50,6 +55,9 @@ def test_where_all_is_well_every_line_is_ok(kanca: Kanca, database_url: str) -> 
         "schema",
         "clock",
         "workers",
+        "gateways",
+        "versions",
+        "instances' clocks",
         "handlers",
         "backlog",
         "transactions",

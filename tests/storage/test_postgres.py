@@ -372,6 +372,45 @@ async def test_everything_works_behind_a_pooler_when_told(empty_postgres_url: st
         await database.close()
 
 
+async def test_past_a_pooler_workers_are_woken_and_nothing_is_warned_of(postgres_url: str) -> None:
+    pooled = postgres_url + "&statement_cache_size=0"
+    alone = await open_database(pooled)
+    one, other = [await open_database(pooled, direct_url=postgres_url) for _ in range(2)]
+    try:
+        assert "KANCA_DATABASE_DIRECT_URL" in " ".join(await alone.warnings())
+        assert "KANCA_DATABASE_DIRECT_URL" not in " ".join(await one.warnings())
+        waking, woken = one.waker(), other.waker()
+        while not await woken.wait(timedelta(milliseconds=100)):  # it listens once it is connected
+            waking.wake()
+        await one.migrate()
+        assert await one.drop_expired(datetime(2021, 1, 1, tzinfo=UTC)) == 0
+    finally:
+        for database in (alone, one, other):
+            await database.close()
+
+
+async def test_the_room_for_connections_is_without_what_is_kept_for_others(
+    postgres_url: str, direct: asyncpg.Connection
+) -> None:
+    database = await open_database(postgres_url)
+    try:
+        room = await database.connection_room()
+        assert room is not None
+        limits = [
+            int(await direct.fetchval(f"SHOW {name}"))
+            for name in ("max_connections", "superuser_reserved_connections", "reserved_connections")
+        ]
+        assert room.most == limits[0] - limits[1] - limits[2]
+        assert 1 <= room.used <= room.most
+        name = await direct.fetchval("SELECT current_database()")
+        await direct.execute(f'ALTER DATABASE "{name}" CONNECTION LIMIT 12')
+        limited = await database.connection_room()
+        assert limited is not None
+        assert limited.most == 12
+    finally:
+        await database.close()
+
+
 async def test_who_has_waited_for_a_lock_sees_what_was_committed_whatever_the_server_s_default(
     postgres_url: str, direct: asyncpg.Connection
 ) -> None:

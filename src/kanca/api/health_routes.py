@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.health import QUEUE_WARNING_PERCENT, Condition, HealthCheck, Redis, Report
 from kanca.api.openapi import refused_with
+from kanca.api.services import Given
 from kanca.errors import Forbidden, Unauthenticated
 from kanca.telemetry.metrics import DLQ_SIZE, QUEUE_SIZE, exposition
 
@@ -169,11 +170,11 @@ async def live() -> Probe:
     operation_id="get_readiness",
     responses=_unavailable(Probe, "No webhooks are accepted."),
 )
-async def ready(check: Check, response: Response) -> Probe:
+async def ready(check: Check, services: Given, response: Response) -> Probe:
     """Say whether traffic should come here."""
-    report = await check.report()
-    response.status_code = 200 if report.can_accept else 503
-    return Probe(status="ok" if report.can_accept else "unavailable")
+    is_ready = not services.is_leaving() and (await check.report()).can_accept
+    response.status_code = 200 if is_ready else 503
+    return Probe(status="ok" if is_ready else "unavailable")
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""``/api/instances``: which workers are running."""
+"""``/api/instances``: which gateways and workers are running."""
 
 from __future__ import annotations
 
@@ -9,24 +9,34 @@ from sqlalchemy import Connection
 
 from kanca.api.routing import resource
 from kanca.api.services import Given
-from kanca.storage import workers
-from kanca.storage.workers import UnservedHandler, UnservedWorkflow, Worker
+from kanca.storage import instances, workers
+from kanca.storage.instances import InstanceKind, InstanceState
+from kanca.storage.workers import UnservedHandler, UnservedWorkflow
 from kanca.workflows.nodes import BUILT_IN_NAMES
 
 router = resource("Instances", "/api/instances")
 
 
 class Instance(BaseModel):
-    """One worker process."""
+    """One gateway or worker."""
 
-    id: int
+    kind: InstanceKind
+    id: int = Field(description="Its number among those of its kind.")
     hostname: str
     pid: int
-    app: str | None = Field(description="Where its handlers come from.")
+    address: str | None = Field(description="Where a gateway listens.")
+    app: str | None = Field(description="Where a worker's handlers come from.")
+    version: str | None = Field(description="Of Kanca; null where it is too old to say so.")
+    revision: str | None = Field(description="The newest schema that it knows.")
+    state: InstanceState
     started_at: datetime
     expires_at: datetime = Field(description="When it counts as dead unless it gives another sign.")
-    concurrency: int = Field(description="Pieces of work that it has in hand at most.")
+    concurrency: int = Field(description="Pieces of work that a worker has in hand at most.")
     active: int = Field(description="Pieces of work in hand at its last sign.")
+    connections: int | None = Field(description="Connections to PostgreSQL that it opens at most.")
+    clock_ahead_ms: int | None = Field(
+        description="How far the clock of its machine is ahead of the database's."
+    )
     is_alive: bool
 
 
@@ -45,7 +55,7 @@ class UnservedRuns(BaseModel):
 
 
 class InstanceList(BaseModel):
-    """All workers that have not signed off."""
+    """All gateways and workers that have not signed off."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -53,14 +63,21 @@ class InstanceList(BaseModel):
                 {
                     "items": [
                         {
+                            "kind": "worker",
                             "id": 1,
                             "hostname": "hooks-1",
                             "pid": 4711,
+                            "address": None,
                             "app": "shop.hooks:hooks",
+                            "version": "0.1.0",
+                            "revision": "0008_instances",
+                            "state": "running",
                             "started_at": "2026-03-01T12:00:00Z",
                             "expires_at": "2026-03-01T12:10:10Z",
                             "concurrency": 10,
                             "active": 2,
+                            "connections": 15,
+                            "clock_ahead_ms": 0,
                             "is_alive": True,
                         }
                     ],
@@ -76,12 +93,12 @@ class InstanceList(BaseModel):
     unserved_workflows: list[UnservedRuns] = Field(description="Their runs wait until somebody can do them.")
 
 
-@router.get("", summary="List running workers", operation_id="list_instances")
+@router.get("", summary="List running gateways and workers", operation_id="list_instances")
 async def list_all(services: Given) -> InstanceList:
-    """List the workers, and the handlers and workflows that none of them can run."""
+    """List all instances, and the handlers and workflows that no worker can run."""
     running, unserved, unserved_workflows = await services.database.read(_running)
     return InstanceList(
-        items=[Instance.model_validate(worker, from_attributes=True) for worker in running],
+        items=[Instance.model_validate(each, from_attributes=True) for each in running],
         unserved_handlers=[Unserved(name=each.name, app=each.app) for each in unserved],
         unserved_workflows=[
             UnservedRuns(id=each.id, node_types=list(each.node_types)) for each in unserved_workflows
@@ -91,9 +108,9 @@ async def list_all(services: Given) -> InstanceList:
 
 def _running(
     connection: Connection,
-) -> tuple[tuple[Worker, ...], tuple[UnservedHandler, ...], tuple[UnservedWorkflow, ...]]:
+) -> tuple[tuple[instances.Instance, ...], tuple[UnservedHandler, ...], tuple[UnservedWorkflow, ...]]:
     return (
-        workers.running(connection),
+        instances.running(connection),
         workers.unserved_handlers(connection),
         workers.unserved_workflows(connection, BUILT_IN_NAMES),
     )

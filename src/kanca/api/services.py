@@ -83,6 +83,8 @@ class Services:
     """None where this process sends nothing: then no subscription can be tested or challenged from here."""
     closed_for: Callable[[], str | None] = _nothing
     """Why ingest takes nothing now, as the code of its refusals; None when it is open."""
+    is_leaving: Callable[[], bool] = lambda: False
+    """Whether this process is about to end, so that traffic should go elsewhere."""
     publisher: Publisher | None = None
     """What publishes events; None: one is made of the rest, with an open catalogue."""
     backlog: Callable[[], int] | None = None

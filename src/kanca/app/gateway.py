@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from kanca.api.access import AccessRule, ManagementGuard
 from kanca.api.app import api_document, create_api
 from kanca.api.services import Services
 from kanca.app.clock import ClockCorrection
+from kanca.app.ended_secrets import PERIOD as ENDED_SECRETS_EVERY
 from kanca.app.ended_secrets import EndedSecrets
+from kanca.app.leaving import Leaving, refuse
 from kanca.app.outgoing import Outgoing, egress_guard
 from kanca.app.own_providers import catalogue_of
+from kanca.app.presence import GatewayPresence, describe
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending_now import SendingNow
+from kanca.app.telling import hurry_on_changes, open_broadcast, tell_of_changes
 from kanca.domain import portal_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
@@ -35,6 +40,7 @@ from kanca.ingest.surroundings import Surroundings
 from kanca.outbound.publisher import Publisher
 from kanca.queue.backlog import BacklogGauge
 from kanca.queue.duties import Duties, Duty
+from kanca.queue.one_for_all import OneForAll
 from kanca.settings import Settings
 from kanca.storage.dialects import key_file_of
 from kanca.storage.ports import Database
@@ -55,16 +61,26 @@ _SUBSCRIPTIONS = "/webhooks/subscriptions"
 class Root:
     """Sends webhooks straight to ingest, and everything else to management."""
 
-    def __init__(self, ingest: ASGIApp, management: ASGIApp) -> None:
+    def __init__(self, ingest: ASGIApp, management: ASGIApp, leaving: Leaving) -> None:
         self._ingest = ingest
         self._management = management
+        self._leaving = leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and is_ingest(scope["path"].removeprefix(scope.get("root_path", ""))):
-            await self._ingest(scope, receive, send)
-        else:
-            await self._management(scope, receive, send)
+        path = scope["path"].removeprefix(scope.get("root_path", "")) if scope["type"] == "http" else ""
+        app = self._ingest if is_ingest(path) else self._management
+        leaving = self._leaving
+        if leaving.announced.is_set():
+            if app is self._management and leaving.refuses(path):
+                app = refuse
+            await leaving.see_off(app, scope, receive, send)
+            return
+        leaving.early += 1
+        try:
+            await app(scope, receive, send)
+        finally:
+            leaving.early -= 1
 
 
 def is_ingest(path: str) -> bool:
@@ -81,28 +97,44 @@ class Gateway:
     asgi: ASGIApp
     ingest: Ingest
     publisher: Publisher
+    leaving: Leaving
+    presence: GatewayPresence
+    duties: Duties
+
+    def announce(self) -> None:
+        """Say that this gateway is about to leave: its readiness goes down, and it takes everything still."""
+        self.leaving.announced.set()
+        self.presence.stopping()
+        self.duties.hurry("presence")
 
     async def drain(self, limit: timedelta) -> None:
         """Refuse what comes from now on, and finish what is at hand."""
+        end_at = time.monotonic() + limit.total_seconds()
+        self.leaving.announced.set()
+        self.leaving.is_closed = True
         await asyncio.gather(self.ingest.stop(limit), self.publisher.close(limit))
+        await self.leaving.wait_for_early(timedelta(seconds=end_at - time.monotonic()))
 
 
 @asynccontextmanager
 async def open_gateway(
-    settings: Settings, database: Database, nodes: NodeRegistry, access: AccessRule, name: str
+    settings: Settings,
+    database: Database,
+    nodes: NodeRegistry,
+    access: AccessRule,
+    name: str,
+    address: str | None = None,
 ) -> AsyncIterator[Gateway]:
-    """Open a gateway called ``name`` on ``database``; leaving stores what it counted. Raises InvalidSetting."""
+    """Open a gateway called ``name`` on ``database``; leaving stores what it counted. Raises InvalidSetting.
+
+    ``address``: where it listens, for the list of instances.
+    """
     box = load_secret_box(settings)
     catalogue = catalogue_of(settings)
     ids = IdFactory()
     gauge = BacklogGauge(database.queue, settings.queue_max_tasks)
     duties: dict[str, Duty] = {"backlog": gauge, "clock": ClockCorrection(database, ids)}
-    gates: list[Gate] = [lambda: "backlog_full" if gauge.is_closed else None]
-    key_file = key_file_of(settings.database_url)
-    if key_file is not None and settings.min_free_disk_mb:
-        disk = DiskGate(key_file.parent, settings.min_free_disk_mb * 1024 * 1024)
-        gates.append(disk)
-        duties["disk"] = disk
+    gates = _gates(settings, gauge, duties)
     shared = _shared_counters(settings)
     if shared is not None:
         duties["redis"] = shared
@@ -119,9 +151,11 @@ async def open_gateway(
         catalogue=catalogue,
     )
     ingest = Ingest(own_settings, database.accepting, store, waker, ids, around)
+    leaving = Leaving()
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
-    duties["ended secrets"] = EndedSecrets(database, box)
+    ended = EndedSecrets(database, box)
+    duties["ended secrets"] = OneForAll(database, "ended secrets", ended, ENDED_SECRETS_EVERY)
     publisher = Publisher(
         database,
         box,
@@ -143,7 +177,8 @@ async def open_gateway(
         send=SendingNow(
             outgoing, StoredCredentials(database, box), timedelta(seconds=settings.delivery_timeout)
         ).attempt,
-        closed_for=ingest.closed_for,
+        closed_for=lambda: "shutting_down" if leaving.is_closed else ingest.closed_for(),
+        is_leaving=leaving.announced.is_set,
         publisher=publisher,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
@@ -155,19 +190,30 @@ async def open_gateway(
         queue_max_tasks=settings.queue_max_tasks,
     )
     await known.run_once()
+    presence = GatewayPresence(database, describe(settings, ids), address)
+    duties["presence"] = presence
     regular = Duties(duties, limit=timedelta(seconds=30))
+
+    broadcast = open_broadcast(settings)
+    tell_of_changes(database, broadcast)
+    hurry_on_changes(
+        broadcast, {"endpoints": ingest.look_again, "node_types": lambda: regular.hurry("node types")}
+    )
     await ingest.start()
     regular.start()
     try:
         portal_keys = box.derived(portal_token.KEY_LABEL)
         management = ManagementGuard(create_api(services, ingest_document()), access, portal_keys)
-        yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher)
+        root = Root(IngestASGI(ingest), management, leaving)
+        yield Gateway(root, ingest, publisher, leaving, presence, regular)
     finally:
         await regular.stop()
+        await presence.leave()
         limit = timedelta(seconds=settings.shutdown_seconds)
         await asyncio.gather(ingest.stop(limit), publisher.close(limit))
         await outgoing.close()
         await waker.close()
+        await broadcast.close()
         if shared is not None:
             await shared.close()
 
@@ -180,6 +226,17 @@ def _address_by(proxies: Proxies) -> Callable[[Scope], str | None]:
         return proxies.client_of(client[0] if client else "", dict(scope["headers"])) or None
 
     return address_of
+
+
+def _gates(settings: Settings, gauge: BacklogGauge, duties: dict[str, Duty]) -> list[Gate]:
+    """What may close ingest; its measuring becomes one of the ``duties``."""
+    gates: list[Gate] = [lambda: "backlog_full" if gauge.is_closed else None]
+    key_file = key_file_of(settings.database_url)
+    if key_file is not None and settings.min_free_disk_mb:
+        disk = DiskGate(key_file.parent, settings.min_free_disk_mb * 1024 * 1024)
+        gates.append(disk)
+        duties["disk"] = disk
+    return gates
 
 
 def _shared_counters(settings: Settings) -> SharedCounters | None:

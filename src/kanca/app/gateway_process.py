@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
+from contextlib import suppress
 from datetime import timedelta
 
 from kanca.api.access import AccessRule
-from kanca.app.gateway import open_gateway
+from kanca.app.gateway import Gateway, open_gateway
 from kanca.app.granian import GatewayServer
 from kanca.app.installed_nodes import add_installed_nodes
-from kanca.app.processes import CONFIGURATION_EXIT, LISTEN_FD, Stop, run_child, say_ready
+from kanca.app.opening import open_own
+from kanca.app.processes import CONFIGURATION_EXIT, LISTEN_FD, Stop, run_child, say_done, say_ready
 from kanca.domain.loopback import is_loopback
 from kanca.errors import InvalidSetting
 from kanca.settings import Settings, load_settings
-from kanca.storage.dialects import open_database
 from kanca.telemetry.logs import configure_logs
 from kanca.workflows.nodes import built_in_registry
 
 LAST_ANSWERS = timedelta(seconds=3)
 """How long answers that are ready may take to be sent."""
+LAST_REQUESTS = timedelta(seconds=2)
+"""How long requests are still refused, rather than let down, after the supervisor was told to let no more come."""
 
 
 async def main(stop: Stop, settings: Settings, name: str) -> None:
@@ -31,22 +35,50 @@ async def main(stop: Stop, settings: Settings, name: str) -> None:
     )
     nodes = built_in_registry()
     add_installed_nodes(nodes)
-    database = await open_database(settings.database_url)
+    database = await open_own(settings)
     try:
-        async with open_gateway(settings, database, nodes, access, f"{name}-{os.getpid()}") as gateway:
-            server = GatewayServer(gateway.asgi, int(os.environ[LISTEN_FD]))
+        async with open_gateway(
+            settings, database, nodes, access, f"{name}-{os.getpid()}", address_of(settings)
+        ) as gateway:
+            listen_fd = int(os.environ[LISTEN_FD])
+            server = GatewayServer(gateway.asgi, listen_fd)
             closed = asyncio.Event()
             serving = asyncio.create_task(server.serve_until(closed, LAST_ANSWERS))
             say_ready(name)
             stopping = asyncio.create_task(stop.requested.wait())
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
-            limit = 0.0 if stop.hurried.is_set() else settings.shutdown_seconds
-            await gateway.drain(timedelta(seconds=limit))
+            await leave(gateway, stop, settings)
+            say_done(name)
+            await gateway.leaving.wait_until_quiet(LAST_REQUESTS)
             closed.set()
             await serving
     finally:
         await database.close()
+
+
+def address_of(settings: Settings) -> str:
+    """Where this machine's gateways listen."""
+    with socket.socket(fileno=os.dup(int(os.environ[LISTEN_FD]))) as listener:
+        port = listener.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{host}:{port}"
+
+
+async def leave(gateway: Gateway, stop: Stop, settings: Settings) -> None:
+    """Be ready to end: first nobody is sent here any more, then nothing is taken any more, then all is answered."""
+    gateway.announce()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(settings.shutdown_delay_seconds):
+            await stop.hurried.wait()
+    draining = asyncio.create_task(gateway.drain(timedelta(seconds=settings.shutdown_seconds)))
+    hurried = asyncio.create_task(stop.hurried.wait())
+    await asyncio.wait({draining, hurried}, return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if not draining.done():
+        draining.cancel()
+        await asyncio.gather(draining, return_exceptions=True)
+        await gateway.drain(timedelta(0))
 
 
 def run() -> None:
@@ -55,7 +87,7 @@ def run() -> None:
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format, name)
     try:
-        run_child(lambda stop: main(stop, settings, name))
+        run_child(name, lambda stop: main(stop, settings, name))
     except InvalidSetting as error:
         sys.stderr.write(f"{error.detail}\n")
         sys.exit(CONFIGURATION_EXIT)

@@ -16,12 +16,12 @@ from kanca.api.problems import problem_response
 from kanca.app.gateway import open_gateway
 from kanca.app.hooks import Kanca
 from kanca.app.installed_nodes import add_installed_nodes
+from kanca.app.opening import open_own
 from kanca.app.processes import Stop
 from kanca.app.serving import prepare
 from kanca.app.working import open_worker
 from kanca.errors import ShuttingDown
 from kanca.settings import Settings
-from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
 from kanca.workers.worker import Worker
 
@@ -59,7 +59,7 @@ class MountedApp:
         # What stands in front of somebody's app is not known here, so management always needs a key.
         key = settings.admin_key.get_secret_value() if settings.admin_key else None
         access = AccessRule(admin_key=key, is_bound_to_loopback=False)
-        database = await open_database(settings.database_url)
+        database = await open_own(settings)
         stop = Stop()
         try:
             async with (

@@ -8,9 +8,9 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kanca.app.opening import open_with
 from kanca.outbound.known_types import KnownTypes
 from kanca.settings import Settings
-from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database, Waker
 
 CONNECTIONS = 2
@@ -79,7 +79,7 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 async def _open(settings: Settings) -> OpenDatabase:
     # The caller's own log is its own: it is told by what is raised.
-    database = await open_database(settings.database_url, connections=CONNECTIONS, is_quiet=True)
+    database = await open_with(settings, CONNECTIONS, is_quiet=True)
     return OpenDatabase.of(database, settings)
 
 

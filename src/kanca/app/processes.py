@@ -4,7 +4,7 @@ Everything travels as inherited file descriptors, named in the environment:
 
 ``KANCA_LISTEN_FD``      the listening socket that all gateways share, so that a gateway's restart refuses nobody
 ``KANCA_LIFELINE_FD``    a pipe that ends when the supervisor does, however it ends: children then stop at once
-``KANCA_READY_FD``       a pipe into which a child writes a line once it works
+``KANCA_READY_FD``       a pipe into which a child writes a line once it works, and later every second that it lives
 ``KANCA_WAKE_READ_FD``, ``KANCA_WAKE_WRITE_FD``   the pipe on which gateways wake workers (see ``Database.waker``)
 
 ``KANCA_PREDECESSOR`` is the number of the worker that died in a child's place.
@@ -13,6 +13,7 @@ Everything travels as inherited file descriptors, named in the environment:
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import os
 import signal
@@ -28,6 +29,14 @@ READY_FD = "KANCA_READY_FD"
 WAKE_READ_FD = "KANCA_WAKE_READ_FD"
 WAKE_WRITE_FD = "KANCA_WAKE_WRITE_FD"
 PREDECESSOR = "KANCA_PREDECESSOR"
+
+ALIVE = "alive"
+DONE = "done"
+"""What a child says besides that it works."""
+WHERE_SIGNAL = signal.SIGUSR2
+"""Has a child write to standard error what each of its threads is at."""
+BEAT_S = 1.0
+"""How often a child says that its event loop turns."""
 
 CONFIGURATION_EXIT = 78
 """A child that ends with this (EX_CONFIG of sysexits.h) would end so again: the supervisor stops too."""
@@ -50,8 +59,10 @@ class Stop:
         self.hurried.set()
 
 
-def run_child(main: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
-    """Run a child process's ``main`` on an event loop that listens to signals and to the supervisor's lifeline."""
+def run_child(name: str, main: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
+    """Run the ``main`` of the child called ``name`` on an event loop that listens to signals and the lifeline."""
+    # Before it kills a child that hangs, the supervisor asks it where it hangs.
+    faulthandler.register(WHERE_SIGNAL, file=2, all_threads=True)
     # What is loaded by now stays: it need not be looked at again. And these processes make many short-lived objects,
     # few of them in cycles: looking through them as often as Python does by default cost 8 of the 65 µs of an event.
     gc.collect()
@@ -71,16 +82,40 @@ def run_child(main: Callable[[Stop], Coroutine[Any, Any, None]]) -> None:
         loop.add_signal_handler(signal.SIGTERM, stop.ask)
         if lifeline := os.environ.get(LIFELINE_FD):
             loop.add_reader(int(lifeline), lose_supervisor, int(lifeline))
-        await main(stop)
+        beating = asyncio.create_task(_beat(name))
+        try:
+            await main(stop)
+        finally:
+            beating.cancel()
 
     uvloop.run(listen_and_run())
 
 
+async def _beat(name: str) -> None:
+    while True:
+        say_alive(name)
+        await asyncio.sleep(BEAT_S)
+
+
 def say_ready(name: str, worker: int | None = None, environ: Mapping[str, str] = os.environ) -> None:
     """Tell the supervisor that this child works, and the number of the worker that it is."""
+    _say(f"{name} {'' if worker is None else worker}", environ)
+
+
+def say_done(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the supervisor that this gateway has answered everything: when all have, nobody need come any more."""
+    _say(f"{name} {DONE}", environ)
+
+
+def say_alive(name: str, environ: Mapping[str, str] = os.environ) -> None:
+    """Tell the supervisor that this child's event loop turns."""
+    _say(f"{name} {ALIVE}", environ)
+
+
+def _say(line: str, environ: Mapping[str, str]) -> None:
     if descriptor := environ.get(READY_FD):
-        with suppress(OSError):
-            os.write(int(descriptor), f"{name} {'' if worker is None else worker}\n".encode())
+        with suppress(OSError):  # it is gone, or does not read: nobody waits for that
+            os.write(int(descriptor), f"{line}\n".encode())
 
 
 def predecessor(environ: Mapping[str, str] = os.environ) -> int | None:

@@ -11,12 +11,13 @@ from functools import partial
 
 import structlog
 
+from kanca.app.opening import open_own
 from kanca.app.own_providers import catalogue_of
 from kanca.app.supervisor import Supervisor, bind
 from kanca.domain.loopback import is_loopback
 from kanca.errors import DatabaseUnavailable, InvalidSetting, SchemaTooNew
 from kanca.settings import Settings, to_environment
-from kanca.storage.dialects import open_database, serves_many_gateways
+from kanca.storage.dialects import serves_many_gateways
 from kanca.storage.migrating import contract, schema_of
 from kanca.storage.ports import Database
 from kanca.storage.sealed_secrets import check_keys
@@ -70,7 +71,7 @@ async def prepare(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Database]:
-    database = await open_database(settings.database_url, is_quiet=True)
+    database = await open_own(settings, is_quiet=True)
     try:
         yield database
     finally:
@@ -115,7 +116,8 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _ad
             gateways=settings.gateways,
             workers=settings.workers,
             listener=listener,
-            shutdown=timedelta(seconds=settings.shutdown_seconds),
+            shutdown=timedelta(seconds=settings.shutdown_delay_seconds + settings.shutdown_seconds),
+            watchdog=timedelta(seconds=settings.watchdog_seconds),
             environ={**os.environ, **to_environment(settings), "PROMETHEUS_MULTIPROC_DIR": metrics},
             on_ready=lambda: on_ready(address),
         )

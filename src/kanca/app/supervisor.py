@@ -1,7 +1,7 @@
 """The supervisor: starts gateways and workers, restarts those that die, and stops all of them in good order.
 
 It serves nothing and opens no database, so there is little that could end it. A child that dies is started again, after
-a growing delay when it keeps dying young.
+a growing delay when it keeps dying young. A child that hangs is killed, which is to die.
 """
 
 from __future__ import annotations
@@ -13,19 +13,24 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
 from kanca.app.processes import (
+    ALIVE,
+    BEAT_S,
     CONFIGURATION_EXIT,
+    DONE,
     LIFELINE_FD,
     LISTEN_FD,
     PREDECESSOR,
     READY_FD,
     WAKE_READ_FD,
     WAKE_WRITE_FD,
+    WHERE_SIGNAL,
 )
 from kanca.errors import InvalidSetting
 
@@ -36,6 +41,8 @@ YOUNG = timedelta(seconds=10)
 LONGEST_DELAY = timedelta(seconds=15)
 KILL_MARGIN = timedelta(seconds=5)
 """How much longer than its own limit a stopping child is given before it is killed."""
+CONFESSION = timedelta(seconds=1)
+"""How long a child that hangs has to write where, before it is killed."""
 BIND_PATIENCE = timedelta(seconds=10)
 """How long to wait for an address that children of a killed predecessor still hold."""
 
@@ -45,6 +52,18 @@ def restart_delay(age: timedelta, deaths_in_youth: int) -> timedelta:
     if age >= YOUNG or deaths_in_youth <= 1:
         return timedelta(0)
     return min(timedelta(seconds=0.5 * 2 ** min(deaths_in_youth - 2, 16)), LONGEST_DELAY)
+
+
+def hangs(silent_s: float, own_pause_s: float, limit: timedelta) -> bool:
+    """Whether a child hangs that was silent for so long, where whoever asks did not look for ``own_pause_s`` himself.
+
+    A machine that stood still (or a group of processes that somebody halted) says nothing about its processes.
+    """
+    return bool(limit) and silent_s >= limit.total_seconds() and not _stood_still(own_pause_s, limit)
+
+
+def _stood_still(own_pause_s: float, limit: timedelta) -> bool:
+    return own_pause_s >= BEAT_S + limit.total_seconds() / 2
 
 
 async def bind(host: str, port: int, patience: timedelta = BIND_PATIENCE) -> socket.socket:
@@ -75,6 +94,10 @@ class Child:
     worker: str = ""
     """The number of the worker that it is, or was before it died."""
     process: asyncio.subprocess.Process | None = None
+    heard_at: float | None = None
+    """When its event loop was last known to turn; None until it said so for the first time."""
+    is_done: bool = False
+    """It is a gateway that has answered everything."""
 
 
 @dataclass
@@ -88,6 +111,8 @@ class Supervisor:
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     on_ready: Callable[[], None] = lambda: None
     """Called once, when every child said for the first time that it works."""
+    watchdog: timedelta = timedelta(0)
+    """How long a child's event loop may stand still before the child is killed; 0: for ever."""
     gateway_module: str = "kanca.app.gateway_process"
     worker_module: str = "kanca.app.worker_process"
 
@@ -105,14 +130,16 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         self._open_descriptors()
+        watching = asyncio.create_task(self._watch())
         await asyncio.gather(*(self._keep_alive(child) for child in self._children))
+        watching.cancel()
         return self._exit_code
 
     def _open_descriptors(self) -> None:
         lifeline, self._lifeline_end = os.pipe()
         self._ready, ready = os.pipe()
         wake_read, wake_write = os.pipe()
-        for descriptor in (self._ready, wake_read, wake_write):
+        for descriptor in (self._ready, ready, wake_read, wake_write):
             os.set_blocking(descriptor, False)
         asyncio.get_running_loop().add_reader(self._ready, self._hear_ready)
         names = {LIFELINE_FD: lifeline, READY_FD: ready, WAKE_READ_FD: wake_read, WAKE_WRITE_FD: wake_write}
@@ -124,18 +151,63 @@ class Supervisor:
     def _hear_ready(self) -> None:
         # As much as a pipe holds, so that no line is cut.
         for line in os.read(self._ready, 65536).decode().splitlines():
-            name, _, worker = line.partition(" ")
+            name, _, said = line.partition(" ")
             for child in self._children:
                 if child.name == name:
-                    child.worker = worker
-            if name in self._waiting_for:
-                self._waiting_for.discard(name)
+                    self._hear(child, said)
+
+    def _hear(self, child: Child, said: str) -> None:
+        if said == ALIVE:
+            child.heard_at = time.monotonic()
+        elif said == DONE:
+            child.is_done = True
+            self._let_nobody_come()
+        else:
+            child.worker = said
+            if child.name in self._waiting_for:
+                self._waiting_for.discard(child.name)
                 if not self._waiting_for:
                     self.on_ready()
+
+    def _let_nobody_come(self) -> None:
+        """Close the door when all gateways have answered everything: who comes now is refused, and not let down."""
+        gateways = [child for child in self._children if child.module == self.gateway_module]
+        is_over = all(each.is_done or not _runs(each) for each in gateways)
+        if self.listener is not None and self._stopping.is_set() and is_over:
+            with suppress(OSError):  # systems differ in whether this can be said of a listener
+                self.listener.shutdown(socket.SHUT_RDWR)
+
+    async def _watch(self) -> None:
+        """Kill children that hang."""
+        looked_at = time.monotonic()
+        while True:
+            await asyncio.sleep(BEAT_S)
+            now = time.monotonic()
+            own_pause_s, looked_at = now - looked_at, now
+            for child in self._children:
+                if child.heard_at is None or not _runs(child):
+                    continue
+                silent_s = now - child.heard_at
+                if hangs(silent_s, own_pause_s, self.watchdog):
+                    await self._kill_hanging(child, silent_s)
+                elif _stood_still(own_pause_s, self.watchdog):
+                    child.heard_at = now
+
+    async def _kill_hanging(self, child: Child, silent_s: float) -> None:
+        process = child.process
+        if process is None:
+            return
+        child.heard_at = None
+        log.error("child_hangs", child=child.name, pid=process.pid, silent_s=round(silent_s, 1))
+        with suppress(ProcessLookupError):
+            process.send_signal(WHERE_SIGNAL)
+            await asyncio.sleep(CONFESSION.total_seconds())
+            process.kill()
 
     async def _keep_alive(self, child: Child) -> None:
         while not self._stopping.is_set():
             started_at = time.monotonic()
+            child.heard_at = None
             code = await self._run(child)
             if self._stopping.is_set():
                 return
@@ -192,5 +264,9 @@ class Supervisor:
         """Ask every child to stop; asked twice, the children hurry."""
         self._stopping.set()
         for child in self._children:
-            if child.process is not None and child.process.returncode is None:
+            if child.process is not None and _runs(child):
                 child.process.terminate()
+
+
+def _runs(child: Child) -> bool:
+    return child.process is not None and child.process.returncode is None

@@ -9,17 +9,17 @@ import traceback
 from kanca.app.hooks import Kanca
 from kanca.app.installed_nodes import add_installed_nodes
 from kanca.app.loading import load_app
+from kanca.app.opening import open_own
 from kanca.app.processes import CONFIGURATION_EXIT, Stop, predecessor, run_child, say_ready
 from kanca.app.working import open_worker
 from kanca.errors import InvalidInput
 from kanca.settings import Settings, load_settings
-from kanca.storage.dialects import open_database
 from kanca.telemetry.logs import configure_logs
 
 
 async def main(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
     """Work until ``stop`` is asked for."""
-    database = await open_database(settings.database_url)
+    database = await open_own(settings)
     try:
         async with open_worker(hooks, settings, database, predecessor()) as worker:
             await worker.run(stop, on_ready=lambda: say_ready(name, worker.number))
@@ -57,7 +57,7 @@ def run() -> None:
     except Exception:  # noqa: BLE001 - whatever the app's own modules raise
         traceback.print_exc()
         sys.exit(CONFIGURATION_EXIT)
-    run_child(lambda stop: _main_to_the_end(stop, settings, hooks, name))
+    run_child(name, lambda stop: _main_to_the_end(stop, settings, hooks, name))
 
 
 if __name__ == "__main__":

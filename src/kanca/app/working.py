@@ -8,26 +8,26 @@ from contextlib import asynccontextmanager
 
 from kanca.app.clock import ClockCorrection
 from kanca.app.hooks import Kanca
+from kanca.app.opening import LEASE_CONNECTIONS, open_with
 from kanca.app.outgoing import egress_client
 from kanca.app.own_providers import catalogue_of
+from kanca.app.presence import WorkerPresence, describe
 from kanca.app.relaying import open_relays
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending import sending_means
+from kanca.app.telling import open_broadcast, tell_of_changes
 from kanca.domain.ids import IdFactory
 from kanca.handlers.threads import SyncThreads
 from kanca.outbound.alerts import Addresses
 from kanca.outbound.authentication import Authentication
 from kanca.queue.duties import Duties, Duty
 from kanca.settings import Settings
-from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database, Waker
 from kanca.storage.secret_box import load_secret_box
 from kanca.workers.noticing import Noticer, Notices, PeopleTeller
 from kanca.workers.worker import Worker, worker_settings
 from kanca.workflows.credentials import StoredCredentials
 from kanca.workflows.surroundings import NodeMeans
-
-LEASE_CONNECTIONS = 1
 
 NO_APP = "-"
 """The name under which a worker without an app announces that it has no handlers."""
@@ -49,15 +49,20 @@ async def open_worker(
         **_telling(settings, database, waker, noted, threads, ids),
     }
     credentials = StoredCredentials(database, box)
+    broadcast = open_broadcast(settings)
+    tell_of_changes(database, broadcast)
     async with (
         egress_client(settings) as http,
         open_relays(settings, database, waker.wake) as relays,
         hooks.publisher.through(database, settings),
     ):
-        duties = Duties({**regular, **relays})
+        presence = WorkerPresence(
+            database, describe(settings, ids), lambda: worker.number, lambda: worker.is_stopping
+        )
+        duties = Duties({**regular, **relays, "presence": presence})
         worker = Worker(
             database,
-            lambda: open_database(settings.database_url, connections=LEASE_CONNECTIONS),
+            lambda: open_with(settings, LEASE_CONNECTIONS),
             hooks.handlers,
             hooks.nodes,
             NodeMeans(http, credentials, resume_urls(settings, box)),
@@ -73,6 +78,7 @@ async def open_worker(
             await noted.flush()
             threads.close()
             await waker.close()
+            await broadcast.close()
 
 
 def _telling(

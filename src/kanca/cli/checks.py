@@ -5,15 +5,16 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime
 
+from kanca.app.opening import open_own
 from kanca.app.own_providers import catalogue_of
-from kanca.cli import findings
+from kanca.cli import findings, instance_findings
 from kanca.cli.findings import Finding, Level, error, ok, warning
 from kanca.domain.loopback import is_loopback
 from kanca.errors import DatabaseUnavailable, InvalidSetting, KancaError
 from kanca.outbound.alerts import unreadable
 from kanca.settings import Settings, load_settings, redacted
-from kanca.storage import sealed_secrets, workers
-from kanca.storage.dialects import file_of, key_file_of, open_database
+from kanca.storage import instances, sealed_secrets, workers
+from kanca.storage.dialects import file_of, is_pooled, key_file_of
 from kanca.storage.migrating import schema_of
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import load_secret_box
@@ -86,7 +87,7 @@ async def _redis(url: str) -> Finding:
 async def _of_database(settings: Settings) -> list[Finding]:
     place = redacted(settings)["database_url"]
     try:
-        database = await open_database(settings.database_url, is_quiet=True)
+        database = await open_own(settings, is_quiet=True)
     except KancaError as wrong:
         return [error("database", wrong.detail, "See KANCA_DATABASE_URL.")]
     try:
@@ -111,6 +112,12 @@ async def _inside(database: Database, settings: Settings) -> list[Finding]:
         for sentence in await database.warnings()
     ]
     found.append(findings.of_workers(await database.read(workers.running)))
+    running = await database.read(instances.running)
+    found.append(instance_findings.of_gateways(running))
+    found.append(instance_findings.of_versions(running))
+    found.append(instance_findings.of_instance_clocks(running))
+    room = await database.connection_room()
+    found += instance_findings.of_connections(running, room, is_pooled=is_pooled(settings.database_url))
     found += findings.of_handlers(await database.read(workers.unserved_handlers))
     found += findings.of_workflows(await database.read(workers.unserved_workflows, BUILT_IN_NAMES))
     backlog = await database.queue.backlog(settings.queue_max_tasks)

@@ -24,6 +24,7 @@ from kanca.cli import (
     endpoint,
     event,
     event_type,
+    instance,
     job,
     outbox,
     portal,
@@ -157,6 +158,7 @@ for noun in (
     provider,
     secret,
     audit,
+    instance,
     config,
 ):
     app.add_typer(noun.app)

@@ -102,6 +102,10 @@ class Ingest:
         """Begin to watch for changed endpoints, and to store statistics and rejections."""
         self._duties.start()
 
+    def look_again(self) -> None:
+        """Have changed endpoints noticed at once: somebody says that there are some."""
+        self._duties.hurry("endpoints")
+
     async def stop(self, limit: timedelta) -> None:
         """Take no more webhooks, finish those at hand for up to ``limit``, and store what was counted."""
         await self._storing.close(limit)

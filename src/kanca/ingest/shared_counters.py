@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from kanca.errors import CommitQueueFull, CommitTimeout, InvalidSetting, ShuttingDown
+from kanca.broadcast.connecting import redis_client
+from kanca.errors import CommitQueueFull, CommitTimeout, ShuttingDown
 from kanca.ingest.rate_limit import WINDOW, Count
 from kanca.queue.group_commit import GroupCommit
 
@@ -49,7 +47,7 @@ class SharedCounters:
     def __init__(self, url: str, patience: timedelta = PATIENCE) -> None:
         """Connect nothing yet. Raises InvalidSetting for an address that cannot be."""
         self._patience_s = patience.total_seconds()
-        self._client = _client(url, max(patience, CONNECTED_WITHIN).total_seconds())
+        self._client = redis_client(url, max(patience, CONNECTED_WITHIN).total_seconds())
         self._trips = GroupCommit[str, Count](self._ask, timeout=patience, max_waiting=MOST_WAITING)
         self._is_available = True
 
@@ -109,22 +107,3 @@ class SharedCounters:
         if error is None and not self._is_available:
             log.info("redis_available_again")
         self._is_available = error is None
-
-
-def _client(url: str, timeout_s: float) -> Redis:
-    try:
-        client = Redis.from_url(
-            url,
-            protocol=2,
-            socket_connect_timeout=timeout_s,
-            socket_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),
-            driver_info=None,
-        )
-        # An option that does not exist is noticed only when a connection is made (which connects nothing yet).
-        client.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # theirs
-    except (TypeError, ValueError, RedisError):
-        raise InvalidSetting(
-            "KANCA_REDIS_URL is not like redis://user:password@host:6379/0, rediss://… or unix:///path"
-        ) from None
-    return client

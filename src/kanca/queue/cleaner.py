@@ -11,6 +11,8 @@ from kanca.storage.dead_letters import remove_old
 from kanca.storage.ports import Database
 from kanca.storage.statistics import roll_up
 
+CLEANED_EVERY = timedelta(minutes=10)
+
 log = structlog.get_logger(__name__)
 
 
@@ -21,7 +23,7 @@ class Cleaner:
         self,
         database: Database,
         retention: timedelta,
-        every: timedelta = timedelta(minutes=10),
+        every: timedelta = CLEANED_EVERY,
         dead_letters: timedelta | None = None,
         audit_retention: timedelta = timedelta(days=365),
     ) -> None:

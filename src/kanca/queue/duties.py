@@ -1,6 +1,7 @@
 """What is done every now and then: one loop for all duties.
 
-Every worker does all duties. That several do one at once is harmless: each takes what the others have not taken.
+Every worker does all duties. That several do one at once is harmless: each takes what the others have not taken. Those
+that cost much are done by one for all (see ``queue.one_for_all``).
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.event import Appended, NewEvent, StoredEvent
 from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.storage.moves import Moves
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,6 +77,16 @@ class Rescued:
     """Tasks that are ready again."""
     lost: tuple[Task, ...]
     """Tasks that lost a worker too often: claimed by the rescuer (fenced), to be finished as dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRoom:
+    """How many connections a server takes, from all its users together."""
+
+    most: int
+    """For users like Kanca's: those that are kept for others are taken off."""
+    used: int
+    """Open now, whoever has them."""
 
 
 class QueueStore(Protocol):
@@ -188,6 +199,8 @@ class Database(Protocol):
 
     accepting: Accepting
     queue: QueueStore
+    moves: Moves
+    """What ``write`` moved on (see ``storage.versions``)."""
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -244,6 +257,10 @@ class Database(Protocol):
 
         None when none is open, or when that does not matter. Raises DatabaseUnavailable.
         """
+        ...
+
+    async def connection_room(self) -> ConnectionRoom | None:
+        """How many connections the server takes; None for a file. Raises DatabaseUnavailable."""
         ...
 
     async def close(self) -> None:

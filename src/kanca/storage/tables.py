@@ -163,6 +163,18 @@ for _name, _columns, _where in (
         sqlite_where=text(_where),
     )
 
+
+def description_of_instance() -> list[Column[Any]]:
+    """What gateways and workers say of themselves. None where one of an older version said nothing."""
+    return [
+        Column("version", Text, comment="of Kanca"),
+        Column("revision", Text, comment="of the schema that it knows"),
+        Column("state", Text),
+        Column("connections", Integer, comment="to PostgreSQL, that it opens at most"),
+        Column("clock_ahead_ms", Integer, comment="of its machine, of the database's"),
+    ]
+
+
 workers = Table(
     "workers",
     metadata,
@@ -180,8 +192,30 @@ workers = Table(
         server_default="0",
         comment="pieces of work in hand at the last heartbeat",
     ),
+    *description_of_instance(),
     **NEVER_REUSED,
 )
+
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("hostname", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("address", Text, comment="where it listens"),
+    Column("started_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    *description_of_instance(),
+    **NEVER_REUSED,
+)
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("due_at", Instant, nullable=False),
+)
+"""Periodic duties that one instance does for all: whoever moves ``due_at`` on does it."""
 
 handlers = Table(
     "handlers",

@@ -6,6 +6,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, select, text
 
+from kanca.storage.moves import note_move
 from kanca.storage.tables import versions
 
 Subject = Literal[
@@ -29,6 +30,7 @@ _VERSIONS = select(versions.c.subject, versions.c.version)
 def bump_version(connection: Connection, subject: Subject) -> None:
     """Say that something of that subject changes. Others who change it wait until this transaction is over."""
     connection.execute(_BUMP, {"subject": subject})
+    note_move(connection, subject)
 
 
 def read_versions(connection: Connection) -> dict[str, int]:

@@ -36,7 +36,8 @@ class Worker:
 
 def running(connection: Connection) -> tuple[Worker, ...]:
     """Give every worker that has not signed off, the oldest first."""
-    query = select(workers, (workers.c.expires_at > now).label("is_alive")).order_by(workers.c.id)
+    columns = [workers.c[name] for name in Worker.__slots__ if name != "is_alive"]
+    query = select(*columns, (workers.c.expires_at > now).label("is_alive")).order_by(workers.c.id)
     return tuple(Worker(**row._asdict()) for row in connection.execute(query))
 
 

@@ -24,9 +24,10 @@ from kanca.handlers.registry import HandlerRegistry
 from kanca.handlers.threads import SyncThreads
 from kanca.outbound.filtering import Filters
 from kanca.outbound.receivers import Receivers
-from kanca.queue.cleaner import Cleaner
+from kanca.queue.cleaner import CLEANED_EVERY, Cleaner
 from kanca.queue.duties import Duties
 from kanca.queue.lease import Lease, WorkerIdentity
+from kanca.queue.one_for_all import OneForAll
 from kanca.queue.payload_cleaner import PayloadCleaner
 from kanca.queue.rescuer import Rescuer
 from kanca.queue.scheduler import Scheduler, Unparker
@@ -185,16 +186,22 @@ class Worker:
                 "unparker": Unparker(database, self._waker),
                 "turns": self._turns,
                 "schedules": ScheduleStarter(database, self._waker),
-                "cleaner": Cleaner(
+                "cleaner": OneForAll(
                     database,
-                    settings.retention,
-                    dead_letters=settings.dead_letter_retention,
-                    audit_retention=settings.audit_retention,
+                    "cleaner",
+                    Cleaner(
+                        database,
+                        settings.retention,
+                        dead_letters=settings.dead_letter_retention,
+                        audit_retention=settings.audit_retention,
+                    ),
+                    CLEANED_EVERY,
                 ),
                 "payloads": PayloadCleaner(database, settings.payload_retention),
                 "jobs": JobDoer(database, self._waker),
             }
         )
+        self._stop: Stop | None = None
         self._shift: Shift | None = None
         self._deliveries: DeliveryShift | None = None
         self._fan_out = FanOut(self._settling.now, ids.new)
@@ -210,6 +217,11 @@ class Worker:
         return self._lease.worker
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stop is not None and self._stop.requested.is_set()
+
+    @property
     def active(self) -> int:
         """Pieces of work that are being done, but for deliveries, which have places of their own."""
         return self._shift.active if self._shift else 0
@@ -219,6 +231,7 @@ class Worker:
 
         A database that is away is waited for. Raises WorkerStuck.
         """
+        self._stop = stop
         beside: list[asyncio.Task[None]] = []
         try:
             means = await self._until_it_works(self._prepare, stop)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from kanca.errors import InvalidInput, InvalidSetting
 from kanca.storage.ports import Database
 
+POOLER_OPTION = "statement_cache_size"
+"""In a URL: 0 says that a pooler is in the way."""
 
-async def open_database(url: str, *, connections: int = 5, is_quiet: bool = False) -> Database:
+
+async def open_database(
+    url: str, *, connections: int = 5, direct_url: str | None = None, is_quiet: bool = False
+) -> Database:
     """Open the database at ``url``: ``sqlite:///path``, or ``postgresql://user@host/name``.
 
     A unix socket is ``postgresql://user@/name?host=/path``; behind a pooler (PgBouncer) add ``statement_cache_size=0``.
     ``connections`` is how many of each sort this process uses: for the hot statements, and for everything else.
     ``is_quiet`` leaves it to whoever asks to say that the database is away; else the log says so, too.
+    ``direct_url`` is the way past a pooler, for what needs a session of its own.
     Opening does not connect to a server, so one that is away is only noticed by the first question.
     Raises InvalidSetting when the URL is neither, DatabaseUnavailable when the file cannot be opened.
     """
@@ -26,7 +32,7 @@ async def open_database(url: str, *, connections: int = 5, is_quiet: bool = Fals
         case "postgresql" | "postgres":
             from kanca.storage.dialects.postgresql.database import PostgresDatabase  # noqa: PLC0415 - loads its driver
 
-            return await PostgresDatabase.open(url, connections, is_quiet=is_quiet)
+            return await PostgresDatabase.open(url, connections, direct_url, is_quiet=is_quiet)
         case scheme:
             raise InvalidSetting(
                 f"KANCA_DATABASE_URL must begin with sqlite:/// or postgresql://, not {scheme or 'nothing'}:"
@@ -60,6 +66,16 @@ def key_file_of(url: str) -> Path | None:
     """Where the key of a database that is a file may lie: ``kanca.key`` beside it. None for a database on a server."""
     file = file_of(url)
     return None if file is None else file.parent / "kanca.key"
+
+
+def has_connections(url: str) -> bool:
+    """Whether the database at ``url`` is a server, which takes only so many connections."""
+    return file_of(url) is None
+
+
+def is_pooled(url: str) -> bool:
+    """Whether the database at ``url`` is reached through a pooler, as the URL says."""
+    return has_connections(url) and dict(parse_qsl(urlsplit(url).query)).get(POOLER_OPTION) == "0"
 
 
 def serves_many_gateways(url: str) -> bool:

@@ -30,3 +30,9 @@ def upsert(
         ),
         list(rows),
     )
+
+
+def insert_missing(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
+    """Insert a row unless its primary key is there already; gives whether it was inserted."""
+    statement = _INSERT[connection.dialect.name](table).values(row).on_conflict_do_nothing()
+    return bool(connection.execute(statement).rowcount)

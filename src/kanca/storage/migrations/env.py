@@ -28,7 +28,8 @@ def _run(connection: Connection) -> None:
 
 
 async def _run_on_configured_database() -> None:
-    database = await open_database(load_settings().database_url)
+    settings = load_settings()
+    database = await open_database(settings.database_url, direct_url=settings.database_direct_url)
     try:
         await database.migrating(_run)
     finally:

@@ -14,7 +14,9 @@ from kanca.storage.dialects.schema import shown_name
 from kanca.storage.migrating import newest_revision
 
 CONNECT_TIMEOUT_S = 10.0
+DIRECT_URL = "KANCA_DATABASE_DIRECT_URL"
 _POOLER_OPTION = "statement_cache_size"
+_SCHEMES = {"postgresql", "postgres"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +54,22 @@ class Address:
         )
 
 
-def read_address(url: str) -> Address:
+def read_address(url: str, setting: str = "KANCA_DATABASE_URL") -> Address:
     """Read a URL as libpq writes them; ``?statement_cache_size=0`` says that a pooler is in the way.
 
-    Raises InvalidSetting.
+    Raises InvalidSetting, which names the ``setting`` that the URL is from.
     """
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     cache_size = options.pop(_POOLER_OPTION, None)
     if cache_size not in {None, "0"}:
-        raise InvalidSetting(f"KANCA_DATABASE_URL: {_POOLER_OPTION} can only be 0, or left out")
+        raise InvalidSetting(f"{setting}: {_POOLER_OPTION} can only be 0, or left out")
     if not parts.path.strip("/"):
-        raise InvalidSetting("KANCA_DATABASE_URL must name a database: postgresql://user@host/name")
+        raise InvalidSetting(f"{setting} must name a database: postgresql://user@host/name")
     if not parts.hostname and "host" not in options:
         raise InvalidSetting(
-            "KANCA_DATABASE_URL must name a host: postgresql://user@host/name or …/name?host=/socket"
+            f"{setting} must name a host: postgresql://user@host/name or …/name?host=/socket"
         )
+    if setting == DIRECT_URL and (parts.scheme not in _SCHEMES or cache_size is not None):
+        raise InvalidSetting(f"{DIRECT_URL} must begin with postgresql://, and lead past the pooler")
     return Address(urlunsplit(parts._replace(query=urlencode(options))), is_pooled=cache_size == "0")

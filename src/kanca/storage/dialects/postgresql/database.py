@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from kanca.storage.appending import Appending
 from kanca.storage.dialects.postgresql import health
 from kanca.storage.dialects.postgresql.accept import store
-from kanca.storage.dialects.postgresql.address import read_address
+from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
 from kanca.storage.dialects.postgresql.partitions import make_partitions
@@ -20,7 +20,8 @@ from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.moves import Moves, noting
+from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
 from kanca.storage.presence import Presence
 from kanca.storage.waking import Bell, BellWaker
 
@@ -33,16 +34,21 @@ class PostgresDatabase:
 
     def __init__(self, engine: PostgresEngine) -> None:
         self.engine = engine
+        self._direct = engine.direct
         self.accepting: Accepting = Appending(partial(store, engine))
         self.queue: QueueStore = PostgresQueue(engine)
+        self.moves = Moves()
         self._bell = Bell()
-        self._messenger = NotifyMessenger(self._bell, engine.address)
+        self._messenger = NotifyMessenger(self._bell, self._direct)
 
     @classmethod
-    async def open(cls, url: str, connections: int, *, is_quiet: bool = False) -> PostgresDatabase:
+    async def open(
+        cls, url: str, connections: int, direct_url: str | None = None, *, is_quiet: bool = False
+    ) -> PostgresDatabase:
         """Open ``postgresql://…``; nothing is connected yet. Raises InvalidSetting."""
+        direct = None if direct_url is None else read_address(direct_url, DIRECT_URL)
         presence = Presence(is_quiet=is_quiet)
-        return cls(await PostgresEngine.open(read_address(url), connections, presence))
+        return cls(await PostgresEngine.open(read_address(url), connections, presence, direct))
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -52,7 +58,10 @@ class PostgresDatabase:
     async def write(
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self.engine.write(change, *args, **kwargs)
+        moved: set[str] = set()
+        done = await self.engine.write(noting(change, moved), *args, **kwargs)
+        self.moves.tell(moved)
+        return done
 
     async def now(self) -> datetime:
         return await self.engine.now()
@@ -74,7 +83,7 @@ class PostgresDatabase:
         await make_partitions(self.engine, [today + timedelta(days=ahead) for ahead in range(days_ahead + 1)])
 
     async def drop_expired(self, before: datetime, *, keeps_dead_letters: bool = False) -> int:
-        return await drop_expired(self.engine.address, before, keeps_dead_letters=keeps_dead_letters)
+        return await drop_expired(self._direct, before, keeps_dead_letters=keeps_dead_letters)
 
     async def wipe(self) -> None:
         """Nothing to do: vacuum takes what is dead, and what it leaves in free space is the server's own business."""
@@ -83,10 +92,13 @@ class PostgresDatabase:
         return BellWaker(self._bell, self._messenger)
 
     async def warnings(self) -> list[str]:
-        return await health.warnings(self.engine.address)
+        return await health.warnings(self.engine.address, self._direct)
 
     async def oldest_snapshot_age(self) -> timedelta | None:
-        return await health.oldest_snapshot_age(self.engine.address)
+        return await health.oldest_snapshot_age(self._direct)
+
+    async def connection_room(self) -> ConnectionRoom | None:
+        return await health.connection_room(self._direct)
 
     async def close(self) -> None:
         await self._messenger.close()

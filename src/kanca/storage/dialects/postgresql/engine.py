@@ -45,16 +45,25 @@ class PostgresEngine:
     """An open PostgreSQL database. Connects when first asked."""
 
     def __init__(
-        self, address: Address, pool: asyncpg.Pool, queries: AsyncEngine, presence: Presence
+        self,
+        address: Address,
+        pool: asyncpg.Pool,
+        queries: AsyncEngine,
+        presence: Presence,
+        direct: Address | None = None,
     ) -> None:
         self.address = address
+        self.direct = direct or address
+        """The way for what needs a session of its own; the same one where none leads past a pooler."""
         self.pool = pool
         self.queries = queries
         self.positions = PositionClock()
         self._presence = presence
 
     @classmethod
-    async def open(cls, address: Address, connections: int, presence: Presence) -> PostgresEngine:
+    async def open(
+        cls, address: Address, connections: int, presence: Presence, direct: Address | None = None
+    ) -> PostgresEngine:
         """Prepare both pools. Connects to nothing."""
 
         async def connect(_dsn: None = None, **options: Any) -> asyncpg.Connection:
@@ -75,7 +84,7 @@ class PostgresEngine:
             max_size=connections,
             max_queries=1_000_000_000,
         )
-        return cls(address, pool, cls.query_engine(address, connections), presence)
+        return cls(address, pool, cls.query_engine(address, connections), presence, direct)
 
     @staticmethod
     def query_engine(address: Address, connections: int = 1) -> AsyncEngine:
@@ -147,7 +156,7 @@ class PostgresEngine:
 
     async def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction whose statements may take as long as they need."""
-        engine = _query_engine(self.address, timedelta(0), poolclass=NullPool)
+        engine = _query_engine(self.direct, timedelta(0), poolclass=NullPool)
         with translated():
             try:
                 async with engine.begin() as connection:

@@ -8,6 +8,7 @@ import asyncpg
 
 from kanca.storage.dialects.postgresql.address import Address
 from kanca.storage.dialects.postgresql.failures import translated
+from kanca.storage.ports import ConnectionRoom
 
 _TIMEOUT = timedelta(seconds=10)
 
@@ -18,8 +19,13 @@ _SETTINGS = {
 }
 _POOLER = (
     "A pooler such as PgBouncer is between Kanca and PostgreSQL: connect directly, or add ?statement_cache_size=0 to"
-    " KANCA_DATABASE_URL if it works in transaction mode (idle workers then poll instead of being woken)"
+    " KANCA_DATABASE_URL if it works in transaction mode, and set KANCA_DATABASE_DIRECT_URL"
 )
+_NO_WAY_PAST = (
+    "KANCA_DATABASE_URL goes through a pooler, and KANCA_DATABASE_DIRECT_URL names no way past it: idle workers look"
+    " for work every KANCA_WORKER_POLL_SECONDS instead of being woken, and several may drop old days at once"
+)
+_NOT_PAST = "KANCA_DATABASE_DIRECT_URL goes through a pooler too: it must lead to PostgreSQL itself"
 _OLDEST = """
     SELECT max(clock_timestamp() - begun) FROM (
         SELECT xact_start FROM pg_stat_activity
@@ -29,18 +35,31 @@ _OLDEST = """
 """
 
 
-async def warnings(address: Address) -> list[str]:
-    """Say in sentences what about the server or the way to it breaks a promise. Raises DatabaseUnavailable."""
+_ROOM = """
+    SELECT least(
+        current_setting('max_connections')::int
+            - current_setting('superuser_reserved_connections')::int
+            - coalesce(nullif(current_setting('reserved_connections', true), ''), '0')::int,
+        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()),
+        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user)
+    ) AS most, (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend') AS used
+"""
+
+
+async def warnings(address: Address, direct: Address) -> list[str]:
+    """Say in sentences what about the server or the ways to it breaks a promise. Raises DatabaseUnavailable."""
     with translated():
-        connection = await address.connect(_TIMEOUT)
+        connection = await direct.connect(_TIMEOUT)
         try:
             found = [
                 sentence
                 for setting, sentence in _SETTINGS.items()
                 if await connection.fetchval("SELECT current_setting($1)", setting) == "off"
             ]
-            if not address.is_pooled and await _is_pooled(connection):
-                found.append(_POOLER)
+            if direct.is_pooled:
+                found.append(_NO_WAY_PAST)
+            elif await _is_pooled(connection):
+                found.append(_NOT_PAST if address.is_pooled else _POOLER)
             return found
         finally:
             await connection.close(timeout=5)
@@ -53,6 +72,17 @@ async def oldest_snapshot_age(address: Address) -> timedelta | None:
         try:
             age: timedelta | None = await connection.fetchval(_OLDEST)
             return age
+        finally:
+            await connection.close(timeout=5)
+
+
+async def connection_room(address: Address) -> ConnectionRoom:
+    """Say how many connections the server takes, and how many it has. Raises DatabaseUnavailable."""
+    with translated():
+        connection = await address.connect(_TIMEOUT)
+        try:
+            row = await connection.fetchrow(_ROOM)
+            return ConnectionRoom(row["most"], row["used"] - 1)  # but for this one
         finally:
             await connection.close(timeout=5)
 

@@ -19,7 +19,8 @@ from kanca.storage.dialects.sqlite.pipe import PipeMessenger
 from kanca.storage.dialects.sqlite.queue import SqliteQueue
 from kanca.storage.dialects.sqlite.retention import drop_expired
 from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.moves import Moves, noting
+from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
 from kanca.storage.presence import Presence
 from kanca.storage.types import from_microseconds
 from kanca.storage.waking import Bell, BellWaker
@@ -37,6 +38,7 @@ class SqliteDatabase:
         self.engine = engine
         self.accepting: Accepting = Appending(partial(store, engine))
         self.queue: QueueStore = SqliteQueue(engine)
+        self.moves = Moves()
         self._bell = Bell()
         self._messenger = PipeMessenger(self._bell, os.environ)
 
@@ -58,7 +60,10 @@ class SqliteDatabase:
     async def write(
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self.engine.write(change, *args, **kwargs)
+        moved: set[str] = set()
+        done = await self.engine.write(noting(change, moved), *args, **kwargs)
+        self.moves.tell(moved)
+        return done
 
     async def now(self) -> datetime:
         return from_microseconds(self.engine.clock.now_us())
@@ -91,6 +96,9 @@ class SqliteDatabase:
         return []
 
     async def oldest_snapshot_age(self) -> timedelta | None:
+        return None
+
+    async def connection_room(self) -> ConnectionRoom | None:
         return None
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """Payloads that are taken away, fields that events are found by, and long changes that are done as jobs.
 
 Revision ID: 0009
-Revises: 0007
+Revises: 0008
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Text, 
 from kanca.storage.types import Id, Instant
 
 revision = "0009"
-down_revision = "0007"
+down_revision = "0008"
 
 SCHEMA = "kanca"
 _NEW_TABLES = ("jobs", "payloads_in_use", "payload_sweeps", "event_fields")

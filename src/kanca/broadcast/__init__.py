@@ -1,0 +1,1 @@
+"""Telling all processes something at once, over Redis or Valkey where one is configured."""
