@@ -23,6 +23,7 @@ _KINDS: dict[Any, str] = {
     SecretStr | None: "secret",
     tuple[str, ...]: "list",
     int: "number",
+    int | None: "number",
     float: "number",
     bool: "true or false",
     dict[str, dict[str, Any]]: "tables",

@@ -240,9 +240,9 @@ def test_event_types_that_nobody_vouches_for_are_one_label() -> None:
         return registry.get_sample_value("webhook_received_total", labels) or 0
 
     before = count("other", "accepted"), count("other", "token_missing")
-    receipts.taken("signed.type", "accepted", is_authenticated=True)
-    receipts.taken("signed.type", "duplicate", is_authenticated=True)
-    receipts.taken("anything", "accepted", is_authenticated=False)
+    receipts.taken("signed.type", "accepted", 0.003, is_authenticated=True)
+    receipts.taken("signed.type", "duplicate", 0.003, is_authenticated=True)
+    receipts.taken("anything", "accepted", 0.003, is_authenticated=False)
     receipts.refused("token_missing")
     receipts.flush()
     receipts.flush()

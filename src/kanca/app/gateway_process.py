@@ -16,7 +16,9 @@ from kanca.domain.loopback import is_loopback
 from kanca.errors import InvalidSetting
 from kanca.settings import Settings, load_settings
 from kanca.storage.dialects import open_database
+from kanca.telemetry.lag import LagMeter
 from kanca.telemetry.logs import configure_logs
+from kanca.telemetry.metrics import note_start
 from kanca.workflows.nodes import built_in_registry
 
 LAST_ANSWERS = timedelta(seconds=3)
@@ -34,14 +36,18 @@ async def main(stop: Stop, settings: Settings, name: str) -> None:
     database = await open_database(settings.database_url)
     try:
         async with open_gateway(settings, database, nodes, access, f"{name}-{os.getpid()}") as gateway:
+            lag = LagMeter("gateway")
             server = GatewayServer(gateway.asgi, int(os.environ[LISTEN_FD]))
             closed = asyncio.Event()
             serving = asyncio.create_task(server.serve_until(closed, LAST_ANSWERS))
+            lag.start()
+            note_start("gateway")
             say_ready(name)
             stopping = asyncio.create_task(stop.requested.wait())
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             limit = 0.0 if stop.hurried.is_set() else settings.shutdown_seconds
+            lag.stop()
             await gateway.drain(timedelta(seconds=limit))
             closed.set()
             await serving

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from kanca.app.metrics_port import metrics_served
 from kanca.app.own_providers import catalogue_of
 from kanca.app.supervisor import Supervisor, bind
 from kanca.domain.loopback import is_loopback
@@ -18,6 +19,7 @@ from kanca.storage.migrating import current_revision, newest_revision
 from kanca.storage.ports import Database
 from kanca.storage.sealed_secrets import check_keys
 from kanca.storage.secret_box import load_secret_box
+from kanca.telemetry.exposition import MULTIPROC_DIR, forget_process
 
 
 def check(settings: Settings) -> None:
@@ -92,7 +94,9 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _ad
             workers=settings.workers,
             listener=listener,
             shutdown=timedelta(seconds=settings.shutdown_seconds),
-            environ={**os.environ, **to_environment(settings), "PROMETHEUS_MULTIPROC_DIR": metrics},
+            environ={**os.environ, **to_environment(settings), MULTIPROC_DIR: metrics},
             on_ready=lambda: on_ready(address),
+            on_death=lambda name: forget_process(name, metrics),
         )
-        return await supervisor.run()
+        with metrics_served(settings.metrics_host, settings.metrics_port, metrics):
+            return await supervisor.run()

@@ -28,6 +28,7 @@ from kanca.app.processes import (
     WAKE_WRITE_FD,
 )
 from kanca.errors import InvalidSetting
+from kanca.telemetry.metrics import PROCESS_NAME
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,8 @@ class Supervisor:
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     on_ready: Callable[[], None] = lambda: None
     """Called once, when every child said for the first time that it works."""
+    on_death: Callable[[str], None] = lambda _name: None
+    """Called with the name of a child that has ended, before another one takes its place."""
     gateway_module: str = "kanca.app.gateway_process"
     worker_module: str = "kanca.app.worker_process"
 
@@ -137,6 +140,7 @@ class Supervisor:
         while not self._stopping.is_set():
             started_at = time.monotonic()
             code = await self._run(child)
+            self.on_death(child.name)
             if self._stopping.is_set():
                 return
             # Later the same may have passing causes, and whatever still runs is worth keeping.
@@ -158,7 +162,7 @@ class Supervisor:
                 "-m",
                 child.module,
                 child.name,
-                env={**self.environ, PREDECESSOR: child.worker},
+                env={**self.environ, PREDECESSOR: child.worker, PROCESS_NAME: child.name},
                 pass_fds=self._inherited,
             )
         except OSError as error:

@@ -14,7 +14,9 @@ from kanca.app.working import open_worker
 from kanca.errors import InvalidInput
 from kanca.settings import Settings, load_settings
 from kanca.storage.dialects import open_database
+from kanca.telemetry.lag import LagMeter
 from kanca.telemetry.logs import configure_logs
+from kanca.telemetry.metrics import note_start
 
 
 async def main(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
@@ -22,6 +24,8 @@ async def main(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
     database = await open_database(settings.database_url)
     try:
         async with open_worker(hooks, settings, database, predecessor()) as worker:
+            note_start("worker")
+            LagMeter("worker").start()
             await worker.run(stop, on_ready=lambda: say_ready(name, worker.number))
     finally:
         await database.close()

@@ -107,7 +107,9 @@ class Books:
         )
 
     def _taken(self, arrival: Arrival, event: NewEvent, status: str, response_us: int) -> None:
-        self._receipts.taken(event.type, status, is_authenticated=arrival.is_authenticated)
+        self._receipts.taken(
+            event.type, status, response_us / 1_000_000, is_authenticated=arrival.is_authenticated
+        )
         if self._logs_requests:
             log.debug(
                 "webhook",

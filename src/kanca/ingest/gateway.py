@@ -42,6 +42,8 @@ from kanca.ingest.surroundings import Surroundings
 from kanca.providers import Draft, Issued, KeyNeeded
 from kanca.queue.duties import Duties
 from kanca.storage.ports import Accepting, Waker
+from kanca.telemetry.metrics import COMMIT_QUEUE
+from kanca.telemetry.sampling import Sampled
 
 log = structlog.get_logger(__name__)
 
@@ -86,10 +88,15 @@ class Ingest:
         self._resuming = Resuming(around.resume_keys, store)
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)
-        self._duties = Duties(
-            {"endpoints": self._endpoints, "books": self._keeper}, limit=settings.commit_timeout
-        )
         self._storing = Storing(settings, accepting, store, waker, self._books, around.clock)
+        self._duties = Duties(
+            {
+                "endpoints": self._endpoints,
+                "books": self._keeper,
+                "commit queue": Sampled(COMMIT_QUEUE, lambda: self._storing.waiting),
+            },
+            limit=settings.commit_timeout,
+        )
 
     async def start(self) -> None:
         """Begin to watch for changed endpoints, and to store statistics and rejections."""

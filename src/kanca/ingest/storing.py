@@ -22,7 +22,7 @@ from kanca.ingest.waiting_room import WaitingRoom
 from kanca.ingest.wording import Wording
 from kanca.queue.group_commit import GroupCommit
 from kanca.storage.ports import Accepting, Waker
-from kanca.telemetry.metrics import ENDPOINT_COMMITS
+from kanca.telemetry.metrics import COMMIT_DURATION, ENDPOINT_COMMITS
 
 
 class Storing:
@@ -52,6 +52,11 @@ class Storing:
         self._originals = GroupCommit[UUID, Original](
             store.originals, timeout=settings.commit_timeout, max_waiting=settings.commit_queue_max
         )
+
+    @property
+    def waiting(self) -> int:
+        """Events that no commit has taken yet."""
+        return self._commits.waiting
 
     async def close(self, limit: timedelta) -> None:
         """Take no more events, answer those who are held, and finish what is at hand for up to ``limit``."""
@@ -84,7 +89,9 @@ class Storing:
 
     async def _append(self, batch: Sequence[NewEvent]) -> Sequence[Appended | Exception]:
         ENDPOINT_COMMITS.observe(len(batch))
+        began = time.perf_counter()
         answers = await self._accepting.append(batch)
+        COMMIT_DURATION.observe(time.perf_counter() - began)
         if any(isinstance(answer, Accepted) for answer in answers):
             self._waker.wake()
         return answers

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.event import Appended, NewEvent, StoredEvent
 from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.storage.measuring import StorageReadings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -237,6 +238,10 @@ class Database(Protocol):
 
         None when none is open, or when that does not matter. Raises DatabaseUnavailable.
         """
+        ...
+
+    async def measure(self) -> StorageReadings:
+        """How large everything is, and how many connections there are. Raises DatabaseUnavailable."""
         ...
 
     async def close(self) -> None:

@@ -34,9 +34,13 @@ ONLY_WORK = msgspec.json.encode(CallDetail(works=1))
 _read_detail = msgspec.json.Decoder(CallDetail).decode
 
 
+HANDLER_WORK = "handler:"
+"""What the names of pieces of work begin with that are calls."""
+
+
 def work_of(handler_name: str) -> str:
     """The name of the piece of work that a handler is for an event."""
-    return f"handler:{handler_name}"
+    return HANDLER_WORK + handler_name
 
 
 @dataclass(frozen=True, slots=True)

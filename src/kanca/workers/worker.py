@@ -32,6 +32,8 @@ from kanca.settings import Settings
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
+from kanca.telemetry.metrics import BREAKERS_OPEN, DELIVERIES_IN_FLIGHT, WORKER_SLOTS
+from kanca.telemetry.sampling import Sampled
 from kanca.workers.arriving import Arrivals
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
@@ -168,6 +170,10 @@ class Worker:
                 "turns": self._turns,
                 "schedules": ScheduleStarter(database, self._waker),
                 "cleaner": Cleaner(database, settings.retention),
+                "busy slots": Sampled(WORKER_SLOTS.labels("busy"), lambda: self.active),
+                "free slots": Sampled(WORKER_SLOTS.labels("free"), lambda: self._free_slots),
+                "breakers": Sampled(BREAKERS_OPEN, lambda: self._receivers.shut_off),
+                "deliveries in flight": Sampled(DELIVERIES_IN_FLIGHT, lambda: self._delivering),
             }
         )
         self._shift: Shift | None = None
@@ -188,6 +194,14 @@ class Worker:
     def active(self) -> int:
         """Pieces of work that are being done, but for deliveries, which have places of their own."""
         return self._shift.active if self._shift else 0
+
+    @property
+    def _free_slots(self) -> int:
+        return max(self._settings.concurrency - self.active, 0)
+
+    @property
+    def _delivering(self) -> int:
+        return self._deliveries.active if self._deliveries else 0
 
     async def run(self, stop: Stop, on_ready: Callable[[], None] = lambda: None) -> None:
         """Work until asked to stop. ``on_ready`` is called when work can begin.
