@@ -39,9 +39,9 @@ async def test_tasks_are_counted_by_kind_and_state_and_the_oldest_has_an_age(
 
 
 async def test_subscriptions_are_counted_by_what_becomes_of_their_deliveries(database: Database) -> None:
-    marks = ({"disabled_reason": "failing"}, {"is_active": False}, {"is_active": False}, {})
-    for mark in marks:
-        await database.write(subscriptions.create, BOX, new_subscription(**mark))
+    for is_active, reason in ((True, "failing"), (False, None), (False, "failing"), (True, None)):
+        made = new_subscription(is_active=is_active, disabled_reason=reason)
+        await database.write(subscriptions.create, BOX, made)
 
     found = await database.read(measuring.work)
 

@@ -98,7 +98,7 @@ def test_every_metric_says_what_it_is_and_has_a_name_that_others_expect() -> Non
         assert family.documentation
         assert family.name.startswith("webhook_")
         assert family.type != "histogram" or family.name.endswith(("_seconds", "_size"))
-    assert len({metric.describe()[0].name for metric in ALL}) == len(ALL)
+    assert len({family.name for metric in ALL for family in metric.describe()}) == len(ALL)
 
 
 def test_what_is_gathered_is_as_if_it_had_been_observed() -> None:

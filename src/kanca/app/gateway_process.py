@@ -16,9 +16,11 @@ from kanca.domain.loopback import is_loopback
 from kanca.errors import InvalidSetting
 from kanca.settings import Settings, load_settings
 from kanca.storage.dialects import open_database
+from kanca.telemetry import tracing
 from kanca.telemetry.lag import LagMeter
 from kanca.telemetry.logs import configure_logs
 from kanca.telemetry.metrics import note_start
+from kanca.telemetry.otel import configure_tracing
 from kanca.workflows.nodes import built_in_registry
 
 LAST_ANSWERS = timedelta(seconds=3)
@@ -35,6 +37,7 @@ async def main(stop: Stop, settings: Settings, name: str) -> None:
     add_installed_nodes(nodes)
     database = await open_database(settings.database_url)
     try:
+        configure_tracing(name)
         async with open_gateway(settings, database, nodes, access, f"{name}-{os.getpid()}") as gateway:
             lag = LagMeter("gateway")
             server = GatewayServer(gateway.asgi, int(os.environ[LISTEN_FD]))
@@ -52,6 +55,7 @@ async def main(stop: Stop, settings: Settings, name: str) -> None:
             closed.set()
             await serving
     finally:
+        await asyncio.to_thread(tracing.close)
         await database.close()
 
 

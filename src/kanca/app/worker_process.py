@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import traceback
@@ -14,20 +15,24 @@ from kanca.app.working import open_worker
 from kanca.errors import InvalidInput
 from kanca.settings import Settings, load_settings
 from kanca.storage.dialects import open_database
+from kanca.telemetry import tracing
 from kanca.telemetry.lag import LagMeter
 from kanca.telemetry.logs import configure_logs
 from kanca.telemetry.metrics import note_start
+from kanca.telemetry.otel import configure_tracing
 
 
 async def main(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
     """Work until ``stop`` is asked for."""
     database = await open_database(settings.database_url)
     try:
+        configure_tracing(name)
         async with open_worker(hooks, settings, database, predecessor()) as worker:
             note_start("worker")
             LagMeter("worker").start()
             await worker.run(stop, on_ready=lambda: say_ready(name, worker.number))
     finally:
+        await asyncio.to_thread(tracing.close)
         await database.close()
 
 

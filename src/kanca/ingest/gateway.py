@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from msgspec import structs
 
 from kanca.domain.ids import IdFactory
 from kanca.errors import KancaError
@@ -39,11 +40,13 @@ from kanca.ingest.routes import RESUME_PAGE, find_route, path_of
 from kanca.ingest.settings import IngestSettings
 from kanca.ingest.storing import Storing
 from kanca.ingest.surroundings import Surroundings
+from kanca.ingest.tracing import ingest_span
 from kanca.providers import Draft, Issued, KeyNeeded
 from kanca.queue.duties import Duties
 from kanca.storage.ports import Accepting, Waker
 from kanca.telemetry.metrics import COMMIT_QUEUE
 from kanca.telemetry.sampling import Sampled
+from kanca.telemetry.tracing import is_recording
 
 log = structlog.get_logger(__name__)
 
@@ -118,6 +121,21 @@ class Ingest:
         HTTPS or dedupe applies to it, and the event is marked. ``rehearsal`` is what its proof is checked with, where
         nobody but the provider could make one that fits the endpoint's own secret.
         """
+        if is_recording():
+            return await self._recorded(request, is_test, rehearsal)
+        return await self._accept(request, is_test, rehearsal)
+
+    async def _recorded(self, request: Request, is_test: bool, rehearsal: Issued | None) -> Answer:
+        with ingest_span(request) as span:
+            if span is None:
+                return await self._accept(request, is_test, rehearsal)
+            answer = await self._accept(structs.replace(request, trace=span.trace), is_test, rehearsal)
+            span.say({"http.response.status_code": answer.status})
+            if answer.status >= 500:
+                span.fail(str(answer.status))
+            return answer
+
+    async def _accept(self, request: Request, is_test: bool, rehearsal: Issued | None) -> Answer:
         try:
             return await self._answer(request, is_test, rehearsal)
         except Exception:

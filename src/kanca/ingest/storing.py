@@ -18,6 +18,7 @@ from kanca.ingest.reading import Reading
 from kanca.ingest.refusal import Refusal, refusal_of
 from kanca.ingest.request import Said
 from kanca.ingest.settings import IngestSettings
+from kanca.ingest.tracing import note_commit
 from kanca.ingest.waiting_room import WaitingRoom
 from kanca.ingest.wording import Wording
 from kanca.queue.group_commit import GroupCommit
@@ -89,9 +90,10 @@ class Storing:
 
     async def _append(self, batch: Sequence[NewEvent]) -> Sequence[Appended | Exception]:
         ENDPOINT_COMMITS.observe(len(batch))
-        began = time.perf_counter()
+        began, began_ns = time.perf_counter(), time.time_ns()
         answers = await self._accepting.append(batch)
         COMMIT_DURATION.observe(time.perf_counter() - began)
+        note_commit(began_ns, batch)
         if any(isinstance(answer, Accepted) for answer in answers):
             self._waker.wake()
         return answers

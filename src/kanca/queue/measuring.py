@@ -103,7 +103,7 @@ def note_work(found: Readings, work: WorkReadings) -> None:
     found.put(shared.DLQ_SIZE, sum(work.dead_letters.values()))
     found.put_each(shared.RUNS, work.runs, UNFINISHED_RUNS)
     found.put(shared.WAITS, work.waits)
-    found.put_each(shared.SUBSCRIPTIONS, dict(work.subscriptions), SubscriptionStatus)
+    found.put_each(shared.SUBSCRIPTIONS, work.subscriptions, SubscriptionStatus)
     found.put(shared.WORKERS, work.workers)
 
 

@@ -21,7 +21,9 @@ PROCESS_NAME: Final = "KANCA_PROCESS_NAME"
 
 if PROCESS_NAME in os.environ and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     # Asked when a metric is made, and that is when this module is imported.
-    values.ValueClass = values.MultiProcessValue(lambda: os.environ[PROCESS_NAME])
+    values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]  # the library has no types here
+        lambda: os.environ[PROCESS_NAME]
+    )
 
 OTHER: Final = "other"
 MAX_EVENT_TYPES: Final = 200

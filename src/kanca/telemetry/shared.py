@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -98,8 +98,8 @@ class Readings:
         if value is not None:
             self.values.setdefault(metric, {})[labels] = value
 
-    def put_each(self, metric: SharedMetric, found: Mapping[str, float], every: Iterable[str] = ()) -> None:
-        """Note a value for each label; 0 for those of ``every`` that were not found."""
+    def put_each(self, metric: SharedMetric, found: Mapping[Any, float], every: Iterable[str] = ()) -> None:
+        """Note a value for each label (texts, or of an enumeration); 0 for those of ``every`` that are not there."""
         for label in every:
             self.put(metric, 0, label)
         for label, value in found.items():
