@@ -248,14 +248,3 @@ def test_event_types_that_nobody_vouches_for_are_one_label() -> None:
     receipts.flush()
     assert (count("signed.type", "accepted"), count("signed.type", "duplicate")) == (1, 1)
     assert (count("other", "accepted"), count("other", "token_missing")) == (before[0] + 1, before[1] + 1)
-
-
-async def test_every_request_is_one_line_for_debugging() -> None:
-    with capture_logs() as logs:
-        here = site()
-        await here.post(ENVELOPE, BEARER)
-        await here.post(ENVELOPE)
-    assert [(line["event"], line["log_level"], line["status"]) for line in logs] == [
-        ("webhook", "debug", "accepted"),
-        ("webhook", "debug", "token_missing"),
-    ]

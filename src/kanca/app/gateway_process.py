@@ -18,6 +18,7 @@ from kanca.settings import Settings, load_settings
 from kanca.storage.dialects import open_database
 from kanca.telemetry import tracing
 from kanca.telemetry.lag import LagMeter
+from kanca.telemetry.lines import lines
 from kanca.telemetry.logs import configure_logs
 from kanca.telemetry.metrics import note_start
 from kanca.telemetry.otel import configure_tracing
@@ -56,6 +57,7 @@ async def main(stop: Stop, settings: Settings, name: str) -> None:
             await serving
     finally:
         await asyncio.to_thread(tracing.close)
+        lines.flush()
         await database.close()
 
 
@@ -63,7 +65,7 @@ def run() -> None:
     """The entry point of the process."""
     name = sys.argv[1]
     settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format, name)
+    configure_logs(settings.log_level, settings.log_format, name, requests=settings.log_requests)
     try:
         run_child(lambda stop: main(stop, settings, name))
     except InvalidSetting as error:

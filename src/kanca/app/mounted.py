@@ -23,6 +23,7 @@ from kanca.errors import ShuttingDown
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
 from kanca.storage.ports import Database
+from kanca.telemetry.lines import lines, through_structlog
 from kanca.telemetry.otel import use_host_tracing
 from kanca.workers.worker import Worker
 
@@ -56,6 +57,7 @@ class MountedApp:
         """Serve and work while entered. Raises InvalidSetting, DatabaseUnavailable."""
         settings = self._hooks.settings
         use_host_tracing()
+        lines.configure(settings.log_requests, through_structlog)
         add_installed_nodes(self._hooks.nodes)
         await prepare(settings)
         # What stands in front of somebody's app is not known here, so management always needs a key.

@@ -17,6 +17,7 @@ from kanca.settings import Settings, load_settings
 from kanca.storage.dialects import open_database
 from kanca.telemetry import tracing
 from kanca.telemetry.lag import LagMeter
+from kanca.telemetry.lines import lines
 from kanca.telemetry.logs import configure_logs
 from kanca.telemetry.metrics import note_start
 from kanca.telemetry.otel import configure_tracing
@@ -33,6 +34,7 @@ async def main(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
             await worker.run(stop, on_ready=lambda: say_ready(name, worker.number))
     finally:
         await asyncio.to_thread(tracing.close)
+        lines.flush()
         await database.close()
 
 
@@ -57,7 +59,7 @@ def run() -> None:
     name = sys.argv[1]
     try:
         settings = load_settings()
-        configure_logs(settings.log_level, settings.log_format, name)
+        configure_logs(settings.log_level, settings.log_format, name, requests=settings.log_requests)
         hooks = load_app(settings.app)
         add_installed_nodes(hooks.nodes)
     except InvalidInput as error:

@@ -20,7 +20,7 @@ from msgspec import structs
 
 from kanca.domain.ids import IdFactory
 from kanca.errors import KancaError
-from kanca.ingest import responses
+from kanca.ingest import lines, responses
 from kanca.ingest.admission import Admission
 from kanca.ingest.arrival import Arrival, fold_headers
 from kanca.ingest.body import BodyReader, declared_too_large, decode_body
@@ -191,9 +191,11 @@ class Ingest:
         if isinstance(said, Refusal):
             now = datetime.fromtimestamp(self._now(), UTC)
             self._books.refused(arrival, said, now)
+            lines.refused(arrival, said)
             is_over = bool(arrival.began) or (said.code not in LOST and await self._drain(request, headers))
             answer = responses.problem(said, endpoint, headers, ends_connection=not is_over)
             return refused_page(said, answer) if face is RESUME_PAGE else answer
+        lines.answered(arrival, said)
         return responses.success(said, endpoint, headers)
 
     async def _take(self, arrival: Arrival) -> Said | Refusal:
@@ -217,6 +219,7 @@ class Ingest:
         answered = await self._prove(arrival, now)
         if answered is not None:
             return answered
+        arrival.proven = time.perf_counter()
         reading = arrival.face.read(arrival.endpoint, signed, arrival.signed_id)
         if isinstance(reading, Refusal):
             return reading
@@ -237,7 +240,7 @@ class Ingest:
         if handshakes is not None:
             said = await self._handshaking.answer_unproven(arrival, handshakes, now)
             if said is not None:
-                return self._handshake(arrival, said)
+                return self._handshake(said)
             if not arrival.is_test and arrival.request.method not in arrival.endpoint.allowed_methods:
                 why = self._handshaking.why_none(arrival, handshakes, now)
                 return Refusal(arrival.endpoint.unproven, cause="handshake_refused", note=why)
@@ -246,16 +249,17 @@ class Ingest:
             refusal = await self._proof.fetch_and_refuse(arrival, now, refusal)
         if refusal is None and handshakes is not None:
             said = await self._handshaking.answer_proven(arrival, handshakes, now)
-            return None if said is None else self._handshake(arrival, said)
+            return None if said is None else self._handshake(said)
         return refusal
 
-    def _handshake(self, arrival: Arrival, said: Said | Refusal) -> Said | Refusal:
+    def _handshake(self, said: Said | Refusal) -> Said | Refusal:
         if not isinstance(said, Refusal):
-            self._books.handshake(arrival)
+            self._books.handshake()
         return said
 
     async def _unrouted(self, request: Request, headers: Mapping[bytes, bytes], refusal: Refusal) -> Answer:
         self._books.unrouted(refusal)
+        lines.unrouted(request, refusal)
         is_over = await self._drain(request, headers)
         answer = responses.problem(refusal, None, {}, ends_connection=not is_over)
         is_page = refusal.code == "resume_expired" and wants_page(request.method, headers)

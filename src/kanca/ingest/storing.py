@@ -68,14 +68,18 @@ class Storing:
     async def store(self, arrival: Arrival, event: NewEvent, reading: Reading) -> Said | Refusal:
         """Store the event, unless it is a duplicate; gives what its sender is answered."""
         try:
+            arrival.submitted = time.perf_counter()
             appended = await self._commits.submit(event)
+            arrival.stored, arrival.event = time.perf_counter(), event
             if isinstance(appended, Accepted):
+                arrival.outcome = "accepted"
                 said = self._wording.accepted(arrival, event, reading)
                 self._books.accepted(arrival, event, _microseconds_since(arrival.began))
                 return await self._held(arrival, event.id, said) if arrival.endpoint.response_wait_s else said
             original = await self._originals.submit(appended.original)
         except KancaError as error:
             return refusal_of(error)
+        arrival.outcome, arrival.original = "duplicate", original.id
         if original.is_retried:
             self._waker.wake()
         said = self._wording.repeated(arrival, event, original, reading)

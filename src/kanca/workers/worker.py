@@ -32,9 +32,11 @@ from kanca.settings import Settings
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
+from kanca.telemetry.lines import lines
 from kanca.telemetry.metrics import BREAKERS_OPEN, DELIVERIES_IN_FLIGHT, WORKER_SLOTS
 from kanca.telemetry.sampling import Sampled
 from kanca.workers.arriving import Arrivals
+from kanca.workers.attempt_lines import write_attempts
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
 from kanca.workers.delivering import Deliverer, DeliveryRules, Sends, tell_of_dead
@@ -355,6 +357,7 @@ class Worker:
 
     def _written(self, event: StoredEvent | None, completion: Completion) -> None:
         self._tally.recorded(event, completion)
+        write_attempts(lines, self._lease.worker, event, completion, self._name_of)
         for letter in completion.records.dead_letters:
             if letter.kind is TaskKind.DELIVER:
                 tell_of_dead(letter, self._sending.tell)
@@ -366,6 +369,10 @@ class Worker:
             self._go_on_with(event, completion)
         elif any(task.state is TaskState.READY for task in completion.records.tasks):
             self._waker.wake()
+
+    def _name_of(self, subscription: int) -> str | None:
+        listed = self._book.get(subscription)
+        return listed.subscription.id if listed else None
 
     def _keeps(self, subscription: int) -> bool:
         return self._deliveries is not None and self._deliveries.keeps(subscription)
