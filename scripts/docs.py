@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from kanca.settings import PREFIX, Settings
 from scripts.api_pages import errors_page, openapi_page
 from scripts.cli_page import cli_page
+from scripts.metrics_page import metrics_page
 from scripts.nodes_page import nodes_page
 from scripts.provider_pages import provider_pages
 
@@ -35,6 +36,7 @@ def pages() -> dict[Path, str]:
     return {
         ROOT / "docs" / "reference" / "cli.md": cli_page(),
         ROOT / "docs" / "reference" / "errors.md": errors_page(),
+        ROOT / "docs" / "reference" / "metrics.md": metrics_page(),
         ROOT / "docs" / "reference" / "nodes.md": nodes_page(),
         ROOT / "docs" / "reference" / "openapi.json": openapi_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),

@@ -142,7 +142,10 @@ class Ingest:
             reference = uuid.uuid4().hex
             log.exception("internal_error", reference=reference, path=shown_path(request.path))
             detail = f"Something went wrong inside Kanca. The log has it under {reference}."
-            return responses.problem(Refusal("internal_error", detail), None, {})
+            refusal = Refusal("internal_error", detail)
+            self._books.unrouted(refusal)
+            lines.unrouted(request, refusal)
+            return responses.problem(refusal, None, {})
 
     async def test(self, webhook_id: str, draft: Draft, rehearsal: Issued | None) -> Answer:
         """Answer a management route's test of an endpoint; ``draft`` is proven as the sender's would be."""

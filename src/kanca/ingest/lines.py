@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import UUID
 
-from kanca.bodies import trace_of
 from kanca.domain.ids import EVENT, show_id
+from kanca.domain.trace import read_trace
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.refusal import Refusal
 from kanca.ingest.request import Request, Said
@@ -28,7 +29,7 @@ def answered(arrival: Arrival, said: Said) -> None:
             "event_type": event.type,
             "source_event_id": event.source_event_id,
             "correlation_id": event.correlation_id,
-            "trace_id": trace_of(event).trace_id,
+            "trace_id": _trace_id(arrival, event.id),
         }
     lines.write(WEBHOOK, fields)
 
@@ -65,6 +66,14 @@ def _about(arrival: Arrival) -> dict[str, Any]:
         "commit_ms": _ms(arrival.submitted, arrival.stored),
         "duration_ms": _ms(arrival.began, now),
     }
+
+
+def _trace_id(arrival: Arrival, event_id: UUID) -> str:
+    """As ``trace_of`` says it, without reading what was just written."""
+    trace = arrival.request.trace
+    if trace is None and (parent := arrival.headers.get(b"traceparent")):
+        trace = read_trace(parent.decode("latin-1"))
+    return event_id.hex if trace is None else trace.trace_id
 
 
 def _ms(began: float, ended: float) -> float | None:

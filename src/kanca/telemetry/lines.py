@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -81,14 +80,14 @@ class JsonLines:
 
     def __call__(self, event: str, fields: Fields, is_wrong: bool) -> None:
         """Write a line, soon."""
-        now = datetime.fromtimestamp(time.time(), UTC).isoformat()
         about = {
-            "timestamp": now[:26] + "Z",
+            "timestamp": datetime.now(UTC),
             "level": "warning" if is_wrong else "info",
             "event": event,
             "process": self._process,
+            **fields,
         }
-        line = _json(about | {name: value for name, value in fields.items() if value is not None}) + b"\n"
+        line = _json({name: value for name, value in about.items() if value is not None}) + b"\n"
         self._waiting.append(line)
         self._bytes += len(line)
         if self._bytes >= FLUSH_BYTES:
