@@ -177,7 +177,7 @@ async def spans_of(exporter: InMemorySpanExporter, *beginnings: str) -> list[Rea
 
 def id_of(span: ReadableSpan) -> int:
     assert span.context is not None
-    return span.context.span_id
+    return int(span.context.span_id)
 
 
 async def test_each_part_of_the_way_is_a_span_of_the_sender_s_trace(

@@ -66,7 +66,7 @@ async def test_neither_bodies_nor_queries_nor_tokens_are_ever_written(written: L
     secret = "s3cr3t-of-the-body"
     here = site(endpoint("generic"))
     body = json.dumps({"event_type": "a.b", "data": {"card": secret}}).encode()
-    query = {"query_string": b"token=s3cr3t-of-the-query"}
+    query: dict[str, Any] = {"query_string": b"token=s3cr3t-of-the-query"}
 
     await here.post(body, BEARER, **query)
     await here.post(body, {"authorization": "Bearer wht_wrong-s3cr3t", "cookie": "s3cr3t-cookie"}, **query)

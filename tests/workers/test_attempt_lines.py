@@ -21,7 +21,7 @@ async def there_are(site: Site, written: Lines, count: int) -> list[dict[str, An
     """The lines of attempts, once there are so many."""
 
     async def enough() -> bool:
-        return sum(line["event"] == "attempt" for line in written) >= count
+        return len([line for line in written if line["event"] == "attempt"]) >= count
 
     await site.until(enough)
     return [line for line in written if line["event"] == "attempt"]

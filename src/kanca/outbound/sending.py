@@ -162,17 +162,21 @@ def _attempt_span(
     subscription: Subscription, event: StoredEvent, moment: datetime
 ) -> AbstractContextManager[Span]:
     """An attempt in the trace of its event."""
-    attributes = {
-        "messaging.operation.type": "send",
-        "http.request.method": "POST",
-        "server.address": _host(subscription.url),
-        "kanca.subscription_id": subscription.id,
-        "kanca.event_id": show_id(EVENT, event.id),
-        "kanca.event_type": event.type,
-        "kanca.tenant": event.tenant,
-    }
-    about = f"{subscription.number} {moment.isoformat()}"
-    return span(f"deliver:{subscription.id}", lambda: trace_of(event), lambda: about, "client", attributes)
+    return span(
+        f"deliver:{subscription.id}",
+        lambda: trace_of(event),
+        lambda: f"{subscription.number} {moment.isoformat()}",
+        "client",
+        lambda: {
+            "messaging.operation.type": "send",
+            "http.request.method": "POST",
+            "server.address": _host(subscription.url),
+            "kanca.subscription_id": subscription.id,
+            "kanca.event_id": show_id(EVENT, event.id),
+            "kanca.event_type": event.type,
+            "kanca.tenant": event.tenant,
+        },
+    )
 
 
 def _host(url: str) -> str | None:

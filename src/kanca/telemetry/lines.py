@@ -111,7 +111,11 @@ def _json(line: dict[str, Any]) -> bytes:
     try:
         return _encode(line)
     except UnicodeEncodeError:  # half of a character is no UTF-8, but JSON can say it as an escape
-        return json.dumps(line, default=str).encode()
+        return json.dumps(line, default=_said).encode()
+
+
+def _said(value: object) -> str:
+    return f"{value:%Y-%m-%dT%H:%M:%S.%fZ}" if isinstance(value, datetime) else str(value)
 
 
 def _later(call: Callable[[], None]) -> asyncio.TimerHandle | None:

@@ -42,7 +42,7 @@ def configure_tracing(process: str, environ: Mapping[str, str] = os.environ) -> 
     """Record spans in this process (``gateway-1``) if the variables ask for it; else load nothing."""
     if not is_wanted(environ):
         return
-    if importlib.util.find_spec("opentelemetry.sdk") is None:
+    if not _is_installed():
         log.warning("tracing_not_installed", hint="pip install 'kanca[otel]'")
         return
     provider = _provider(process, environ)
@@ -51,6 +51,13 @@ def configure_tracing(process: str, environ: Mapping[str, str] = os.environ) -> 
 
         trace.set_tracer_provider(provider)  # handlers' own spans go the same way
         tracing.use(OtelTracer(provider))
+
+
+def _is_installed() -> bool:
+    try:
+        return importlib.util.find_spec("opentelemetry.sdk") is not None
+    except ModuleNotFoundError:
+        return False  # not even what it is a part of
 
 
 def use_host_tracing() -> None:

@@ -81,16 +81,16 @@ def span(
     name: str,
     parent: Callable[[], Trace],
     about: Callable[[], str],
-    kind: Kind = "internal",
-    attributes: Attributes = _NOTHING,
+    kind: Kind,
+    attributes: Callable[[], Attributes],
 ) -> AbstractContextManager[Span]:
     """Something that is done in a trace; ``about`` tells it from other things that are done there.
 
-    Both are asked only when somebody wants to know, for finding out costs more than most work.
+    All of it is asked only when somebody wants to know, for finding out costs more than much of the work.
     """
     if _State.tracer is None:
         return nullcontext(_Unrecorded(parent, about))
-    return _State.tracer.span(name, parent(), kind, attributes)
+    return _State.tracer.span(name, parent(), kind, attributes())
 
 
 def request_span(

@@ -20,7 +20,7 @@ from kanca.handlers.execution import CallOutcome, Circumstances, Failed, execute
 from kanca.handlers.payloads import PayloadInvalid, read_payload
 from kanca.handlers.registry import Handler
 from kanca.handlers.threads import SyncThreads
-from kanca.telemetry.tracing import Attributes, Span, span
+from kanca.telemetry.tracing import Span, span
 from kanca.workers.settlement import Settling, Work
 from kanca.workers.targets import DEFAULT_TIMEOUT, Sender, headers_of
 
@@ -111,27 +111,31 @@ class Calls:
 
 def call_span(work: Work, event: StoredEvent) -> AbstractContextManager[Span]:
     """The call in the trace of its event."""
-    attributes: Attributes = {
-        "messaging.operation.type": "process",
-        "kanca.work": work.name,
-        "kanca.event_id": show_id(EVENT, event.id),
-        "kanca.event_type": event.type,
-        "kanca.tenant": event.tenant,
-        "kanca.attempt_number": work.attempt_number,
-    }
     return span(
         work.name,
         lambda: trace_of(event),
         lambda: f"{work.call_id} {work.attempt_number}",
         "consumer",
-        attributes,
+        lambda: {
+            "messaging.operation.type": "process",
+            "kanca.work": work.name,
+            "kanca.event_id": show_id(EVENT, event.id),
+            "kanca.event_type": event.type,
+            "kanca.tenant": event.tenant,
+            "kanca.attempt_number": work.attempt_number,
+        },
     )
 
 
 def dispatch_span(event: StoredEvent) -> AbstractContextManager[Span]:
     """Finding out who wants an event, and doing that at once if it is one."""
-    attributes: Attributes = {"kanca.event_id": show_id(EVENT, event.id), "kanca.event_type": event.type}
-    return span("dispatch", lambda: trace_of(event), lambda: "dispatch", "consumer", attributes)
+    return span(
+        "dispatch",
+        lambda: trace_of(event),
+        lambda: "dispatch",
+        "consumer",
+        lambda: {"kanca.event_id": show_id(EVENT, event.id), "kanca.event_type": event.type},
+    )
 
 
 def handed(
