@@ -74,6 +74,20 @@ def test_who_takes_the_place_of_a_dead_process_goes_on_counting_and_leaves_no_mo
     assert set(tmp_path.iterdir()) == files
 
 
+def test_what_a_process_starts_or_forks_has_files_of_its_own(tmp_path: Path) -> None:
+    started = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    forked = "import os; child = os.fork(); ATTEMPTS.labels('call', 'succeeded').inc(); child and os.waitpid(child, 0)"
+    environ = {**os.environ, PROCESS_NAME: "worker-1", MULTIPROC_DIR: str(tmp_path)}
+    subprocess.run([sys.executable, "-c", _COUNT + started, _COUNT], env=environ, check=True)
+    run("worker-2", tmp_path, _COUNT, forked)
+
+    counters = [path.name for path in tmp_path.glob("counter_*.db")]
+
+    assert len(counters) == 4
+    assert {"counter_worker-1.db", "counter_worker-2.db"} < set(counters)
+    assert seen(tmp_path)["webhook_attempts_total", ("call", "succeeded")] == 8
+
+
 def test_another_worker_is_not_forgotten_with_one_that_died(tmp_path: Path) -> None:
     run("worker-1", tmp_path, _COUNT)
     run("worker-11", tmp_path, _COUNT)

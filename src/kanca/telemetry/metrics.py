@@ -12,6 +12,7 @@ Senders choose event types, so the label is bounded: see ``TypeLabels``. What th
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, values
@@ -19,11 +20,16 @@ from prometheus_client import Counter, Gauge, Histogram, values
 PROCESS_NAME: Final = "KANCA_PROCESS_NAME"
 """In the environment of a supervised process: what its files go by. Without ``_``."""
 
+
+def _file_name() -> Callable[[], str]:
+    """Says what this process's files go by. What it starts or forks goes by its number, for files have one owner."""
+    name, owner = os.environ.pop(PROCESS_NAME), os.getpid()
+    return lambda: name if os.getpid() == owner else str(os.getpid())
+
+
 if PROCESS_NAME in os.environ and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     # Asked when a metric is made, and that is when this module is imported.
-    values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]  # the library has no types here
-        lambda: os.environ[PROCESS_NAME]
-    )
+    values.ValueClass = values.MultiProcessValue(_file_name())  # type: ignore[no-untyped-call]  # the library has no types here
 
 OTHER: Final = "other"
 MAX_EVENT_TYPES: Final = 200
