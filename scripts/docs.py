@@ -13,6 +13,7 @@ from kanca.settings import FROM_FILES, PREFIX, Settings
 from scripts.api_pages import errors_page, openapi_page
 from scripts.cli_page import cli_page
 from scripts.manifest_schema import manifest_schema
+from scripts.metrics_page import metrics_page
 from scripts.nodes_page import nodes_page
 from scripts.provider_pages import provider_pages
 
@@ -24,6 +25,7 @@ _KINDS: dict[Any, str] = {
     SecretStr | None: "secret",
     tuple[str, ...]: "list",
     int: "number",
+    int | None: "number",
     float: "number",
     bool: "true or false",
     dict[str, dict[str, Any]]: "tables",
@@ -36,6 +38,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "cli.md": cli_page(),
         ROOT / "docs" / "reference" / "errors.md": errors_page(),
         ROOT / "docs" / "reference" / "manifest.schema.json": manifest_schema(),
+        ROOT / "docs" / "reference" / "metrics.md": metrics_page(),
         ROOT / "docs" / "reference" / "nodes.md": nodes_page(),
         ROOT / "docs" / "reference" / "openapi.json": openapi_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),

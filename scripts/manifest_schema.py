@@ -23,7 +23,10 @@ _SECRET: Schema = {
     "secret_from_env": _VARIABLE | {"description": "The environment variable that holds the secret."},
     "secret_from_file": _FILE | {"description": "The file that holds the secret."},
 }
-_CHOICES: dict[str, list[NodeBehavior] | list[Dedupe]] = {"node_behavior": list(NodeBehavior), "dedupe": list(Dedupe)}
+_CHOICES: dict[str, list[NodeBehavior] | list[Dedupe]] = {
+    "node_behavior": list(NodeBehavior),
+    "dedupe": list(Dedupe),
+}
 _OTHER_TYPES: dict[str, list[str]] = {
     "answer": ["object", "null"],
     "filter": ["string", "null"],

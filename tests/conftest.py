@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from kanca.telemetry.lines import lines
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
@@ -46,6 +48,20 @@ def own_valkey() -> Iterator[ValkeyServer]:
     """A Valkey 9 that the test may do anything to."""
     with ValkeyServer() as server:
         yield server
+
+
+@pytest.fixture
+def written() -> Iterator[list[dict[str, Any]]]:
+    """The lines of requests and attempts that are written, all of them, each with its ``event`` and ``is_wrong``."""
+    kept: list[dict[str, Any]] = []
+
+    def keep(event: str, fields: Mapping[str, Any], is_wrong: bool) -> None:
+        known = {name: value for name, value in fields.items() if value is not None}
+        kept.append({"event": event, "is_wrong": is_wrong, **known})
+
+    lines.configure("all", keep)
+    yield kept
+    lines.configure("off", lambda *_: None)
 
 
 def pytest_configure() -> None:

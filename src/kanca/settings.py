@@ -340,6 +340,27 @@ class Settings(BaseModel):
         description=("`json`, `text`, or `auto`: text on a terminal, JSON elsewhere."),
     )
 
+    log_requests: str = Field(
+        "errors",
+        pattern="^(all|errors|off)$",
+        description=(
+            "A line in the log for each request and each attempt of work: `all` (which costs ingest 5 % or more), "
+            "`errors` (of what was refused or failed) or `off`."
+        ),
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description=(
+            "A port that serves `/metrics` of this machine's processes and nothing else, without a key; for "
+            "machines with workers only. Unset: none."
+        ),
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", description="The address of that port. Nobody but Prometheus should reach it."
+    )
+
     @field_validator("redact_headers")
     @classmethod
     def _are_not_needed(cls, names: tuple[str, ...]) -> tuple[str, ...]:

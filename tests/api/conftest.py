@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from kanca.api.app import create_api
+from kanca.api.request_lines import RequestLines
 from kanca.api.services import Services
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
@@ -71,7 +72,7 @@ def services(database: Database, secret_box: SecretBox, clock: Clock, wakes: Wak
     )
 
 
-def speaking_to(app: FastAPI) -> httpx.AsyncClient:
+def speaking_to(app: FastAPI | RequestLines) -> httpx.AsyncClient:
     """A client of the app that checks the form of every answer. Errors that the app does not answer come through."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app),

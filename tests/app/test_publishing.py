@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from kanca import Kanca
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import EVENT, show_id
+from kanca.domain.trace import Trace
 from kanca.errors import EventIdTaken, InvalidEvent, InvalidInput
 from kanca.handlers.current import Handled, handling
 from kanca.settings import Settings
@@ -95,12 +96,18 @@ async def test_a_closed_catalogue_is_kept_to(database: Database, database_url: s
 async def test_what_a_handler_publishes_belongs_to_the_event_it_handles(
     database: Database, hooks: Kanca
 ) -> None:
-    with handling(Handled("c-1", lambda: 3)):
+    trace = Trace("a" * 32, "b" * 16)
+    with handling(Handled("c-1", lambda: 3, lambda: trace)):
         await hooks.publish("order.created", 1)
         await hooks.publish("order.created", 2, correlation_id="c-2")
     await hooks.publish("order.created", 3)
 
     found = {json.loads(event.body)["data"]: event for event in await stored(database)}
     assert [json.loads(found[number].request)["hops"] for number in (1, 2, 3)] == [3, 3, 0]
+    assert [json.loads(found[number].request).get("traceparent") for number in (1, 2, 3)] == [
+        trace.traceparent,
+        trace.traceparent,
+        None,
+    ]
     assert [found[number].correlation_id for number in (1, 2)] == ["c-1", "c-2"]
     assert found[3].correlation_id == show_id(EVENT, found[3].id)

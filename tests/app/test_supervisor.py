@@ -86,6 +86,22 @@ async def test_who_takes_the_place_of_a_dead_worker_is_told_its_number(tmp_path:
 
 
 @pytest.mark.usefixtures("_children")
+async def test_a_child_goes_by_the_same_name_after_its_death_which_is_told_before(tmp_path: Path) -> None:
+    named = 'open("names", "a").write(os.environ["KANCA_PROCESS_NAME"] + "\\n")\n'
+    child = named + _READY + "if number < 3: sys.exit(1)\nos.kill(os.getppid(), 15)\n" + _WAIT
+    supervisor = supervisor_of(tmp_path, child)
+    deaths: list[tuple[str, int]] = []
+    supervisor.on_death = lambda name: deaths.append(
+        (name, len((tmp_path / "names").read_text().splitlines()))
+    )
+
+    assert await ended(supervisor) == 0
+
+    assert (tmp_path / "names").read_text().splitlines() == ["worker-1"] * 3
+    assert deaths == [("worker-1", 1), ("worker-1", 2), ("worker-1", 3)]
+
+
+@pytest.mark.usefixtures("_children")
 async def test_a_child_that_cannot_be_set_up_ends_everything_at_the_start(tmp_path: Path) -> None:
     supervisor = supervisor_of(tmp_path, f"sys.exit({CONFIGURATION_EXIT})")
     assert await ended(supervisor) == CONFIGURATION_EXIT

@@ -12,12 +12,14 @@ import pytest
 from pydantic import BaseModel
 
 from kanca.domain.decisions import Discard, Retry
+from kanca.domain.trace import Trace
 from kanca.handlers.current import current
 from kanca.handlers.event import Event
 from kanca.handlers.execution import (
     MAX_ASKED_DELAY,
     MAX_RESULT_BYTES,
     CallOutcome,
+    Circumstances,
     Discarded,
     Failed,
     Succeeded,
@@ -380,15 +382,19 @@ async def test_ten_calls_at_once_have_ten_threads(threads: SyncThreads) -> None:
 async def test_what_runs_within_a_handler_knows_the_event_that_is_handled(
     threads: SyncThreads, is_async: bool
 ) -> None:
+    trace = Trace("a" * 32, "b" * 16)
+
     def ask(event: Event[Any]) -> Any:
         handled = current()
         assert handled is not None
-        return [handled.correlation_id == event.correlation_id, handled.hops()]
+        return [handled.correlation_id == event.correlation_id, handled.hops(), handled.trace() is trace]
 
     async def ask_async(event: Event[Any]) -> Any:
         return await asyncio.create_task(asyncio.to_thread(ask, event))
 
-    outcome = await outcome_of(ask_async if is_async else ask, threads, hops=lambda: 7)
+    outcome = await outcome_of(
+        ask_async if is_async else ask, threads, around=Circumstances(lambda: 7, lambda: trace)
+    )
 
-    assert outcome == Succeeded(b"[true,7]")
+    assert outcome == Succeeded(b"[true,7,true]")
     assert current() is None

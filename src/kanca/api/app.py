@@ -51,6 +51,7 @@ from kanca.api.openapi import complete
 from kanca.api.problems import install_problem_handlers
 from kanca.api.services import Services
 from kanca.outbound.publisher import Publisher
+from kanca.queue.measuring import Measurer
 
 _NOTHING: Mapping[str, Any] = {"paths": {}, "components": {}}
 
@@ -102,6 +103,7 @@ def create_api(services: Services, besides: Mapping[str, Any] = _NOTHING) -> Fas
     app = _assembled(besides)
     app.state.services = services
     app.state.health = HealthCheck(services)
+    app.state.measurer = Measurer(services.database, services.queue_max_tasks, services.backlog)
     app.state.publisher = services.publisher or Publisher(
         services.database, services.secret_box, services.wake, closed_for=services.closed_for
     )

@@ -13,7 +13,8 @@ from kanca.api.health import QUEUE_WARNING_PERCENT, Condition, HealthCheck, Redi
 from kanca.api.openapi import refused_with
 from kanca.api.services import Given
 from kanca.errors import Forbidden, Unauthenticated
-from kanca.telemetry.metrics import DLQ_SIZE, QUEUE_SIZE, exposition
+from kanca.queue.measuring import Measurer
+from kanca.telemetry.exposition import exposition
 
 router = APIRouter(tags=["Health"])
 
@@ -26,6 +27,11 @@ def _check_of(request: Request) -> HealthCheck:
 
 
 Check = Annotated[HealthCheck, Depends(_check_of)]
+
+
+def _measurer_of(request: Request) -> Measurer:
+    measurer: Measurer = request.app.state.measurer
+    return measurer
 
 
 class Components(BaseModel):
@@ -212,13 +218,10 @@ async def processor(check: Check, response: Response) -> Processor:
         }
     },
 )
-async def metrics(check: Check) -> Response:
-    """Give all metrics of this machine's processes, for Prometheus."""
-    report = await check.report()
-    if report.is_database_up:
-        QUEUE_SIZE.set(report.queue_size)
-        DLQ_SIZE.set(report.dead_letters)
-    return Response(await asyncio.to_thread(exposition), media_type=CONTENT_TYPE_LATEST)
+async def metrics(measurer: Annotated[Measurer, Depends(_measurer_of)]) -> Response:
+    """Give all metrics of this machine's processes, and those of the database, for Prometheus."""
+    shared = await measurer.families()
+    return Response(await asyncio.to_thread(exposition, shared), media_type=CONTENT_TYPE_LATEST)
 
 
 def _database(report: Report) -> Literal["healthy", "warning", "unhealthy"]:

@@ -13,8 +13,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import compile_path
+from starlette.types import Receive, Scope, Send
 
 from kanca.api.refusals import note_refusal
+from kanca.api.request_lines import LINE_KEY
 from kanca.errors import (
     BadRequest,
     Forbidden,
@@ -49,9 +51,27 @@ def problem_of(error: KancaError) -> dict[str, Any]:
     return problem(error.status, error.code, error.title, error.detail, **jsonable_encoder(error.facts))
 
 
-def problem_response(error: KancaError, headers: Mapping[str, str] | None = None) -> JSONResponse:
+class ProblemResponse(JSONResponse):
+    """A problem that tells the line of its request (see ``request_lines``) its code."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, content: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """``content`` is a problem body."""
+        super().__init__(content, status, headers)
+        self._code = content["code"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope.get(LINE_KEY, {})["code"] = self._code
+        await super().__call__(scope, receive, send)
+
+
+def problem_response(error: KancaError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
     """The response for an error of ours."""
-    return JSONResponse(problem_of(error), error.status, dict(headers or {}), MEDIA_TYPE)
+    return ProblemResponse(problem_of(error), error.status, dict(headers or {}))
 
 
 async def _on_kanca_error(request: Request, error: KancaError) -> JSONResponse:
@@ -100,11 +120,7 @@ async def _on_unknown_error(request: Request, error: Exception) -> JSONResponse:
         "internal_error", reference=reference, method=request.method, path=request.url.path, exc_info=error
     )
     detail = f"Something went wrong inside Kanca. The log has it under {reference}."
-    return JSONResponse(
-        problem(500, "internal_error", "Internal error", detail, reference=reference),
-        500,
-        media_type=MEDIA_TYPE,
-    )
+    return ProblemResponse(problem(500, "internal_error", "Internal error", detail, reference=reference), 500)
 
 
 def install_problem_handlers(app: FastAPI) -> None:

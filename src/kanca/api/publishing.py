@@ -28,6 +28,7 @@ from kanca.api.services import Given, Services
 from kanca.bodies import HOPS_HEADER
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import EVENT, show_id
+from kanca.domain.trace import Trace, read_trace
 from kanca.errors import (
     BacklogFull,
     CommitQueueFull,
@@ -44,6 +45,7 @@ from kanca.errors import (
 )
 from kanca.outbound.publisher import Published, Publisher
 from kanca.outbound.publishing import MAX_PAYLOAD_BYTES, published_event
+from kanca.telemetry.tracing import request_span
 
 router = resource("Publishing", "/events")
 
@@ -52,6 +54,8 @@ _AROUND_BYTES = 16 * 1024
 """What may stand around a payload."""
 BY_API = "api"
 _NOT_NOW = DatabaseUnavailable, BacklogFull, DiskFull, CommitTimeout, CommitQueueFull
+
+_ABOUT = {"messaging.operation.type": "send"}
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -103,8 +107,10 @@ async def trigger(
     With `?event_type=` the whole body is the payload, and the other members are parameters, too.
     """
     body = await _body(request, MAX_PAYLOAD_BYTES + _AROUND_BYTES)
-    event = _event(services, _asked(body, named), _hops(hops))
-    return Triggered(**_shown(event, await publisher.publish(event)))
+    with request_span(_trace(request), "publish", _ABOUT) as span:
+        caused = _Caused(_hops(hops), span.trace if span else _trace(request))
+        event = _event(services, _asked(body, named), caused)
+        return Triggered(**_shown(event, await publisher.publish(event)))
 
 
 @router.post(
@@ -126,8 +132,10 @@ async def trigger_batch(
     batch = _read(await _body(request, MAX_BATCH_BYTES), BatchRequest).events
     if not 1 <= len(batch) <= MOST_AT_ONCE:
         raise InvalidRequest(f"A batch has 1 to {MOST_AT_ONCE} events")
-    events = [_event_or_error(services, text, _hops(hops)) for text in batch]
-    made = iter(await publisher.publish_all([event for event in events if isinstance(event, NewEvent)]))
+    with request_span(_trace(request), "publish", _ABOUT) as span:
+        caused = _Caused(_hops(hops), span.trace if span else _trace(request))
+        events = [_event_or_error(services, text, caused) for text in batch]
+        made = iter(await publisher.publish_all([event for event in events if isinstance(event, NewEvent)]))
     answers = [next(made) if isinstance(event, NewEvent) else event for event in events]
     _raise_if_none_could_be_stored(answers)
     return TriggeredBatch(
@@ -161,13 +169,21 @@ def _asked_in(text: bytes) -> _Asked:
     return _Asked(read.event_type, bytes(read.payload), read.event_id, read.tenant, read.correlation_id)
 
 
-def _event(services: Services, asked: _Asked, hops: int) -> NewEvent:
-    return published_event(services.ids.new(), services.now(), by=BY_API, hops=hops, **asked._asdict())
+class _Caused(NamedTuple):
+    """What an event has from the request that publishes it."""
+
+    hops: int
+    trace: Trace | None
 
 
-def _event_or_error(services: Services, text: msgspec.Raw, hops: int) -> NewEvent | KancaError:
+def _event(services: Services, asked: _Asked, caused: _Caused) -> NewEvent:
+    about = {**asked._asdict(), **caused._asdict()}
+    return published_event(services.ids.new(), services.now(), by=BY_API, **about)
+
+
+def _event_or_error(services: Services, text: msgspec.Raw, caused: _Caused) -> NewEvent | KancaError:
     try:
-        return _event(services, _asked_in(bytes(text)), hops)
+        return _event(services, _asked_in(bytes(text)), caused)
     except KancaError as error:
         return error
 
@@ -217,6 +233,12 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
             raise PayloadTooLarge(f"The body is larger than {limit_bytes // 1024} KB")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _trace(request: Request) -> Trace | None:
+    """The publisher's."""
+    parents, states = (request.headers.getlist(name) for name in ("traceparent", "tracestate"))
+    return read_trace(",".join(parents), ",".join(states))
 
 
 def _hops(header: str | None) -> int:

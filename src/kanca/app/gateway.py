@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.access import AccessRule, ManagementGuard
 from kanca.api.app import api_document, create_api
+from kanca.api.request_lines import NamedRoute, RequestLines
 from kanca.api.services import Services
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import PERIOD as ENDED_SECRETS_EVERY
@@ -203,7 +204,8 @@ async def open_gateway(
     regular.start()
     try:
         portal_keys = box.derived(portal_token.KEY_LABEL)
-        management = ManagementGuard(create_api(services, ingest_document()), access, portal_keys)
+        api = NamedRoute(create_api(services, ingest_document()))
+        management = RequestLines(ManagementGuard(api, access, portal_keys))
         root = Root(IngestASGI(ingest), management, leaving)
         yield Gateway(root, ingest, publisher, leaving, presence, regular)
     finally:

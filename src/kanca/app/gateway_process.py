@@ -18,7 +18,12 @@ from kanca.app.processes import CONFIGURATION_EXIT, LISTEN_FD, Stop, run_child, 
 from kanca.domain.loopback import is_loopback
 from kanca.errors import InvalidSetting
 from kanca.settings import Settings, load_settings
+from kanca.telemetry import tracing
+from kanca.telemetry.lag import LagMeter
+from kanca.telemetry.lines import lines
 from kanca.telemetry.logs import configure_logs
+from kanca.telemetry.metrics import note_start
+from kanca.telemetry.otel import configure_tracing
 from kanca.workflows.nodes import built_in_registry
 
 LAST_ANSWERS = timedelta(seconds=3)
@@ -37,23 +42,30 @@ async def main(stop: Stop, settings: Settings, name: str) -> None:
     add_installed_nodes(nodes)
     database = await open_own(settings)
     try:
+        configure_tracing(name)
         async with open_gateway(
             settings, database, nodes, access, f"{name}-{os.getpid()}", address_of(settings)
         ) as gateway:
+            lag = LagMeter("gateway")
             listen_fd = int(os.environ[LISTEN_FD])
             server = GatewayServer(gateway.asgi, listen_fd)
             closed = asyncio.Event()
             serving = asyncio.create_task(server.serve_until(closed, LAST_ANSWERS))
+            lag.start()
+            note_start("gateway")
             say_ready(name)
             stopping = asyncio.create_task(stop.requested.wait())
             await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
+            lag.stop()
             await leave(gateway, stop, settings)
             say_done(name)
             await gateway.leaving.wait_until_quiet(LAST_REQUESTS)
             closed.set()
             await serving
     finally:
+        await asyncio.to_thread(tracing.close)
+        lines.flush()
         await database.close()
 
 
@@ -85,7 +97,7 @@ def run() -> None:
     """The entry point of the process."""
     name = sys.argv[1]
     settings = load_settings()
-    configure_logs(settings.log_level, settings.log_format, name)
+    configure_logs(settings.log_level, settings.log_format, name, requests=settings.log_requests)
     try:
         run_child(name, lambda stop: main(stop, settings, name))
     except InvalidSetting as error:

@@ -23,6 +23,8 @@ from kanca.app.working import open_worker
 from kanca.errors import ShuttingDown
 from kanca.settings import Settings
 from kanca.storage.ports import Database
+from kanca.telemetry.lines import lines, through_structlog
+from kanca.telemetry.otel import use_host_tracing
 from kanca.workers.worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,8 @@ class MountedApp:
     async def running(self) -> AsyncIterator[None]:
         """Serve and work while entered. Raises InvalidSetting, DatabaseUnavailable."""
         settings = self._hooks.settings
+        use_host_tracing()
+        lines.configure(settings.log_requests, through_structlog)
         add_installed_nodes(self._hooks.nodes)
         await prepare(settings)
         # What stands in front of somebody's app is not known here, so management always needs a key.

@@ -20,6 +20,7 @@ from kanca.outbound.publishing import data_text, published_event, says_the_same
 from kanca.settings import Settings
 from kanca.storage.events import get
 from kanca.storage.ports import Database
+from kanca.telemetry.otel import where_we_are
 
 PUBLISH_TIMEOUT_S = 60.0
 """The longest that ``publish_sync`` waits for Kanca's own database, which has shorter limits of its own."""
@@ -80,14 +81,22 @@ class HooksPublisher:
         self._own.close()
 
     def _new(self, event_type: str, payload: Any, about: dict[str, Any]) -> tuple[NewEvent, int]:
-        """The event, and its hops: those of the event that is being handled, whose correlation id it has, too."""
+        """The event, and its hops: those of the event that is handled, whose correlation id and trace it has, too."""
         handled = current()
         hops = handled.hops() if handled else 0
+        trace = where_we_are() or (handled.trace() if handled else None)
         if handled and about["correlation_id"] is None:
             about = {**about, "correlation_id": handled.correlation_id}
         identifier, now = self._ids.new(), datetime.now(UTC)
         event = published_event(
-            identifier, now, event_type=event_type, payload=payload, by=PUBLISHED_BY, hops=hops, **about
+            identifier,
+            now,
+            event_type=event_type,
+            payload=payload,
+            by=PUBLISHED_BY,
+            hops=hops,
+            trace=trace,
+            **about,
         )
         return event, hops
 

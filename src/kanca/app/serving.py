@@ -11,6 +11,7 @@ from functools import partial
 
 import structlog
 
+from kanca.app.metrics_port import metrics_served
 from kanca.app.opening import open_own
 from kanca.app.own_providers import catalogue_of
 from kanca.app.supervisor import Supervisor, bind
@@ -23,6 +24,7 @@ from kanca.storage.ports import Database
 from kanca.storage.sealed_secrets import check_keys
 from kanca.storage.secret_box import load_secret_box
 from kanca.storage.standing import Schema, Standing
+from kanca.telemetry.exposition import MULTIPROC_DIR, forget_process
 
 log = structlog.get_logger(__name__)
 
@@ -118,7 +120,9 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _ad
             listener=listener,
             shutdown=timedelta(seconds=settings.shutdown_delay_seconds + settings.shutdown_seconds),
             watchdog=timedelta(seconds=settings.watchdog_seconds),
-            environ={**os.environ, **to_environment(settings), "PROMETHEUS_MULTIPROC_DIR": metrics},
+            environ={**os.environ, **to_environment(settings), MULTIPROC_DIR: metrics},
             on_ready=lambda: on_ready(address),
+            on_death=lambda name: forget_process(name, metrics),
         )
-        return await supervisor.run()
+        with metrics_served(settings.metrics_host, settings.metrics_port, metrics):
+            return await supervisor.run()

@@ -33,6 +33,7 @@ from kanca.app.processes import (
     WHERE_SIGNAL,
 )
 from kanca.errors import InvalidSetting
+from kanca.telemetry.metrics import PROCESS_NAME
 
 log = structlog.get_logger(__name__)
 
@@ -113,6 +114,8 @@ class Supervisor:
     """Called once, when every child said for the first time that it works."""
     watchdog: timedelta = timedelta(0)
     """How long a child's event loop may stand still before the child is killed; 0: for ever."""
+    on_death: Callable[[str], None] = lambda _name: None
+    """Called with the name of a child that has ended, before another one takes its place."""
     gateway_module: str = "kanca.app.gateway_process"
     worker_module: str = "kanca.app.worker_process"
 
@@ -209,6 +212,7 @@ class Supervisor:
             started_at = time.monotonic()
             child.heard_at = None
             code = await self._run(child)
+            self.on_death(child.name)
             if self._stopping.is_set():
                 return
             # Later the same may have passing causes, and whatever still runs is worth keeping.
@@ -230,7 +234,7 @@ class Supervisor:
                 "-m",
                 child.module,
                 child.name,
-                env={**self.environ, PREDECESSOR: child.worker},
+                env={**self.environ, PREDECESSOR: child.worker, PROCESS_NAME: child.name},
                 pass_fds=self._inherited,
             )
         except OSError as error:

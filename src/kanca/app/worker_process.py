@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import traceback
@@ -14,16 +15,26 @@ from kanca.app.processes import CONFIGURATION_EXIT, Stop, predecessor, run_child
 from kanca.app.working import open_worker
 from kanca.errors import InvalidInput
 from kanca.settings import Settings, load_settings
+from kanca.telemetry import tracing
+from kanca.telemetry.lag import LagMeter
+from kanca.telemetry.lines import lines
 from kanca.telemetry.logs import configure_logs
+from kanca.telemetry.metrics import note_start
+from kanca.telemetry.otel import configure_tracing
 
 
 async def main(stop: Stop, settings: Settings, hooks: Kanca, name: str) -> None:
     """Work until ``stop`` is asked for."""
     database = await open_own(settings)
     try:
+        configure_tracing(name)
         async with open_worker(hooks, settings, database, predecessor()) as worker:
+            note_start("worker")
+            LagMeter("worker").start()
             await worker.run(stop, on_ready=lambda: say_ready(name, worker.number))
     finally:
+        await asyncio.to_thread(tracing.close)
+        lines.flush()
         await database.close()
 
 
@@ -48,7 +59,7 @@ def run() -> None:
     name = sys.argv[1]
     try:
         settings = load_settings()
-        configure_logs(settings.log_level, settings.log_format, name)
+        configure_logs(settings.log_level, settings.log_format, name, requests=settings.log_requests)
         hooks = load_app(settings.app)
         add_installed_nodes(hooks.nodes)
     except InvalidInput as error:

@@ -15,6 +15,7 @@ from kanca.bodies.event_data import (
     event_data,
     headers_in,
     hops_in,
+    trace_of,
 )
 from kanca.bodies.json import MAX_DEPTH, read_json
 from kanca.bodies.unreadable import Unreadable
@@ -37,5 +38,6 @@ __all__ = [
     "read_body",
     "read_document",
     "read_json",
+    "trace_of",
     "write_json",
 ]

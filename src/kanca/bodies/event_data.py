@@ -8,8 +8,9 @@ import msgspec
 
 from kanca.bodies.document import Body, read_body
 from kanca.bodies.unreadable import Unreadable
-from kanca.domain.event import StoredEvent
+from kanca.domain.event import NewEvent, StoredEvent
 from kanca.domain.published import PUBLISHED
+from kanca.domain.trace import Trace, read_trace, trace_of_id
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -18,6 +19,9 @@ class _Sent(msgspec.Struct, frozen=True):
     """The content type that ingest read the body by, where it was not the sender's."""
     hops: int = 0
     """Of a published event: how often what caused it went through Kanca."""
+    traceparent: str | None = None
+    """Where the event stands in a trace, if that is not what its sender's headers say."""
+    tracestate: str | None = None
 
 
 _decode = msgspec.json.Decoder(_Sent).decode
@@ -26,6 +30,7 @@ _STATED = {"event_type", "data"}
 
 HOPS_HEADER = "X-Webhook-Hops"
 _MAX_DIGITS = 6
+_TRACE_HEADERS = {"traceparent", "tracestate"}
 
 
 def _sent(request: bytes) -> _Sent:
@@ -54,6 +59,22 @@ def hops_in(request: bytes) -> int:
     return max(
         (int(value[:_MAX_DIGITS]) for value in values if value.isascii() and value.isdigit()), default=0
     )
+
+
+def trace_of(event: StoredEvent | NewEvent) -> Trace:
+    """Where an event stands in a trace: its publisher's or its sender's, or else one of its own."""
+    sent = _sent(event.request)
+    found = read_trace(sent.traceparent, sent.tracestate) if sent.traceparent else _sender_s_trace(sent)
+    return found or trace_of_id(event.id)
+
+
+def _sender_s_trace(sent: _Sent) -> Trace | None:
+    values: dict[str, str] = {}
+    for name, value in sent.headers:
+        key = name.lower()
+        if key in _TRACE_HEADERS:
+            values[key] = f"{values[key]},{value}" if key in values else value
+    return read_trace(values.get("traceparent"), values.get("tracestate"))
 
 
 def content_type_of(request: bytes) -> str | None:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 
+from kanca.domain.trace import Trace
+
 PUBLISHED = 0
 """The endpoint number of published events."""
 TEST_EVENT = "test.event"
 """The type of what a subscription is tested with."""
 
 
-def published_request(by: str, hops: int = 0) -> bytes:
-    """What stands in the place of a request: who published, and how often what caused it went through Kanca."""
+def published_request(by: str, hops: int = 0, trace: Trace | None = None) -> bytes:
+    """What stands in the place of a request: who published, in whose trace, and how often what caused it was here."""
     about = {"method": None, "published_by": by, "authenticated": True, "hops": hops}
+    if trace is not None:
+        about |= trace.headers
     return json.dumps(about, separators=(",", ":")).encode()
 
 

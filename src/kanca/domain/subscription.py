@@ -142,11 +142,20 @@ class Subscription:
     @property
     def status(self) -> SubscriptionStatus:
         """Whether it is sent to."""
-        if not self.is_active:
-            return SubscriptionStatus.INACTIVE
-        if self.disabled_reason is not None:
-            return SubscriptionStatus.DISABLED
-        return SubscriptionStatus.ACTIVE if self.is_verified else SubscriptionStatus.UNVERIFIED
+        return status_of(
+            is_active=self.is_active,
+            is_disabled=self.disabled_reason is not None,
+            is_verified=self.is_verified,
+        )
+
+
+def status_of(*, is_active: bool, is_disabled: bool, is_verified: bool) -> SubscriptionStatus:
+    """The status that follows from what is stored of a subscription."""
+    if not is_active:
+        return SubscriptionStatus.INACTIVE
+    if is_disabled:
+        return SubscriptionStatus.DISABLED
+    return SubscriptionStatus.ACTIVE if is_verified else SubscriptionStatus.UNVERIFIED
 
 
 def read_subscription_config(values: Mapping[str, Any]) -> SubscriptionConfig:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from kanca.domain.trace import Trace
+
 
 @dataclass(frozen=True, slots=True)
 class Handled:
@@ -15,6 +17,8 @@ class Handled:
     correlation_id: str
     hops: Callable[[], int]
     """How often it went through Kanca; asked only when something is published."""
+    trace: Callable[[], Trace]
+    """Where in a trace it is handled; asked as rarely."""
 
 
 _handled: ContextVar[Handled | None] = ContextVar("kanca_handled", default=None)

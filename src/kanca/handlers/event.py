@@ -77,3 +77,5 @@ class Event(msgspec.Struct, Generic[T], frozen=True):
     """1 for the first attempt. An attempt that a crash cut short may run again under the same number."""
     call_id: str
     """``call_…``: stable over all attempts of this handler with this event, so that others can deduplicate by it."""
+    trace_headers: Headers = Headers()
+    """``traceparent`` and ``tracestate``: for requests that the handler makes, so that they are in the trace."""

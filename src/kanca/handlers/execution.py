@@ -6,13 +6,16 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 from pydantic_core import to_jsonable_python
 
 from kanca.domain.decisions import Discard, Retry
+from kanca.domain.trace import Trace, trace_of_id
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.current import Handled, handling
 from kanca.handlers.event import Event
@@ -55,8 +58,17 @@ CallOutcome = Succeeded | Discarded | Failed
 def _ignore(_: Failed) -> None: ...
 
 
-def _no_hops() -> int:
-    return 0
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is published by a handler has from its call."""
+
+    hops: Callable[[], int]
+    """How often the event went through Kanca."""
+    trace: Callable[[], Trace]
+    """Where in a trace the call is."""
+
+
+_NONE = Circumstances(lambda: 0, lambda: trace_of_id(uuid4()))
 
 
 async def execute(
@@ -67,19 +79,18 @@ async def execute(
     threads: SyncThreads,
     stuck_after: timedelta = timedelta(minutes=5),
     on_stuck: Callable[[Failed], None] = _ignore,
-    hops: Callable[[], int] = _no_hops,
+    around: Circumstances = _NONE,
 ) -> CallOutcome:
     """Call the handler, and give what came of it once it has returned.
 
     A handler that takes longer than ``timeout`` has failed: an async one is cancelled. A sync one cannot be stopped, so
     this waits until its thread has returned, and nobody starts a second attempt beside it. When even that takes longer
     than ``stuck_after``, ``on_stuck`` is told once; the wait goes on. What the handler publishes has the event's
-    correlation id, and the number that ``hops`` gives. Raises CancelledError when the caller is cancelled, and nothing
-    else.
+    correlation id, and what ``around`` gives. Raises CancelledError when the caller is cancelled, and nothing else.
     """
     limit = _Limit(timeout, stuck_after, lambda: on_stuck(_stuck(timeout)), cancels=handler.is_async)
     try:
-        with handling(Handled(event.correlation_id, hops)):
+        with handling(Handled(event.correlation_id, around.hops, around.trace)):
             if handler.is_async:
                 result = await handler.function(event)
             else:

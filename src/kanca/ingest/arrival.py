@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from msgspec import Struct
 
+from kanca.domain.event import NewEvent
 from kanca.domain.resume_token import ResumeToken
 from kanca.ingest.prepared import Prepared
 from kanca.ingest.request import Request
@@ -39,6 +41,18 @@ class Arrival(Struct):
     """What was verified, and why it proved nothing."""
     began: float = 0.0
     """When the body was complete (``time.perf_counter``); 0 until it is."""
+    proven: float = 0.0
+    """When it was verified, by the same clock, as are the next."""
+    submitted: float = 0.0
+    """When it was handed in for a commit."""
+    stored: float = 0.0
+    """When that was on disk."""
+    event: NewEvent | None = None
+    """What it became, once it was stored or is known to have been."""
+    original: UUID | None = None
+    """The event that it repeats."""
+    outcome: str = ""
+    """``accepted``, ``duplicate``."""
 
 
 def fold_headers(pairs: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

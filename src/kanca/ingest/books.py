@@ -1,15 +1,14 @@
-"""What is remembered of every answer: statistics, recent rejections, metrics, and a line in the log for debugging."""
+"""What is remembered of every answer: statistics, recent rejections, metrics."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import datetime, timedelta
 
 import structlog
 
 from kanca.domain.event import NewEvent
-from kanca.domain.ids import EVENT, IdFactory, show_id
+from kanca.domain.ids import IdFactory
 from kanca.errors import DatabaseUnavailable
 from kanca.ingest.arrival import Arrival
 from kanca.ingest.describe import describe_rejected
@@ -35,8 +34,6 @@ class Books:
         self._statistics = Statistics()
         self._rejections = Rejections()
         self._receipts = Receipts()
-        # Asked once: a lazy logger costs more than an answer's body.
-        self._logs_requests = log.is_enabled_for(logging.DEBUG)
 
     def accepted(self, arrival: Arrival, event: NewEvent, response_us: int) -> None:
         """Remember a new event."""
@@ -48,13 +45,9 @@ class Books:
         self._statistics.repeated(event.endpoint, event.received_at, response_us)
         self._taken(arrival, event, "duplicate", response_us)
 
-    def handshake(self, arrival: Arrival) -> None:
+    def handshake(self) -> None:
         """Remember a handshake that was answered."""
         self._receipts.handshake()
-        if self._logs_requests:
-            log.debug(
-                "webhook", status="handshake", webhook_id=arrival.endpoint.webhook_id, client=arrival.client
-            )
 
     def unrouted(self, refusal: Refusal) -> None:
         """Remember a request for which there is no endpoint."""
@@ -85,14 +78,6 @@ class Books:
             lambda: self._rejection(arrival, refusal, now),
             lambda: _diagnosis(arrival, now.timestamp()),
         )
-        if self._logs_requests:
-            log.debug(
-                "webhook",
-                status=code,
-                webhook_id=arrival.endpoint.webhook_id,
-                client=client,
-                detail=refusal.precise_detail,
-            )
 
     async def flush(self, store: Store) -> None:
         """Store what there is to store. Raises DatabaseUnavailable; only what there is no room for is lost then."""
@@ -127,18 +112,9 @@ class Books:
         )
 
     def _taken(self, arrival: Arrival, event: NewEvent, status: str, response_us: int) -> None:
-        self._receipts.taken(event.type, status, is_authenticated=arrival.is_authenticated)
-        if self._logs_requests:
-            log.debug(
-                "webhook",
-                status=status,
-                webhook_id=arrival.endpoint.webhook_id,
-                event_id=show_id(EVENT, event.id),
-                event_type=event.type,
-                client=arrival.client,
-                body_bytes=len(event.body),
-                response_us=response_us,
-            )
+        self._receipts.taken(
+            event.type, status, response_us / 1_000_000, is_authenticated=arrival.is_authenticated
+        )
 
 
 def _diagnosis(arrival: Arrival, now: float) -> Diagnose | None:

@@ -41,6 +41,8 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
         marks["read_as"] = "application/json"
     if arrival.resume is not None:
         marks["resume"] = mark_of(arrival.resume.address, arrival.resume.decision)
+    if request.trace is not None:
+        marks |= request.trace.headers
     described = describe_request(
         request.method,
         request.path,

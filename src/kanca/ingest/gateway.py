@@ -17,10 +17,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from msgspec import structs
 
 from kanca.domain.ids import IdFactory
 from kanca.errors import KancaError
-from kanca.ingest import responses
+from kanca.ingest import lines, responses
 from kanca.ingest.admission import Admission
 from kanca.ingest.arrival import Arrival, fold_headers
 from kanca.ingest.body import BodyReader, declared_too_large, decode_body
@@ -41,9 +42,13 @@ from kanca.ingest.routes import RESUME_PAGE, find_route, path_of
 from kanca.ingest.settings import IngestSettings
 from kanca.ingest.storing import Storing
 from kanca.ingest.surroundings import Surroundings
+from kanca.ingest.tracing import ingest_span
 from kanca.providers import Draft, Issued, KeyNeeded
 from kanca.queue.duties import Duties
 from kanca.storage.ports import Accepting, Waker
+from kanca.telemetry.metrics import COMMIT_QUEUE
+from kanca.telemetry.sampling import Sampled
+from kanca.telemetry.tracing import is_recording
 
 log = structlog.get_logger(__name__)
 
@@ -93,10 +98,15 @@ class Ingest:
         self._resuming = Resuming(around.resume_keys, store)
         self._books = Books(ids)
         self._keeper = BookKeeper(self._books, store)
-        self._duties = Duties(
-            {"endpoints": self._endpoints, "books": self._keeper}, limit=settings.commit_timeout
-        )
         self._storing = Storing(settings, accepting, store, waker, self._books, around.clock)
+        self._duties = Duties(
+            {
+                "endpoints": self._endpoints,
+                "books": self._keeper,
+                "commit queue": Sampled(COMMIT_QUEUE, lambda: self._storing.waiting),
+            },
+            limit=settings.commit_timeout,
+        )
 
     async def start(self) -> None:
         """Begin to watch for changed endpoints, and to store statistics and rejections."""
@@ -122,13 +132,31 @@ class Ingest:
         HTTPS or dedupe applies to it, and the event is marked. ``rehearsal`` is what its proof is checked with, where
         nobody but the provider could make one that fits the endpoint's own secret.
         """
+        if is_recording():
+            return await self._recorded(request, is_test, rehearsal)
+        return await self._accept(request, is_test, rehearsal)
+
+    async def _recorded(self, request: Request, is_test: bool, rehearsal: Issued | None) -> Answer:
+        with ingest_span(request) as span:
+            if span is None:
+                return await self._accept(request, is_test, rehearsal)
+            answer = await self._accept(structs.replace(request, trace=span.trace), is_test, rehearsal)
+            span.say({"http.response.status_code": answer.status})
+            if answer.status >= 500:
+                span.fail(str(answer.status))
+            return answer
+
+    async def _accept(self, request: Request, is_test: bool, rehearsal: Issued | None) -> Answer:
         try:
             return await self._answer(request, is_test, rehearsal)
         except Exception:
             reference = uuid.uuid4().hex
             log.exception("internal_error", reference=reference, path=shown_path(request.path))
             detail = f"Something went wrong inside Kanca. The log has it under {reference}."
-            return responses.problem(Refusal("internal_error", detail), None, {})
+            refusal = Refusal("internal_error", detail)
+            self._books.unrouted(refusal)
+            lines.unrouted(request, refusal)
+            return responses.problem(refusal, None, {})
 
     async def test(self, webhook_id: str, draft: Draft, rehearsal: Issued | None) -> Answer:
         """Answer a management route's test of an endpoint; ``draft`` is proven as the sender's would be."""
@@ -177,9 +205,11 @@ class Ingest:
         if isinstance(said, Refusal):
             now = datetime.fromtimestamp(self._now(), UTC)
             self._books.refused(arrival, said, now)
+            lines.refused(arrival, said)
             is_over = bool(arrival.began) or (said.code not in LOST and await self._drain(request, headers))
             answer = responses.problem(said, endpoint, headers, ends_connection=not is_over)
             return refused_page(said, answer) if face is RESUME_PAGE else answer
+        lines.answered(arrival, said)
         return responses.success(said, endpoint, headers)
 
     async def _take(self, arrival: Arrival) -> Said | Refusal:
@@ -203,6 +233,7 @@ class Ingest:
         answered = await self._prove(arrival, now)
         if answered is not None:
             return answered
+        arrival.proven = time.perf_counter()
         reading = arrival.face.read(arrival.endpoint, signed, arrival.signed_id)
         if isinstance(reading, Refusal):
             return reading
@@ -227,7 +258,7 @@ class Ingest:
         if handshakes is not None:
             said = await self._handshaking.answer_unproven(arrival, handshakes, now)
             if said is not None:
-                return self._handshake(arrival, said)
+                return self._handshake(said)
             if not arrival.is_test and arrival.request.method not in arrival.endpoint.allowed_methods:
                 why = self._handshaking.why_none(arrival, handshakes, now)
                 return Refusal(arrival.endpoint.unproven, cause="handshake_refused", note=why)
@@ -236,12 +267,12 @@ class Ingest:
             refusal = await self._proof.fetch_and_refuse(arrival, now, refusal)
         if refusal is None and handshakes is not None:
             said = await self._handshaking.answer_proven(arrival, handshakes, now)
-            return None if said is None else self._handshake(arrival, said)
+            return None if said is None else self._handshake(said)
         return refusal
 
-    def _handshake(self, arrival: Arrival, said: Said | Refusal) -> Said | Refusal:
+    def _handshake(self, said: Said | Refusal) -> Said | Refusal:
         if not isinstance(said, Refusal):
-            self._books.handshake(arrival)
+            self._books.handshake()
         return said
 
     async def _unrouted(self, request: Request, headers: Mapping[bytes, bytes], refusal: Refusal) -> Answer:
@@ -251,6 +282,7 @@ class Ingest:
             client = self._proxies.client_of(request.peer, headers)
             now = datetime.fromtimestamp(self._now(), UTC)
             self._books.unusable(refusal.endpoint, request, client, refusal, now)
+        lines.unrouted(request, refusal)
         is_over = await self._drain(request, headers)
         answer = responses.problem(refusal, None, {}, ends_connection=not is_over)
         is_page = refusal.code == "resume_expired" and wants_page(request.method, headers)

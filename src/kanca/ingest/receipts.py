@@ -1,10 +1,11 @@
-"""The metric ``webhook_received_total``, counted in memory: a labelled counter costs more than an answer's body."""
+"""Metrics of answers, counted in memory: a labelled counter costs more than an answer's body."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from kanca.telemetry.metrics import OTHER, RECEIVED, TypeLabels
+from kanca.telemetry.gathering import Gathered
+from kanca.telemetry.metrics import INGEST_DURATION, OTHER, RECEIVED, TypeLabels
 
 
 class Receipts:
@@ -13,11 +14,15 @@ class Receipts:
     def __init__(self) -> None:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._labels = TypeLabels()
+        self._durations = {
+            status: Gathered(INGEST_DURATION.labels(status)) for status in ("accepted", "duplicate")
+        }
 
-    def taken(self, event_type: str, status: str, *, is_authenticated: bool) -> None:
+    def taken(self, event_type: str, status: str, duration_s: float, *, is_authenticated: bool) -> None:
         """Count a webhook that was accepted, or had been before."""
         label = self._labels.label(event_type, is_authenticated=is_authenticated)
         self._counts[label, status] += 1
+        self._durations[status].observe(duration_s)
 
     def handshake(self) -> None:
         """Count a handshake: it is no event, and has no type."""
@@ -32,3 +37,5 @@ class Receipts:
         counts, self._counts = self._counts, Counter()
         for (event_type, status), count in counts.items():
             RECEIVED.labels(event_type, status).inc(count)
+        for durations in self._durations.values():
+            durations.flush()

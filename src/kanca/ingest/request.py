@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 
+from kanca.domain.trace import Trace
+
 Chunks = Callable[[], Awaitable[tuple[bytes, bool]]]
 """Gives the next piece of the body, and whether more may follow. Raises ClientGone."""
 
@@ -31,6 +33,8 @@ class Request(Struct, frozen=True):
     chunks: Chunks
     mount: str = ""
     """Where in somebody's application Kanca is mounted."""
+    trace: Trace | None = None
+    """Where answering it stands in a trace, where that is recorded."""
 
 
 class Said(Struct, frozen=True):

@@ -48,6 +48,7 @@ _API = "/api/webhooks/"
 _SHORT = "/webhooks/"
 SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """What a slug can be. Nothing else is looked for: a NUL in one query would be the end of all that share it."""
+_WHOLE = frozenset({_SHORT + "receive", _SHORT + "receive-content-hash"})
 BUILT_IN = frozenset({RECEIVE_WEBHOOK_ID, RECEIVE_CONTENT_HASH_WEBHOOK_ID, RESUME_WEBHOOK_ID})
 
 
@@ -89,6 +90,15 @@ RESUME_PAGE = Face(
 def path_of(webhook_id: str) -> str:
     """Where an endpoint is found."""
     return BUILT_IN_PATHS.get(webhook_id) or _API + webhook_id
+
+
+def template_of(path: str) -> str:
+    """The path as the routes write it, without what tells one endpoint, or one wait, from another."""
+    if path.startswith(_API):
+        return _API + "{webhook_id}"
+    if path in _WHOLE or not path.startswith(_SHORT):
+        return path if path in _WHOLE else "-"
+    return RESUME_PATH + "{token}" if path.startswith(RESUME_PATH) else _SHORT + "{slug}"
 
 
 def find_route(path: str) -> Route | None:

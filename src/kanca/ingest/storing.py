@@ -18,11 +18,12 @@ from kanca.ingest.reading import Reading
 from kanca.ingest.refusal import Refusal, refusal_of
 from kanca.ingest.request import Said
 from kanca.ingest.settings import IngestSettings
+from kanca.ingest.tracing import note_commit
 from kanca.ingest.waiting_room import WaitingRoom
 from kanca.ingest.wording import Wording
 from kanca.queue.group_commit import GroupCommit
 from kanca.storage.ports import Accepting, Waker
-from kanca.telemetry.metrics import ENDPOINT_COMMITS
+from kanca.telemetry.metrics import COMMIT_DURATION, ENDPOINT_COMMITS
 
 
 class Storing:
@@ -53,6 +54,11 @@ class Storing:
             store.originals, timeout=settings.commit_timeout, max_waiting=settings.commit_queue_max
         )
 
+    @property
+    def waiting(self) -> int:
+        """Events that no commit has taken yet."""
+        return self._commits.waiting
+
     async def close(self, limit: timedelta) -> None:
         """Take no more events, answer those who are held, and finish what is at hand for up to ``limit``."""
         await self._room.close()
@@ -62,14 +68,18 @@ class Storing:
     async def store(self, arrival: Arrival, event: NewEvent, reading: Reading) -> Said | Refusal:
         """Store the event, unless it is a duplicate; gives what its sender is answered."""
         try:
+            arrival.submitted = time.perf_counter()
             appended = await self._commits.submit(event)
+            arrival.stored, arrival.event = time.perf_counter(), event
             if isinstance(appended, Accepted):
+                arrival.outcome = "accepted"
                 said = self._wording.accepted(arrival, event, reading)
                 self._books.accepted(arrival, event, _microseconds_since(arrival.began))
                 return await self._held(arrival, event.id, said) if arrival.endpoint.response_wait_s else said
             original = await self._originals.submit(appended.original)
         except KancaError as error:
             return refusal_of(error)
+        arrival.outcome, arrival.original = "duplicate", original.id
         if original.is_retried:
             self._waker.wake()
         said = self._wording.repeated(arrival, event, original, reading)
@@ -84,7 +94,10 @@ class Storing:
 
     async def _append(self, batch: Sequence[NewEvent]) -> Sequence[Appended | Exception]:
         ENDPOINT_COMMITS.observe(len(batch))
+        began, began_ns = time.perf_counter(), time.time_ns()
         answers = await self._accepting.append(batch)
+        COMMIT_DURATION.observe(time.perf_counter() - began)
+        note_commit(began_ns, batch)
         if any(isinstance(answer, Accepted) for answer in answers):
             self._waker.wake()
         return answers

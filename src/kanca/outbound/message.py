@@ -14,6 +14,7 @@ from kanca.domain.event import StoredEvent, is_envelope
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.published import PUBLISHED
 from kanca.domain.subscription import OPERATIONAL_ENDPOINT, Subscription, SubscriptionConfig
+from kanca.domain.trace import Trace
 from kanca.errors import ExpressionFailed, InvalidExpression, TransformFailed
 from kanca.expressions.event_scope import stored_event_scope
 from kanca.expressions.uses import compile_fifo_key, compile_transform
@@ -21,6 +22,7 @@ from kanca.outbound.members import member_of
 from kanca.outbound.signing import signature_headers
 
 EVENT_HEADER = "X-Webhook-Event"
+CORRELATION_HEADER = "X-Correlation-ID"
 
 _OF_OUR_OWN = (PUBLISHED, OPERATIONAL_ENDPOINT)
 
@@ -82,9 +84,16 @@ def is_too_far(event: StoredEvent, limit: int) -> bool:
 
 
 def headers_for(
-    config: SubscriptionConfig, event: StoredEvent, body: bytes, moment: datetime, secrets: Sequence[str]
+    config: SubscriptionConfig,
+    event: StoredEvent,
+    body: bytes,
+    moment: datetime,
+    secrets: Sequence[str],
+    trace: Trace | None = None,
 ) -> dict[str, str]:
     """The headers of one attempt, made at ``moment``; ``secrets`` are those that are live, the newest first.
+
+    ``trace``: where the attempt stands.
 
     Those that a delivery has itself cannot be replaced by the subscription's own. ``User-Agent`` is the HTTP client's.
     Raises InvalidSecret.
@@ -93,6 +102,8 @@ def headers_for(
         "Content-Type": "application/json",
         EVENT_HEADER: _one_line(event.type),
         HOPS_HEADER: str(hops_of(event) + 1),
+        **_correlation(event),
+        **({} if trace is None else trace.headers),
     } | signature_headers(
         config.signature,
         secrets,
@@ -105,6 +116,12 @@ def headers_for(
         return ours
     taken = {"user-agent", *(name.lower() for name in ours)}
     return {name: value for name, value in config.headers.items() if name.lower() not in taken} | ours
+
+
+def _correlation(event: StoredEvent) -> dict[str, str]:
+    """The header by which a Kanca that receives the delivery knows the same; not every id can be said in one."""
+    is_sayable = event.correlation_id.isascii() and event.correlation_id.isprintable()
+    return {CORRELATION_HEADER: event.correlation_id} if is_sayable else {}
 
 
 def _data(event: StoredEvent) -> bytes:

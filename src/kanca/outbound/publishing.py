@@ -11,6 +11,7 @@ from kanca.domain.dedupe import Key, dedupe_key
 from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH, NewEvent, StoredEvent, is_name
 from kanca.domain.ids import CHOSEN_ID, EVENT, show_id
 from kanca.domain.published import PUBLISHED, published_body, published_data, published_request
+from kanca.domain.trace import Trace
 from kanca.errors import InvalidEvent, PayloadTooLarge
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
@@ -33,13 +34,14 @@ def published_event(  # noqa: PLR0913 - all that an event is made of, by name
     event_id: str | None = None,
     correlation_id: str | None = None,
     hops: int = 0,
+    trace: Trace | None = None,
     window: timedelta = WINDOW,
 ) -> NewEvent:
     """The event that a publisher states.
 
     ``payload`` is JSON text as bytes, which is kept as it is, or a value that is written as JSON. ``event_id`` is the
     publisher's own id: for as long as ``window`` the same id of the same tenant is the same event. ``by`` says who
-    publishes. Raises InvalidEvent, PayloadTooLarge.
+    publishes, ``trace`` where in a trace. Raises InvalidEvent, PayloadTooLarge.
     """
     if not is_name(event_type, MAX_TYPE_LENGTH) or event_type.isspace():
         raise InvalidEvent(f"An event type has 1 to {MAX_TYPE_LENGTH} printable characters")
@@ -57,7 +59,7 @@ def published_event(  # noqa: PLR0913 - all that an event is made of, by name
         received_at=now,
         source_event_id=event_id,
         correlation_id=correlation_id or show_id(EVENT, new_id),
-        request=published_request(by, min(max(hops, 0), MAX_HOPS)),
+        request=published_request(by, min(max(hops, 0), MAX_HOPS), trace),
         body=published_body(event_type, data),
         dedupe_key=None if event_id is None else dedupe_key(PUBLISHED, published_key(tenant, event_id)),
         dedupe_until=None if event_id is None else now + window,

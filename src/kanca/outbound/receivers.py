@@ -203,6 +203,11 @@ class Receivers:
         waiting = [each for each in self._by_number.values() if each.has_parked]
         return sorted(waiting, key=lambda each: each.fed_at)
 
+    @property
+    def shut_off(self) -> int:
+        """How many nothing is sent to for a while, for a breaker is open."""
+        return sum(each.breaker.is_open or each.host.is_open for each in self._by_number.values())
+
     def _host(self, url: str) -> Breaker:
         try:
             parsed = URL(url)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from kanca.bodies import trace_of
 from kanca.domain.endpoint import Secret
 from kanca.domain.event import StoredEvent
+from kanca.domain.ids import EVENT, show_id
 from kanca.domain.subscription import Subscription
+from kanca.domain.trace import Trace
 from kanca.egress import EgressClient, EgressResponse
 from kanca.egress.attempt import WAS_KEPT_OPEN
 from kanca.egress.masking import Mask
@@ -21,6 +25,7 @@ from kanca.errors import EgressFailed, KancaError
 from kanca.outbound.message import headers_for
 from kanca.outbound.reports import AttemptReport, TimingReport
 from kanca.outbound.verdict import fault_of, fault_of_error
+from kanca.telemetry.tracing import Span, span
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_HEADER_BYTES = 8 * 1024
@@ -111,18 +116,22 @@ class Sender:
         """
         started_at = self._now()
         failure: KancaError | None = None
-        try:
-            report = await self._send(subscription, event, body, started_at)
-        except KancaError as error:
-            failure = error
-            report = _report_of(subscription.url, error)
+        with _attempt_span(subscription, event, started_at) as this:
+            try:
+                report = await self._send(subscription, event, body, started_at, this.trace)
+            except KancaError as error:
+                failure = error
+                report = _report_of(subscription.url, error)
+            this.say({"http.response.status_code": report.status})
+            if report.code is not None:
+                this.fail(report.code)
         return Sent(report, started_at, self._now(), failure)
 
     async def _send(
-        self, subscription: Subscription, event: StoredEvent, body: bytes, moment: datetime
+        self, subscription: Subscription, event: StoredEvent, body: bytes, moment: datetime, trace: Trace
     ) -> AttemptReport:
         config = subscription.config
-        headers = headers_for(config, event, body, moment, live(subscription.secrets, moment))
+        headers = headers_for(config, event, body, moment, live(subscription.secrets, moment), trace)
         proof = await self._proof(config.credential)
         request = partial(
             self._http.request,
@@ -147,6 +156,34 @@ class Sender:
 
     async def _proof(self, name: str | None) -> Authorization:
         return Nothing() if name is None else await self._authentication.of(name)
+
+
+def _attempt_span(
+    subscription: Subscription, event: StoredEvent, moment: datetime
+) -> AbstractContextManager[Span]:
+    """An attempt in the trace of its event."""
+    return span(
+        f"deliver:{subscription.id}",
+        lambda: trace_of(event),
+        lambda: f"{subscription.number} {moment.isoformat()}",
+        "client",
+        lambda: {
+            "messaging.operation.type": "send",
+            "http.request.method": "POST",
+            "server.address": _host(subscription.url),
+            "kanca.subscription_id": subscription.id,
+            "kanca.event_id": show_id(EVENT, event.id),
+            "kanca.event_type": event.type,
+            "kanca.tenant": event.tenant,
+        },
+    )
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def live(secrets: Iterable[Secret], now: datetime) -> list[str]:

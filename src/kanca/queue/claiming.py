@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import timedelta
@@ -13,6 +14,8 @@ from kanca.domain.task import LANES, SUSPECT_LANE, Task, lane_of
 from kanca.errors import Unavailable
 from kanca.queue.fairness import Lane, note_claimed, plan_asks
 from kanca.storage.ports import Capabilities, LaneAsk, QueueStore
+from kanca.telemetry import tracing
+from kanca.telemetry.metrics import CLAIM_DURATION, CLAIMED
 
 log = structlog.get_logger(__name__)
 
@@ -133,11 +136,18 @@ class Claimer:
         return self._hold(taken), len(rows) >= limit
 
     async def _claim(self, limit: int, asks: list[LaneAsk]) -> list[tuple[Task, int]]:
+        begun, began_ns = self._monotonic(), time.time_ns()
         try:
-            return await self._queue.claim(self._worker, limit, self.capabilities, asks)
+            claimed = await self._queue.claim(self._worker, limit, self.capabilities, asks)
         except BaseException:
             self._is_in_doubt = True
             raise
+        CLAIM_DURATION.observe(self._monotonic() - begun)
+        for kind, count in Counter(task.kind for task, _ in claimed).items():
+            CLAIMED.labels(kind.name.lower()).inc(count)
+        if claimed:
+            tracing.note("claim", began_ns, attributes={"messaging.batch.message_count": len(claimed)})
+        return claimed
 
     def _hold(self, taken: list[tuple[Task, int]]) -> list[Task]:
         for task, lane in taken:

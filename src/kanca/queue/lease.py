@@ -18,6 +18,7 @@ import structlog
 
 from kanca.errors import DatabaseUnavailable, KancaError, Unavailable
 from kanca.storage.ports import Database
+from kanca.telemetry.metrics import LEASES_LOST
 
 log = structlog.get_logger(__name__)
 
@@ -156,6 +157,7 @@ class Lease:
                 break
             until = begun + self._lease.total_seconds()
         log.warning("lease_lost", worker=worker)
+        LEASES_LOST.inc()
         if self._home is not None and not self._home.is_closed():
             self._home.call_soon_threadsafe(self._lose, worker)
 

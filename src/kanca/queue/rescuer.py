@@ -9,6 +9,7 @@ import structlog
 
 from kanca.domain.task import Completion, Task
 from kanca.storage.ports import QueueStore, Waker
+from kanca.telemetry.metrics import RESCUED
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +58,8 @@ class Rescuer:
 
     async def _rescue(self, worker: int) -> None:
         rescued = await self._queue.rescue(worker, self._max_crashes)
+        RESCUED.labels("returned").inc(rescued.returned)
+        RESCUED.labels("lost").inc(len(rescued.lost))
         if rescued.returned:
             log.warning("tasks_rescued", count=rescued.returned)
             self._waker.wake()

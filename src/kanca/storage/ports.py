@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.event import Appended, NewEvent, StoredEvent
 from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.storage.measuring import StorageReadings
 from kanca.storage.moves import Moves
 
 P = ParamSpec("P")
@@ -261,6 +262,10 @@ class Database(Protocol):
 
     async def connection_room(self) -> ConnectionRoom | None:
         """How many connections the server takes; None for a file. Raises DatabaseUnavailable."""
+        ...
+
+    async def measure(self) -> StorageReadings:
+        """How large everything is, and how many connections there are. Raises DatabaseUnavailable."""
         ...
 
     async def close(self) -> None:

@@ -8,14 +8,19 @@ from typing import Any, TextIO
 
 import structlog
 
+from kanca.telemetry.lines import JsonLines, at_level, lines, through_structlog
+
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(level: str, form: str, process: str, stream: TextIO = sys.stderr) -> None:
+def configure_logs(
+    level: str, form: str, process: str, stream: TextIO = sys.stderr, requests: str = "off"
+) -> None:
     """Send every log line of this process to ``stream``.
 
     ``level`` is a key of ``LEVELS``; ``form`` is ``json``, ``text`` or ``auto`` (text when the stream is a terminal);
-    ``process`` stands on every line (``gateway-1``, ``worker-1``).
+    ``process`` stands on every line (``gateway-1``, ``worker-1``). ``requests``: of which requests and attempts there
+    are lines, ``all``, ``errors`` or ``off``.
     """
     as_text = form == "text" or (form == "auto" and stream.isatty())
     renderer: Any = structlog.processors.JSONRenderer(default=str)
@@ -37,6 +42,12 @@ def configure_logs(level: str, form: str, process: str, stream: TextIO = sys.std
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(process=process)
+    wanted = at_level(requests, LEVELS[level])
+    if as_text:
+        lines.configure(wanted, through_structlog)
+    else:
+        written = JsonLines(process, lambda text: _write_whole(stream, text))
+        lines.configure(wanted, written, written.flush)
     # Libraries log through the standard library; their lines take the same road.
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -46,3 +57,8 @@ def configure_logs(level: str, form: str, process: str, stream: TextIO = sys.std
         )
     )
     logging.basicConfig(handlers=[handler], level=max(LEVELS[level], logging.WARNING), force=True)
+
+
+def _write_whole(stream: TextIO, text: bytes) -> None:
+    stream.write(text.decode())
+    stream.flush()

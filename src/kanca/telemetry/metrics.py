@@ -1,21 +1,40 @@
-"""Prometheus metrics, correct over all processes of one machine.
+"""What processes count, as Prometheus metrics that are correct over all processes of one machine.
 
 Each process writes to files of its own in the directory that the supervisor names in ``PROMETHEUS_MULTIPROC_DIR``;
-whichever gateway is asked adds them up. Without that variable (mounted in somebody's app) there is one process, and its
-memory is enough. Senders choose event types, so the label is bounded: see ``TypeLabels``.
+whoever is asked adds them up (``exposition``). Without that variable (mounted in somebody's app) there is one process,
+and its memory is enough. A file goes by the name of its process (``gateway-1``), not by its number: who takes the place
+of a dead one goes on counting where that one stopped, so that no counter falls and no file is left over.
+
+Senders choose event types, so the label is bounded: see ``TypeLabels``. What the shared database says is in
+``kanca.telemetry.shared``.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import Counter, Gauge, Histogram, values
+
+PROCESS_NAME: Final = "KANCA_PROCESS_NAME"
+"""In the environment of a supervised process: what its files go by. Without ``_``."""
+
+
+def _file_name() -> Callable[[], str]:
+    """Says what this process's files go by. What it starts or forks goes by its number, for files have one owner."""
+    name, owner = os.environ.pop(PROCESS_NAME), os.getpid()
+    return lambda: name if os.getpid() == owner else str(os.getpid())
+
+
+if PROCESS_NAME in os.environ and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    # Asked when a metric is made, and that is when this module is imported.
+    values.ValueClass = values.MultiProcessValue(_file_name())  # type: ignore[no-untyped-call]  # the library has no types here
 
 OTHER: Final = "other"
 MAX_EVENT_TYPES: Final = 200
+MOMENTS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+"""Seconds of what is over soon."""
 
 RECEIVED = Counter(
     "webhook_received", "Requests to ingest routes, by answer", ["event_type", "status"], registry=None
@@ -27,9 +46,58 @@ PROCESSING = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
     registry=None,
 )
-ATTEMPTS = Counter("webhook_attempts", "Attempts of work, by result", ["result"], registry=None)
-QUEUE_SIZE = Gauge("webhook_queue_size", "Due inbound tasks", registry=None, multiprocess_mode="mostrecent")
-DLQ_SIZE = Gauge("webhook_dlq_size", "Dead letters", registry=None, multiprocess_mode="mostrecent")
+INGEST_DURATION = Histogram(
+    "webhook_ingest_duration_seconds",
+    "From the last byte of a webhook until its answer is ready, by status: accepted, duplicate",
+    ["status"],
+    buckets=MOMENTS,
+    registry=None,
+)
+COMMIT_DURATION = Histogram(
+    "webhook_commit_duration_seconds",
+    "Transactions that accept events",
+    buckets=MOMENTS,
+    registry=None,
+)
+COMMIT_QUEUE = Gauge(
+    "webhook_commit_queue_size",
+    "Events that wait for a commit to take them",
+    registry=None,
+    multiprocess_mode="livesum",
+)
+CLAIM_DURATION = Histogram(
+    "webhook_claim_duration_seconds",
+    "Looks into the queue for work",
+    buckets=MOMENTS,
+    registry=None,
+)
+CLAIMED = Counter("webhook_tasks_claimed", "Tasks that workers took from the queue", ["kind"], registry=None)
+ATTEMPTS = Counter(
+    "webhook_attempts",
+    "Attempts of work, by what it is and result: succeeded, retried (another one is scheduled), dead",
+    ["kind", "result"],
+    registry=None,
+)
+RUNS_ENDED = Counter("webhook_runs_ended", "Runs that ended, by status", ["status"], registry=None)
+DELIVERIES = Counter(
+    "webhook_deliveries",
+    "Deliveries that ended, by status: delivered, dead, skipped",
+    ["status"],
+    registry=None,
+)
+RESCUED = Counter(
+    "webhook_tasks_rescued",
+    "Tasks of dead workers, by what became of them: returned (to the queue), lost (dead letters)",
+    ["result"],
+    registry=None,
+)
+LEASES_LOST = Counter("webhook_leases_lost", "Leases that workers lost while they were alive", registry=None)
+SCHEDULES_MISSED = Counter(
+    "webhook_schedules_missed", "Schedules that were come to so late that they started no run", registry=None
+)
+ALERTS = Counter(
+    "webhook_alerts", "Messages to people about trouble, by result: sent, failed", ["result"], registry=None
+)
 ENDPOINT_COMMITS = Histogram(
     "webhook_commit_batch_size",
     "Events that shared one commit",
@@ -51,6 +119,12 @@ FILTERED = Counter(
     "webhook_filtered",
     "Events that their endpoint's filter did not let through",
     ["event_type"],
+    registry=None,
+)
+OUTBOX_LAG = Histogram(
+    "webhook_outbox_lag_seconds",
+    "From the writing of a row in an outbox until it is an event",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
     registry=None,
 )
 OUTBOX = Counter(
@@ -79,21 +153,76 @@ MANAGEMENT_REFUSED = Counter(
     registry=None,
 )
 
+BREAKERS_OPEN = Gauge(
+    "webhook_breakers_open",
+    "Receivers to which nothing is sent for a while, for they failed again and again",
+    registry=None,
+    multiprocess_mode="livesum",
+)
+WORKER_SLOTS = Gauge(
+    "webhook_worker_slots",
+    "Pieces of work that workers can have in hand, by state: busy, free",
+    ["state"],
+    registry=None,
+    multiprocess_mode="livesum",
+)
+LOOP_LAG = Histogram(
+    "webhook_event_loop_lag_seconds",
+    "How much too late a process came to what it had to do, by its kind: gateway, worker",
+    ["process"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=None,
+)
+PROCESSES = Gauge(
+    "webhook_processes",
+    "Processes that are alive, by kind: gateway, worker",
+    ["process"],
+    registry=None,
+    multiprocess_mode="livesum",
+)
+PROCESS_STARTS = Counter(
+    "webhook_process_starts",
+    "Processes that were started, by kind; more than there should be means that they die",
+    ["process"],
+    registry=None,
+)
+
 ALL = (
     RECEIVED,
-    PROCESSING,
-    ATTEMPTS,
-    QUEUE_SIZE,
-    DLQ_SIZE,
+    INGEST_DURATION,
+    COMMIT_DURATION,
     ENDPOINT_COMMITS,
+    COMMIT_QUEUE,
     ANSWER_FAILURES,
     WAITING,
     FILTERED,
-    OUTBOX,
+    CLAIM_DURATION,
+    CLAIMED,
+    ATTEMPTS,
+    PROCESSING,
+    RUNS_ENDED,
+    RESCUED,
+    LEASES_LOST,
+    SCHEDULES_MISSED,
+    DELIVERIES,
     DELIVERY_DURATION,
     DELIVERIES_IN_FLIGHT,
     MANAGEMENT_REFUSED,
+    BREAKERS_OPEN,
+    OUTBOX,
+    OUTBOX_LAG,
+    ALERTS,
+    WORKER_SLOTS,
+    LOOP_LAG,
+    PROCESSES,
+    PROCESS_STARTS,
 )
+
+
+def note_start(kind: str) -> None:
+    """Count this process, a ``gateway`` or a ``worker``, among those that are alive."""
+    PROCESSES.labels(kind).set(1)
+    PROCESS_STARTS.labels(kind).inc()
 
 
 class TypeLabels:
@@ -111,14 +240,3 @@ class TypeLabels:
             return OTHER
         self._known.add(event_type)
         return event_type
-
-
-def exposition(environ: Mapping[str, str] = os.environ) -> bytes:
-    """All metrics in Prometheus's text format."""
-    registry = CollectorRegistry()
-    if "PROMETHEUS_MULTIPROC_DIR" in environ:
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types here
-    else:
-        for metric in ALL:
-            registry.register(metric)
-    return generate_latest(registry)

@@ -27,7 +27,7 @@ from kanca.queue.claiming import Claimer
 from kanca.queue.ownership import lanes_of
 from kanca.storage import subscriptions, workers
 from kanca.storage.ports import Database
-from kanca.telemetry.metrics import DELIVERIES_IN_FLIGHT, DELIVERY_DURATION
+from kanca.telemetry.metrics import DELIVERY_DURATION
 from kanca.workers.capabilities import DELIVERIES
 from kanca.workers.delivering import Attempted, Deliverer
 from kanca.workers.delivery_records import Job
@@ -233,7 +233,6 @@ class DeliveryShift:
         if now - self._looked_at_s < LOOK_ROUND_EVERY_S:
             return
         self._looked_at_s = now
-        DELIVERIES_IN_FLIGHT.set(self.active)
         self._coming.clear()  # what was let go that long ago and did not come went to another worker
         with suppress(Unavailable):  # the claim will say so
             alive = await self._means.database.read(workers.living)

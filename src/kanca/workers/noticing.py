@@ -39,6 +39,7 @@ from kanca.storage.notices import Notice
 from kanca.storage.ports import Database, Waker
 from kanca.storage.statistics import MINUTE
 from kanca.storage.types import EPOCH
+from kanca.telemetry.metrics import ALERTS
 
 log = structlog.get_logger(__name__)
 
@@ -206,6 +207,8 @@ class PeopleTeller:
             return EVERY
         done = alert.done | await self._addresses.tell(message_of(alert, self._place), alert.done)
         left = [position for position in range(len(self._addresses)) if position not in done]
+        ALERTS.labels("sent").inc(len(done) - len(alert.done))
+        ALERTS.labels("failed").inc(len(left))
         pause = retry_after(alert.tries)
         if left:
             # By number: the addresses themselves hold secrets.

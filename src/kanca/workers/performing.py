@@ -16,8 +16,9 @@ from kanca.domain.task import Becomes, Completion, Done, HandBack, Keep, NewTask
 from kanca.handlers.causes import cause, cause_of
 from kanca.handlers.execution import Failed
 from kanca.handlers.registry import Handler
+from kanca.telemetry.tracing import is_recording
 from kanca.workers.arriving import Arrivals, ResumeDetail, read_resume_detail
-from kanca.workers.calls import Calls
+from kanca.workers.calls import Calls, dispatch_span
 from kanca.workers.capabilities import leave_run
 from kanca.workers.catalogue import Catalogue
 from kanca.workers.dispatch import WORKFLOW_UNPUBLISHED, Dispatch, Entry, Several, nobody_keeps
@@ -73,6 +74,12 @@ class Performer:
         ``record`` stores checkpoints. ``give_up`` is told what is to be recorded at once of work that goes on although
         its time is long over. Raises CancelledError when cancelled; whatever else it raises is for ``fail``.
         """
+        if held.task.kind is TaskKind.DISPATCH and held.event is not None and is_recording():
+            with dispatch_span(held.event):
+                return await self._perform(held, record, give_up)
+        return await self._perform(held, record, give_up)
+
+    async def _perform(self, held: Held, record: Record, give_up: GiveUp) -> Completion:
         match held.task.kind, held.event, held.state:
             case TaskKind.RUN, _, state if state is not None:
                 return await self._run(held, state, record)

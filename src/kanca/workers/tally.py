@@ -11,22 +11,48 @@ import structlog
 from prometheus_client import Counter, Histogram
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.task import Completion, Dead, Disposition, Done, Retry
+from kanca.domain.status import RunStatus
+from kanca.domain.task import Completion, Dead, Disposition, Done, Retry, TaskKind
 from kanca.errors import Unavailable
 from kanca.expressions.filtering import FILTERED
 from kanca.storage import statistics
 from kanca.storage.ports import Database
-from kanca.telemetry.metrics import ATTEMPTS, PROCESSING, TypeLabels
+from kanca.telemetry.metrics import ATTEMPTS, DELIVERIES, PROCESSING, RUNS_ENDED, TypeLabels
 from kanca.telemetry.metrics import FILTERED as METRIC
+from kanca.workers.calls import HANDLER_WORK
 from kanca.workers.settlement import DISPATCH_WORK
 from kanca.workers.targets import is_authenticated
 
 log = structlog.get_logger(__name__)
 
-_RESULTS: Final[dict[type[Disposition], Counter]] = {
-    kind: ATTEMPTS.labels(result)
-    for kind, result in ((Done, "succeeded"), (Dead, "dead"), (Retry, "retried"))
+_RESULTS: Final[dict[tuple[TaskKind, type[Disposition]], Counter]] = {
+    (kind, disposition): ATTEMPTS.labels(kind.name.lower(), result)
+    for kind in TaskKind
+    for disposition, result in ((Done, "succeeded"), (Dead, "dead"), (Retry, "retried"))
 }
+"""By what the task is about when it ends: a dispatch with one target has become that target's work."""
+_ENDED: Final = frozenset({RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED})
+
+
+def kind_of(completion: Completion) -> TaskKind:
+    """What was done: a dispatch with one target is that target's work, and says so in what it became or recorded."""
+    if completion.becomes is not None:
+        return completion.becomes.kind
+    kind, records = completion.task.kind, completion.records
+    if kind is not TaskKind.DISPATCH:
+        return kind
+    if records.runs:
+        return TaskKind.RUN
+    is_call = any(outcome.work.startswith(HANDLER_WORK) for outcome in records.outcomes)
+    return TaskKind.CALL if is_call else kind
+
+
+def _count_ends(completion: Completion) -> None:
+    for run in completion.records.runs:
+        if run.status in _ENDED and not run.is_test:
+            RUNS_ENDED.labels(run.status).inc()
+    for delivery in completion.records.deliveries:
+        DELIVERIES.labels(delivery.status).inc()
 
 
 class Tally:
@@ -43,10 +69,11 @@ class Tally:
 
     def recorded(self, event: StoredEvent | None, completion: Completion) -> None:
         """Count a completion that was written."""
-        counter = _RESULTS.get(type(completion.disposition))
+        counter = _RESULTS.get((kind_of(completion), type(completion.disposition)))
         if counter is None:
             return
         counter.inc()
+        _count_ends(completion)
         if event is None or type(completion.disposition) is Retry:
             return
         histogram = self._histograms.get(event.type) or self._histogram(event)

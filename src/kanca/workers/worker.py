@@ -35,7 +35,11 @@ from kanca.settings import Settings
 from kanca.storage.claimed_work import announce_handlers
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
+from kanca.telemetry.lines import lines
+from kanca.telemetry.metrics import BREAKERS_OPEN, DELIVERIES_IN_FLIGHT, WORKER_SLOTS
+from kanca.telemetry.sampling import Sampled
 from kanca.workers.arriving import Arrivals
+from kanca.workers.attempt_lines import write_attempts
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
 from kanca.workers.delivering import Deliverer, DeliveryRules, Sends, tell_of_dead
@@ -199,6 +203,10 @@ class Worker:
                 ),
                 "payloads": PayloadCleaner(database, settings.payload_retention),
                 "jobs": JobDoer(database, self._waker),
+                "busy slots": Sampled(WORKER_SLOTS.labels("busy"), lambda: self.active),
+                "free slots": Sampled(WORKER_SLOTS.labels("free"), lambda: self._free_slots),
+                "breakers": Sampled(BREAKERS_OPEN, lambda: self._receivers.shut_off),
+                "deliveries in flight": Sampled(DELIVERIES_IN_FLIGHT, lambda: self._delivering),
             }
         )
         self._stop: Stop | None = None
@@ -225,6 +233,14 @@ class Worker:
     def active(self) -> int:
         """Pieces of work that are being done, but for deliveries, which have places of their own."""
         return self._shift.active if self._shift else 0
+
+    @property
+    def _free_slots(self) -> int:
+        return max(self._settings.concurrency - self.active, 0)
+
+    @property
+    def _delivering(self) -> int:
+        return self._deliveries.active if self._deliveries else 0
 
     async def run(self, stop: Stop, on_ready: Callable[[], None] = lambda: None) -> None:
         """Work until asked to stop. ``on_ready`` is called when work can begin.
@@ -380,6 +396,7 @@ class Worker:
 
     def _written(self, event: StoredEvent | None, completion: Completion) -> None:
         self._tally.recorded(event, completion)
+        write_attempts(lines, self._lease.worker, event, completion, self._name_of)
         for letter in completion.records.dead_letters:
             if letter.kind is TaskKind.DELIVER:
                 tell_of_dead(letter, self._sending.tell)
@@ -391,6 +408,10 @@ class Worker:
             self._go_on_with(event, completion)
         elif any(task.state is TaskState.READY for task in completion.records.tasks):
             self._waker.wake()
+
+    def _name_of(self, subscription: int) -> str | None:
+        listed = self._book.get(subscription)
+        return listed.subscription.id if listed else None
 
     def _keeps(self, subscription: int) -> bool:
         return self._deliveries is not None and self._deliveries.keeps(subscription)

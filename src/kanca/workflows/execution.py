@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +13,7 @@ from kanca.domain.ids import CALL, show_id
 from kanca.domain.retry import GiveUp, after_failure
 from kanca.domain.status import RunStatus, StepStatus, WaitStatus
 from kanca.domain.task import Completion, HandBack, Keep, Park, Retry, Step, Task, Wait
+from kanca.domain.trace import Trace
 from kanca.domain.wait import Wait as StoredWait
 from kanca.errors import InvalidInput, InvalidWorkflow
 from kanca.workflows.calling import CallResult, Failed, Succeeded, Suspended, call, cause, resume
@@ -28,6 +30,7 @@ from kanca.workflows.scope import event_scope, run_scope
 from kanca.workflows.step import AwaitEvent, Came, Left, Publication, Sleep, StepContext, Suspension
 from kanca.workflows.surroundings import Record, Surroundings
 from kanca.workflows.suspension import Suspensions
+from kanca.workflows.tracing import run_span, step_span
 from kanca.workflows.validation import PreparedNode
 from kanca.workflows.values import read_json, write_json
 from kanca.workflows.waiting import Waiting
@@ -82,11 +85,12 @@ class Execution:
         """What the run failed of, and after how many attempts."""
         self._stopped: tuple[Any] | None = None
         """The output of a node that ended the run."""
+        self._trace: Callable[[], Trace]
 
     async def run(self) -> Completion:
         """Go as far as possible, and say how it stands. Being cancelled is answered with ``HandBack``."""
         try:
-            with self._around.watch(self._task, self._noticed.set):
+            with self._span(), self._around.watch(self._task, self._noticed.set):
                 # What is not wanted ends, whether it could go on or not.
                 return await (self._cancelled() if self._is_cancelled else self._go_on())
         except CannotRecord:
@@ -95,6 +99,12 @@ class Execution:
             return await self._hand_back()
         finally:
             await self._stop_nodes()
+
+    @contextmanager
+    def _span(self) -> Iterator[None]:
+        with run_span(self._state, self._recorder.detail, self._task.fence) as span:
+            self._trace = lambda: span.trace
+            yield
 
     async def _go_on(self) -> Completion:
         try:
@@ -307,14 +317,19 @@ class Execution:
         if plan is not None and is_played(plan, node):
             result: CallResult = played(plan, node, step.input, is_waiting_trigger=step.is_waiting_trigger)
         else:
-            try:
-                result = await call(node, step, self._around.threads)
-            except asyncio.CancelledError:
-                if self._at_work.is_stopping or not node.type.has_effects:
-                    raise
-                # Nobody stops the run: the node has cancelled itself.
-                told = cause(at.node_id, "node_cancelled", "the node was cancelled from inside")
-                result = Failed("node_cancelled", told)
+            with step_span(self._trace, step, node) as span:
+                if node.type.is_of_an_app or node.type.has_effects:
+                    step.trace_headers = span.trace.headers
+                try:
+                    result = await call(node, step, self._around.threads)
+                except asyncio.CancelledError:
+                    if self._at_work.is_stopping or not node.type.has_effects:
+                        raise
+                    # Nobody stops the run: the node has cancelled itself.
+                    told = cause(at.node_id, "node_cancelled", "the node was cancelled from inside")
+                    result = Failed("node_cancelled", told)
+                if isinstance(result, Failed):
+                    span.fail(result.code)
         return _Ended(at, step.input, step.attempt_number, Times(started_at, self._around.now()), result)
 
     def _context(self, region: Progress, at: At) -> StepContext:

@@ -114,6 +114,8 @@ class RunDetail:
     """How many runs there are above this one."""
     hops: int = 0
     """Of a run that another run started: how often what started that one went through Kanca."""
+    traceparent: str | None = None
+    """Of a run that another run started: where in a trace that was."""
     test: TestPlan | None = None
 
     def encode(self) -> bytes:

@@ -16,6 +16,7 @@ from kanca.domain.task import NewTask, RunChange, TaskKind
 from kanca.storage import runs, schedules, workflows
 from kanca.storage.ports import Database, Waker
 from kanca.storage.schedules import NewSchedule, Schedule
+from kanca.telemetry.metrics import SCHEDULES_MISSED
 from kanca.workflows.nodes.schedule import ScheduleConfig
 from kanca.workflows.runs import RunDetail
 from kanca.workflows.scheduling import InvalidSchedule, Missed, read_rule, run_id_of, turn_of
@@ -58,6 +59,7 @@ class ScheduleStarter:
         if pause is not None:
             return pause
         started = await self._database.write(start_due, now)
+        SCHEDULES_MISSED.inc(started.missed)
         if started.runs:
             self._waker.wake()
         return timedelta(0) if started.schedules >= BATCH else LONGEST_PAUSE
@@ -78,11 +80,13 @@ class Started:
     """How many it started."""
     schedules: int
     """How many it moved on, whether or not a run was started for them."""
+    missed: int
+    """How many of them it came to so late that no run was started."""
 
 
 def start_due(connection: Connection, now: datetime, limit: int = BATCH) -> Started:
     """Start the runs of up to ``limit`` schedules that are due at ``now``, and move those on."""
-    started = moved = 0
+    started = moved = missed = 0
     for schedule in schedules.due(connection, now, limit):
         try:
             rule = read_rule(schedule.cron, schedule.timezone)
@@ -93,11 +97,13 @@ def start_due(connection: Connection, now: datetime, limit: int = BATCH) -> Star
                 "schedule_unreadable", workflow=schedule.workflow_id, node=schedule.node_id, error=str(error)
             )
             continue
-        if turn.run_at is not None:
+        if turn.run_at is None:
+            missed += 1
+        else:
             started += _start(connection, schedule, turn.run_at, now)
         schedules.move_on(connection, schedule, turn.next_at, turn.run_at or schedule.last_at)
         moved += 1
-    return Started(started, moved)
+    return Started(started, moved, missed)
 
 
 def _start(connection: Connection, schedule: Schedule, moment: datetime, now: datetime) -> Literal[0, 1]:

@@ -147,6 +147,8 @@ class StepContext:
     """What nodes prove themselves with, by name."""
     resume_urls: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Where this node's wait, should it wait, can be resumed: under ``resume``, ``approve`` and ``reject``."""
+    trace_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """``traceparent`` and ``tracestate`` for the requests that the node makes."""
 
     @property
     def run_id(self) -> str:

@@ -16,7 +16,7 @@ from kanca.expressions.event_scope import stored_event_scope
 from kanca.storage.matching import KEYLESS, Opening
 from kanca.workflows.calling import Failed, cause
 from kanca.workflows.progress import At
-from kanca.workflows.publishing import hops_of_run
+from kanca.workflows.publishing import hops_of_run, trace_of_run
 from kanca.workflows.runs import RunDetail, RunState, TestPlan, run_of_run
 from kanca.workflows.step import AwaitEvent, AwaitRun, Came, EndedRun
 from kanca.workflows.surroundings import Surroundings
@@ -145,6 +145,7 @@ class Waiting:
             RunDetail(
                 depth=self._detail.depth + 1,
                 hops=hops_of_run(self._state, self._detail),
+                traceparent=trace_of_run(self._state, self._detail).child(str(address.wait_id)).traceparent,
                 test=TestPlan() if self._state.run.is_test else None,
             ),
             self._around.now(),

@@ -18,7 +18,7 @@ from kanca.outbound.publishing import data_text, says_the_same
 from kanca.storage.dialects.foreign import ForeignDatabase, Transaction
 from kanca.storage.events import read_events
 from kanca.storage.ports import Database
-from kanca.telemetry.metrics import OUTBOX
+from kanca.telemetry.metrics import OUTBOX, OUTBOX_LAG
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,8 @@ class _Answer:
     error: str | None = None
     """Why it stays where it is; None: it is an event now."""
     duplicate: tuple[NewEvent, Duplicate] | None = None
+    lag_s: float | None = None
+    """How long it lay there."""
 
 
 class Relay:
@@ -91,6 +93,8 @@ class Relay:
             self._on_moved()
         for answer in answers:
             OUTBOX.labels(_result(answer)).inc()
+            if answer.lag_s is not None:
+                OUTBOX_LAG.observe(answer.lag_s)
         # Only now: while the rows are locked, nothing else is worth their waiting.
         await self._compare([answer.duplicate for answer in answers if answer.duplicate])
         if len(answers) < len(taken):
@@ -115,7 +119,8 @@ class Relay:
         for (position, event), answer in zip(events, stored, strict=True):
             match answer:
                 case Accepted():
-                    answers.append(_Answer(position))
+                    lag_s = max((self._now() - event.received_at).total_seconds(), 0)
+                    answers.append(_Answer(position, lag_s=lag_s))
                 case Duplicate():
                     answers.append(_Answer(position, duplicate=(event, answer)))
                 case DatabaseUnavailable():

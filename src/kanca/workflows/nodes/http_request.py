@@ -108,6 +108,8 @@ async def run(step: StepContext, config: HttpRequestConfig) -> Any:
     body, content_type = _body(config, scope)
     headers = {name: value.text(scope) for name, value in config.headers.items()}
     _add(headers, IDEMPOTENCY_KEY, step.call_id)
+    for name, value in step.trace_headers.items():
+        _add(headers, name, value)
     if content_type is not None:
         _add(headers, "Content-Type", content_type)
     proven = {name.lower() for name in added.headers}
@@ -182,7 +184,7 @@ HTTP_REQUEST = NodeType(
     description="Sends an HTTP request; private and metadata addresses are refused unless `KANCA_EGRESS_ALLOW` names"
     " them, and redirects are not followed. The output is `{status, headers}` (names in lower case) with the body"
     " as `json`, `body` (text) or `body_base64`; or else what `output` makes of that. Every attempt carries the same"
-    " `Idempotency-Key`, the step's call id.",
+    " `Idempotency-Key`, the step's call id; `traceparent` and `tracestate` (W3C) carry the trace on.",
     run=run,
     model=HttpRequestConfig,
     sample={"status": 200, "headers": {}, "json": {}},

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from kanca.storage.appending import Appending
-from kanca.storage.dialects.postgresql import health
+from kanca.storage.dialects.postgresql import health, measuring
 from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
@@ -19,6 +19,7 @@ from kanca.storage.dialects.postgresql.partitions import make_partitions
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
+from kanca.storage.measuring import StorageReadings
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.moves import Moves, noting
 from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
@@ -99,6 +100,9 @@ class PostgresDatabase:
 
     async def connection_room(self) -> ConnectionRoom | None:
         return await health.connection_room(self._direct)
+
+    async def measure(self) -> StorageReadings:
+        return await measuring.storage(self.engine)
 
     async def close(self) -> None:
         await self._messenger.close()

@@ -13,11 +13,13 @@ from sqlalchemy import Connection
 from kanca.errors import InvalidSetting
 from kanca.storage.appending import Appending
 from kanca.storage.dialects.schema import begin_migrating
+from kanca.storage.dialects.sqlite import measuring
 from kanca.storage.dialects.sqlite.accept import store
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
 from kanca.storage.dialects.sqlite.pipe import PipeMessenger
 from kanca.storage.dialects.sqlite.queue import SqliteQueue
 from kanca.storage.dialects.sqlite.retention import drop_expired
+from kanca.storage.measuring import StorageReadings
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.moves import Moves, noting
 from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
@@ -100,6 +102,9 @@ class SqliteDatabase:
 
     async def connection_room(self) -> ConnectionRoom | None:
         return None
+
+    async def measure(self) -> StorageReadings:
+        return await measuring.storage(self.engine)
 
     async def close(self) -> None:
         await self._messenger.close()
