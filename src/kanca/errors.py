@@ -344,6 +344,13 @@ class ReplayNotFound(NotFound):
     title = "Replay not found"
 
 
+class AuditEntryNotFound(NotFound):
+    """There is no such entry in the audit log."""
+
+    code = "audit_entry_not_found"
+    title = "Audit entry not found"
+
+
 class EventTypeNotFound(NotFound):
     """There is no such event type."""
 

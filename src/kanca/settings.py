@@ -46,6 +46,9 @@ FROM_FILES = (
 """Settings with something secret in them: ``KANCA_SECRET_KEY_FILE`` names a file that holds what the variable would."""
 _FILE_SUFFIX = "_FILE"
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_READ_LATER = frozenset({"content-type", "x-webhook-hops"})
+"""Headers of stored events that say how to read the body, and whether it goes round in circles."""
 _LOGIN = re.compile(r"(://[^:/?#@]*):.*@")
 _PASSWORD_PARAMETER = re.compile(r"([?&][^=&]*password=)[^&#]*", re.IGNORECASE)
 
@@ -266,6 +269,15 @@ class Settings(BaseModel):
             "Paths into published events, such as `data.customer.id`, by whose values they are found; at most 8."
         ),
     )
+    redact_headers: Words = Field(
+        (),
+        description=(
+            "Names of headers whose values are stored with no event and no rejection; what proves a sender is never."
+        ),
+    )
+    audit_retention_days: int = Field(
+        365, ge=30, le=3650, description="How long it is kept who changed what, and who saw a secret."
+    )
     shutdown_seconds: float = Field(
         20.0,
         ge=0,
@@ -289,6 +301,15 @@ class Settings(BaseModel):
         pattern="^(auto|json|text)$",
         description=("`json`, `text`, or `auto`: text on a terminal, JSON elsewhere."),
     )
+
+    @field_validator("redact_headers")
+    @classmethod
+    def _are_not_needed(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if needed := sorted({name.lower() for name in names} & _READ_LATER):
+            raise ValueError(f"cannot have {', '.join(needed)}: events are read by it")
+        if wrong := [name for name in names if not _HEADER_NAME.fullmatch(name)]:
+            raise ValueError(f"{wrong[0]!r} is no name of a header")
+        return names
 
     @field_validator("admin_key")
     @classmethod

@@ -68,6 +68,7 @@ async def test_an_endpoint_without_wishes_has_a_token_and_the_defaults(client: h
         "dedupe_window_days": 7,
         "dedupe_include": [],
         "dedupe_exclude": [],
+        "redact_fields": [],
         "answer": None,
         "filter": None,
         "provider_options": {},

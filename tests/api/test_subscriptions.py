@@ -284,7 +284,7 @@ async def test_each_change_is_written_down_without_the_secret(client: httpx.Asyn
         ("subscription.changed", "partner"),
         ("subscription.deleted", "partner"),
     ]
-    assert logs[1]["fields"] == ["active", "timeout"]
+    assert logs[1]["fields"] == ["config.timeout", "is_active"]
     assert made["secret"] not in str(logs)
 
 

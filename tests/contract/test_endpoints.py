@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -69,6 +70,25 @@ async def test_secrets_are_not_stored_in_clear_and_need_their_key(database: Data
     assert b"hush" not in sealed
     with pytest.raises(InvalidSetting, match="KANCA_SECRET_KEY"):
         await database.read(endpoints.by_number, SecretBox(["another key of them"]), endpoint.number)
+
+
+async def test_what_an_older_version_does_not_know_is_stored_only_where_it_is_used(
+    database: Database,
+) -> None:
+    used = EndpointConfig(redact_fields=("data.card",))
+    for config in (EndpointConfig(), used):
+        await database.write(endpoints.create, BOX, new_endpoint(config=config))
+
+    query = (
+        select(endpoints_table.c.config)
+        .where(endpoints_table.c.number >= 100)
+        .order_by(endpoints_table.c.number)
+    )
+    stored = await database.read(lambda connection: connection.scalars(query).all())
+
+    assert ["redact_fields" in json.loads(config) for config in stored] == [False, True]
+    page = await database.read(endpoints.page, BOX, 2)
+    assert [listed.endpoint.config for listed in page.items] == [used, EndpointConfig()]
 
 
 async def test_every_change_moves_the_version(database: Database) -> None:

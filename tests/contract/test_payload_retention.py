@@ -107,7 +107,7 @@ async def test_each_event_is_looked_at_once_some_at_a_time(database: Database) -
     young = [await plant(database, endpoint=number) for _ in range(2)]
     batch = [new_event(endpoint=number) for _ in range(AT_ONCE)]
     await database.accepting.append(batch)
-    later = NOW + timedelta(minutes=1)
+    later = datetime.now(UTC) + timedelta(minutes=1)
 
     assert await database.write(sweep, number, later, NOW) == AT_ONCE
     assert await database.write(sweep, number, later, NOW) == 2

@@ -31,6 +31,7 @@ def test_an_empty_config_has_the_published_defaults() -> None:
         "dedupe_window_days": 7,
         "dedupe_include": [],
         "dedupe_exclude": [],
+        "redact_fields": [],
         "response_wait": 0,
         "response_timeout_status": 202,
         "answer": None,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.ingest.site import BEARER, ENVELOPE, WEBHOOK_ID, MemoryStore, endpoin
 LONG = timedelta(seconds=30)
 
 
-def cache_of(store: MemoryStore, **limits: int) -> EndpointCache:
+def cache_of(store: MemoryStore, **limits: Any) -> EndpointCache:
     return EndpointCache(store, LONG, Catalogue(), **limits)
 
 

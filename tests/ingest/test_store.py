@@ -22,7 +22,7 @@ from kanca.ingest.asgi import IngestASGI
 from kanca.ingest.gateway import Ingest
 from kanca.ingest.settings import IngestSettings
 from kanca.ingest.store import DatabaseStore
-from kanca.storage import dead_letters, endpoints, rejections, statistics
+from kanca.storage import audit, dead_letters, endpoints, rejections, statistics
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import dead_letters as letter_table
@@ -107,6 +107,13 @@ async def test_an_endpoint_gets_one_first_secret_only(database: Database, store:
     assert await store.endpoints_version() > version
     assert await store.set_first_secret(waiting.webhook_id, found.secrets[0].value)
     assert not await store.set_first_secret("wh_" + "0" * 24, "secret")
+    [entry] = (await database.read(audit.page)).items
+    assert (str(entry.actor), entry.action, entry.subject_id) == (
+        "system handshake",
+        "endpoint.secret_set",
+        waiting.webhook_id,
+    )
+    assert entry.after == {"secrets": [{"value": "[redacted]", "expires_at": None}]}
 
 
 # --- originals ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -61,6 +62,8 @@ def test_a_table_that_is_new_may_be_made_in_steps() -> None:
     assert expansion.breaks("CREATE TABLE kanca.new (id uuid)") is None
     assert expansion.breaks("ALTER TABLE kanca.new ALTER COLUMN id SET STORAGE external") is None
     assert expansion.breaks("CREATE UNIQUE INDEX ux ON kanca.new (id)") is None
+    assert expansion.breaks("CREATE TRIGGER t BEFORE UPDATE ON kanca.new FOR EACH ROW") is None
+    assert expansion.breaks("CREATE TRIGGER t BEFORE UPDATE ON kanca.events FOR EACH ROW") is not None
 
 
 async def test_every_expand_half_only_adds(empty_database_url: str) -> None:
@@ -83,7 +86,7 @@ async def test_every_expand_half_only_adds(empty_database_url: str) -> None:
         for revision in expands[expands.index(BEFORE_HALVES) + 1 :]:
             expansion = Expansion()
             done.clear()
-            await database.migrating(lambda connection, revision=revision: migrate(connection, revision))
+            await database.migrating(partial(migrate, revision=revision))
             broken = [(why, statement) for statement in done if (why := expansion.breaks(statement))]
             assert not broken, f"{revision}: move it to a contract half"
         assert (await database.read(schema_of)).expanded_to == expands[-1]

@@ -54,7 +54,9 @@ _SERVER_CATALOGUE = """
     ORDER BY 1
 """
 _FILE_CATALOGUE = (
-    "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%schema_version%' ORDER BY name"
+    # Triggers are in no table's description: see tests/contract/test_audit.py.
+    "SELECT type, name, sql FROM sqlite_master"
+    " WHERE name NOT LIKE '%schema_version%' AND type <> 'trigger' ORDER BY name"
 )
 
 

@@ -51,3 +51,11 @@ def test_one_that_works_now_and_then_is_not_said_to_come_and_go() -> None:
             clock.now += CALM_S / 4
             presence.worked()
     assert [line["event"] for line in lines] == ["database_away"]
+
+
+def test_who_tells_people_themselves_can_have_it_quiet() -> None:
+    presence = Presence(is_quiet=True)
+    with capture_logs() as lines:
+        presence.failed(DatabaseUnavailable())
+        presence.worked()
+    assert not lines

@@ -11,7 +11,7 @@ import pytest
 from kanca.domain.subscription import Subscription
 from kanca.domain.subscription_health import FAILING_AFTER, Health
 from kanca.errors import DatabaseUnavailable
-from kanca.storage import subscriptions
+from kanca.storage import audit, subscriptions
 from kanca.storage.ports import Database
 from kanca.workers.health import DISABLED, FAILED_TOO_LONG, FAILING, HealthKeeper
 from tests.outbound.samples import a_subscription
@@ -200,3 +200,6 @@ async def test_it_is_disabled_only_once_and_not_when_it_is_gone(database: Databa
     await database.write(subscriptions.delete, "deleted", START)
     await keeping.keeper.disable(deleted, "gone", {})
     assert len(keeping.told) == 1
+    [entry] = (await database.read(audit.page)).items
+    assert (str(entry.actor), entry.action, entry.subject_id) == ("system worker", DISABLED, "shop")
+    assert (entry.before, entry.after) == ({"disabled_reason": None}, {"disabled_reason": "gone"})

@@ -19,9 +19,10 @@ import structlog
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kanca.api.callers import OPERATOR, SCOPE_KEY, Caller
+from kanca.api.callers import SCOPE_KEY, Caller
 from kanca.api.portal_access import portal_token_in, tenant_calling
 from kanca.api.problems import problem_response
+from kanca.api.refusals import note_refusal
 from kanca.domain.loopback import is_loopback
 from kanca.errors import Forbidden, KancaError, Unauthenticated
 
@@ -116,6 +117,7 @@ class ManagementGuard:
         try:
             caller = self._caller(scope)
         except KancaError as error:
+            note_refusal(scope, error)
             headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
             await problem_response(error, headers)(scope, receive, send)
             return
@@ -134,7 +136,7 @@ class ManagementGuard:
             return tenant_calling(self._portal_keys, token, scope["method"], _path(scope), self._now())
         if error is not None:
             raise error
-        return OPERATOR
+        return Caller(is_keyed=is_keyed)
 
 
 def _is_public(scope: Scope) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from kanca.api import (
     apply,
+    audit_log,
     credentials,
     dead_letters,
     deliveries,
@@ -85,6 +86,7 @@ ROUTERS = (
     tenants.router,
     providers.router,
     instances.router,
+    audit_log.router,
     secrets.router,
     publishing.router,
     event_types.router,

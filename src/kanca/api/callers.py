@@ -28,6 +28,8 @@ class Caller:
     """None: the operator, who may do everything."""
     is_read_only: bool = False
     """Nothing may be changed. The guard sees to it: such a caller comes with GET only."""
+    is_keyed: bool = False
+    """It has shown the admin key; else it is on this machine, where that is enough."""
 
     def tenant_of(self, asked: str | None) -> str | None:
         """The tenant that a request is about, which says ``asked``; for a tenant it is always its own.

@@ -12,7 +12,8 @@ from pydantic.config import JsonDict
 from sqlalchemy import Connection
 
 from kanca.api.answers import Message
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import CREDENTIAL
 from kanca.api.fields import Cursor, Limit
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -140,14 +141,12 @@ async def get(services: Given, name: Name) -> CredentialView:
     responses=refused_with(InvalidCredential, CredentialInUse),
 )
 async def put(
-    services: Given, name: NewName, request: Annotated[CredentialRequest, Body()]
+    services: Given, trail: Audited, name: NewName, request: Annotated[CredentialRequest, Body()]
 ) -> CredentialView:
     """Store a credential under a name that nodes and subscriptions refer to. What is replaced is not used any more."""
     credential = read_request(name, request)
-    stored, is_new = await services.database.write(
-        put_credential, services.secret_box, credential, services.now()
-    )
-    audit("credential.created" if is_new else "credential.replaced", name, kind=stored.kind)
+    about = About[tuple[NamedCredential, bool]](_action, CREDENTIAL, name, detail=_kind)
+    stored, _ = await trail.write(about, put_credential, services.secret_box, credential, services.now())
     return _view(stored)
 
 
@@ -157,11 +156,19 @@ async def put(
     operation_id="delete_credential",
     responses=refused_with(CredentialNotFound, CredentialInUse),
 )
-async def delete(services: Given, name: Name) -> Message:
+async def delete(trail: Audited, name: Name) -> Message:
     """Delete a credential that no newest and no published version of a workflow refers to, and no subscription."""
-    await services.database.write(delete_credential, name)
-    audit("credential.deleted", name)
+    deleted = About[None]("credential.deleted", CREDENTIAL, name)
+    await trail.write(deleted, delete_credential, name)
     return Message(message=f"Credential {name} was deleted")
+
+
+def _action(put: tuple[NamedCredential, bool]) -> str:
+    return "credential.created" if put[1] else "credential.replaced"
+
+
+def _kind(put: tuple[NamedCredential, bool]) -> dict[str, str]:
+    return {"kind": put[0].kind}
 
 
 def delete_credential(connection: Connection, name: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Body, Path, Query
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json, Message
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited, Trail
+from kanca.api.audited import A_JOB, LETTER, LETTERS
 from kanca.api.dead_letter_models import (
     AT_ONCE,
     KINDS,
@@ -46,6 +49,10 @@ from kanca.workflows.runs import work_of as work_of_workflow
 
 router = resource("Dead letters", "/admin/dlq")
 
+_ASKED = {
+    JobKind.RETRY_DEAD_LETTERS: "dead_letters.retried",
+    JobKind.PURGE_DEAD_LETTERS: "dead_letters.purged",
+}
 LetterPath = Annotated[
     str, Path(max_length=64, description="`dl_…`, or a position in the list of all, 0 being the oldest.")
 ]
@@ -91,7 +98,9 @@ async def get(services: Given, letter: LetterPath) -> Json:
     operation_id="retry_dead_letters",
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
-async def retry_many(services: Given, request: Annotated[LetterRetry | None, Body()] = None) -> ManyRetried:
+async def retry_many(
+    services: Given, trail: Audited, request: Annotated[LetterRetry | None, Body()] = None
+) -> ManyRetried:
     """Give the work of all dead letters that fit back to the queue, with all its attempts.
 
     Work that dies again meanwhile is not retried a second time. Where they are many and there is no `limit`, a job does
@@ -106,11 +115,9 @@ async def retry_many(services: Given, request: Annotated[LetterRetry | None, Bod
     if asked.dry_run:
         return ManyRetried(status="dry_run", count=count, job_id=None)
     if count > AT_ONCE and asked.limit is None:
-        job_id = await _start(services, JobKind.RETRY_DEAD_LETTERS, wanted, count)
-        audit("dead_letters.retried", "dlq", count=count, job=job_id)
+        job_id = await _start(services, trail, JobKind.RETRY_DEAD_LETTERS, wanted, count)
         return ManyRetried(status="retry_scheduled", count=count, job_id=job_id)
-    count = await _retry_now(services, wanted, count)
-    audit("dead_letters.retried", "dlq", count=count)
+    count = await _retry_now(services, trail, wanted, count)
     return ManyRetried(status="retry_scheduled", count=count, job_id=None)
 
 
@@ -120,7 +127,7 @@ async def retry_many(services: Given, request: Annotated[LetterRetry | None, Bod
     operation_id="purge_dead_letters",
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
-async def purge(services: Given, request: LetterPurge) -> ManyPurged:
+async def purge(services: Given, trail: Audited, request: LetterPurge) -> ManyPurged:
     """Delete all dead letters that fit: their work is given up. Where they are many, a job does it."""
     if not request.all and not request.model_fields_set - {"all", "dry_run"}:
         raise InvalidInput("Say which letters: at least one condition, or `all`.")
@@ -130,11 +137,10 @@ async def purge(services: Given, request: LetterPurge) -> ManyPurged:
     if request.dry_run:
         return ManyPurged(status="dry_run", count=count, job_id=None)
     if count > AT_ONCE:
-        job_id = await _start(services, JobKind.PURGE_DEAD_LETTERS, wanted, count)
-        audit("dead_letters.purged", "dlq", count=count, job=job_id)
+        job_id = await _start(services, trail, JobKind.PURGE_DEAD_LETTERS, wanted, count)
         return ManyPurged(status="purge_scheduled", count=count, job_id=job_id)
-    count = await services.database.write(dead_letters.remove_some, wanted, AT_ONCE)
-    audit("dead_letters.purged", "dlq", count=count)
+    purged = About[int]("dead_letters.purged", LETTERS, detail=_counted(wanted))
+    count = await trail.write(purged, dead_letters.remove_some, wanted, AT_ONCE)
     return ManyPurged(status="purged", count=count, job_id=None)
 
 
@@ -144,15 +150,13 @@ async def purge(services: Given, request: LetterPurge) -> ManyPurged:
     operation_id="retry_dead_letter",
     responses=refused_with(DeadLetterNotFound, EventGone, PayloadExpunged),
 )
-async def retry(services: Given, letter: LetterPath) -> Retried:
+async def retry(services: Given, trail: Audited, letter: LetterPath) -> Retried:
     """Give its work back to the queue, with all its attempts."""
     letter_id = await _id_of(services, letter)
-    if not await services.database.write(dead_letters.retry, letter_id, services.now()):
-        raise _missing(letter)
+    retried = About[None]("dead_letter.retried", LETTER, letter_id)
+    await trail.write(retried, _retry, letter_id, letter, services.now())
     services.wake()
-    shown = show_id(DEAD_LETTER, letter_id)
-    audit("dead_letter.retried", shown)
-    return Retried(status="retry_scheduled", id=shown)
+    return Retried(status="retry_scheduled", id=show_id(DEAD_LETTER, letter_id))
 
 
 @router.delete(
@@ -161,22 +165,27 @@ async def retry(services: Given, letter: LetterPath) -> Retried:
     operation_id="delete_dead_letter",
     responses=refused_with(DeadLetterNotFound),
 )
-async def delete(services: Given, letter: LetterPath) -> Message:
+async def delete(services: Given, trail: Audited, letter: LetterPath) -> Message:
     """Give its work up: it stays dead, and is listed no more."""
     letter_id = await _id_of(services, letter)
-    if not await services.database.write(dead_letters.remove, letter_id):
-        raise _missing(letter)
-    shown = show_id(DEAD_LETTER, letter_id)
-    audit("dead_letter.deleted", shown)
-    return Message(message=f"Dead letter {shown} was deleted")
+    deleted = About[None]("dead_letter.deleted", LETTER, letter_id)
+    await trail.write(deleted, _remove, letter_id, letter)
+    return Message(message=f"Dead letter {show_id(DEAD_LETTER, letter_id)} was deleted")
 
 
-async def _retry_now(services: Services, wanted: DeadLetterFilter, most: int) -> int:
+def _counted(wanted: DeadLetterFilter) -> Callable[[int], dict[str, Any] | None]:
+    """What an entry says of letters that fit a filter; of none at all, nothing."""
+    said = filter_as_json(wanted)
+    return lambda count: {"count": count, "filter": said} if count else None
+
+
+async def _retry_now(services: Services, trail: Trail, wanted: DeadLetterFilter, most: int) -> int:
     """Retry so many at most, and give how many there were."""
+    about = About[int]("dead_letters.retried", LETTERS, detail=_counted(wanted))
     count = 0
     while count < most:
         part = min(AT_ONCE, most - count)
-        retried = await services.database.write(dead_letters.retry_some, wanted, services.now(), part)
+        retried = await trail.write(about, dead_letters.retry_some, wanted, services.now(), part)
         count += retried
         services.wake()
         if retried < part:
@@ -184,7 +193,9 @@ async def _retry_now(services: Services, wanted: DeadLetterFilter, most: int) ->
     return count
 
 
-async def _start(services: Services, kind: JobKind, wanted: DeadLetterFilter, total: int) -> str:
+async def _start(
+    services: Services, trail: Trail, kind: JobKind, wanted: DeadLetterFilter, total: int
+) -> str:
     """Leave it to a job, and give its id."""
     job = Job(
         id=services.ids.new(),
@@ -194,7 +205,8 @@ async def _start(services: Services, kind: JobKind, wanted: DeadLetterFilter, to
         total=total,
         created_at=services.now(),
     )
-    await services.database.write(jobs.create, job)
+    asked = About[None](_ASKED[kind], A_JOB, made=lambda _: job.id, detail=lambda _: {"count": total})
+    await trail.write(asked, jobs.create, job)
     return show_id(JOB, job.id)
 
 
@@ -237,6 +249,16 @@ async def _id_of(services: Services, letter: str) -> UUID:
     if found is None:
         raise _missing(letter)
     return found
+
+
+def _retry(connection: Connection, letter_id: UUID, letter: str, now: datetime) -> None:
+    if not dead_letters.retry(connection, letter_id, now):
+        raise _missing(letter)
+
+
+def _remove(connection: Connection, letter_id: UUID, letter: str) -> None:
+    if not dead_letters.remove(connection, letter_id):
+        raise _missing(letter)
 
 
 def _missing(letter: str) -> DeadLetterNotFound:

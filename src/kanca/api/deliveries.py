@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import A_DELIVERY
 from kanca.api.callers import Caller, CallerTenant
 from kanca.api.delivery_models import (
     DeliveryPage,
@@ -98,16 +99,17 @@ async def get(services: Given, caller: CallerTenant, delivery_id: DeliveryIdPath
     operation_id="resend_delivery",
     responses=refused_with(DeliveryNotFound, SubscriptionNotFound, DeliveryOpen, PayloadExpunged),
 )
-async def resend(services: Given, caller: CallerTenant, delivery_id: DeliveryIdPath) -> Resent:
+async def resend(
+    services: Given, trail: Audited, caller: CallerTenant, delivery_id: DeliveryIdPath
+) -> Resent:
     """Make a delivery that has ended once more, with all its attempts, whatever became of it.
 
     It carries the same `webhook-id`, so a receiver that has it already can tell.
     """
-    await services.database.write(_resend, delivery_id, caller, services.now())
+    resent = About[None]("delivery.resent", A_DELIVERY, delivery_id)
+    await trail.write(resent, _resend, delivery_id, caller, services.now())
     services.wake()
-    shown = show_id(DELIVERY, delivery_id)
-    audit("delivery.resent", shown)
-    return Resent(status="resend_scheduled", id=shown)
+    return Resent(status="resend_scheduled", id=show_id(DELIVERY, delivery_id))
 
 
 async def _numbers(services: Services, subscription_id: str | None, caller: Caller) -> list[int] | None:

@@ -40,6 +40,7 @@ _CONFIG: dict[str, JsonValue] = {
     "dedupe_window_days": 7,
     "dedupe_include": [],
     "dedupe_exclude": [],
+    "redact_fields": [],
     "response_wait": 0,
     "response_timeout_status": 202,
     "answer": None,

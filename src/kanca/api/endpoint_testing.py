@@ -9,6 +9,8 @@ from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.answers import Json, stored_json
+from kanca.api.audit import Audited
+from kanca.api.audited import ENDPOINT
 from kanca.api.endpoint_models import path_of
 from kanca.api.endpoint_rules import live_secrets, spec_of
 from kanca.api.endpoints import find
@@ -64,6 +66,7 @@ class EndpointTest(BaseModel):
 )
 async def rehearse(
     services: Given,
+    trail: Audited,
     webhook_id: WebhookIdPath,
     request: Annotated[EndpointTestRequest | None, Body()] = None,
 ) -> Json:
@@ -77,6 +80,7 @@ async def rehearse(
     event_type = (request or EndpointTestRequest()).event_type
     # In a thread: some providers need a key pair made for the test, which keeps the CPU busy for 100 ms.
     signed = await asyncio.to_thread(_signed_test, services, endpoint, event_type)
+    await trail.note("endpoint.tested", ENDPOINT, webhook_id)
     answer = await services.send_test(webhook_id, *signed)
     return Json(
         EndpointTest(

@@ -9,7 +9,8 @@ from fastapi import Body, Query, Response
 
 from kanca.api import endpoint_rules as rules
 from kanca.api.answers import Message
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited, Trail
+from kanca.api.audited import ENDPOINT
 from kanca.api.endpoint_changes import change_endpoint, create_endpoint, rotate_endpoint_secret
 from kanca.api.endpoint_models import (
     EndpointChange,
@@ -57,13 +58,15 @@ _NEVER_STORED = {"Cache-Control": "no-store"}
         *_INVALID, UnknownProvider, InvalidSecret, WorkflowNotFound, SlugTaken, EndpointExists
     ),
 )
-async def create(services: Given, response: Response, request: EndpointRequest) -> EndpointView:
+async def create(
+    services: Given, trail: Audited, response: Response, request: EndpointRequest
+) -> EndpointView:
     """Make an address for a sender. `secret_token` is shown in full here, and later only by `reveal-secret`.
 
     An endpoint whose provider alone can make its secret is inactive until it has it; `hint` says how.
     """
-    endpoint = await services.database.write(create_endpoint, services, request)
-    audit("endpoint.created", endpoint.webhook_id, provider=endpoint.provider, is_active=endpoint.is_active)
+    created = About[Endpoint]("endpoint.created", ENDPOINT, made=lambda endpoint: endpoint.webhook_id)
+    endpoint = await trail.write(created, create_endpoint, services, request)
     response.headers.update(_NEVER_STORED)
     return _view(services, endpoint, EndpointStatistics(), shows_secret=True)
 
@@ -123,10 +126,12 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
         ConfigUnreadable,
     ),
 )
-async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointChange) -> EndpointView:
+async def change(
+    services: Given, trail: Audited, webhook_id: WebhookIdPath, request: EndpointChange
+) -> EndpointView:
     """Change what is given, key by key within `config`; the rest stays. Takes effect within a second."""
-    endpoint = await services.database.write(change_endpoint, services, webhook_id, request)
-    audit("endpoint.changed", webhook_id, fields=sorted(request.model_fields_set))
+    changed = About[Endpoint]("endpoint.changed", ENDPOINT, webhook_id)
+    endpoint = await trail.write(changed, change_endpoint, services, webhook_id, request)
     return await _shown(services, endpoint)
 
 
@@ -136,11 +141,11 @@ async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointCh
     operation_id="delete_endpoint",
     responses=refused_with(EndpointNotFound, BuiltInEndpoint),
 )
-async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
+async def delete(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> Message:
     """Let the address end. Its events stay as long as others, and what they caused is still done."""
     rules.check_own(webhook_id, "deleted")
-    await services.database.write(endpoints.delete, webhook_id, services.now())
-    audit("endpoint.deleted", webhook_id)
+    deleted = About[None]("endpoint.deleted", ENDPOINT, webhook_id)
+    await trail.write(deleted, endpoints.delete, webhook_id, services.now())
     return Message(message=f"Endpoint {webhook_id} was deleted")
 
 
@@ -154,19 +159,16 @@ async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
 )
 async def rotate_secret(
     services: Given,
+    trail: Audited,
     response: Response,
     webhook_id: WebhookIdPath,
     rotation: Annotated[Rotation | None, Body()] = None,
 ) -> EndpointView:
     """Set a new secret; the old one stays valid for the grace. An endpoint that had none is active from then on."""
     wanted = rotation or Rotation()
-    endpoint = await services.database.write(rotate_endpoint_secret, services, webhook_id, wanted)
-    audit(
-        "endpoint.secret_rotated",
-        webhook_id,
-        grace_seconds=wanted.grace_seconds,
-        is_given=wanted.secret is not None,
-    )
+    detail = {"grace_seconds": wanted.grace_seconds, "is_given": wanted.secret is not None}
+    rotated = About[Endpoint]("endpoint.secret_rotated", ENDPOINT, webhook_id, detail=lambda _: detail)
+    endpoint = await trail.write(rotated, rotate_endpoint_secret, services, webhook_id, wanted)
     response.headers.update(_NEVER_STORED)
     return await _shown(services, endpoint, shows_secret=True)
 
@@ -177,13 +179,15 @@ async def rotate_secret(
     operation_id="reveal_endpoint_secret",
     responses=refused_with(EndpointNotFound, SecretRequired),
 )
-async def reveal_secret(services: Given, response: Response, webhook_id: WebhookIdPath) -> RevealedSecret:
+async def reveal_secret(
+    services: Given, trail: Audited, response: Response, webhook_id: WebhookIdPath
+) -> RevealedSecret:
     """Show the secret in full, with those before it that are still valid. Every look is written down."""
     endpoint = await find(services, webhook_id)
     secrets = rules.live_secrets(endpoint, services.now())
     if not secrets:
         raise SecretRequired
-    audit("endpoint.secret_revealed", webhook_id)
+    await trail.note("endpoint.secret_revealed", ENDPOINT, webhook_id)
     response.headers.update(_NEVER_STORED)
     return RevealedSecret(
         webhook_id=webhook_id,
@@ -202,9 +206,9 @@ async def reveal_secret(services: Given, response: Response, webhook_id: Webhook
     operation_id="pause_endpoint",
     responses=refused_with(EndpointNotFound),
 )
-async def pause(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
+async def pause(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> EndpointView:
     """Let events be accepted and stored as before, and their work wait until `resume`."""
-    return await _set_paused(services, webhook_id, is_paused=True)
+    return await _set_paused(services, trail, webhook_id, is_paused=True)
 
 
 @router.post(
@@ -213,9 +217,9 @@ async def pause(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     operation_id="resume_endpoint",
     responses=refused_with(EndpointNotFound),
 )
-async def resume(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
+async def resume(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> EndpointView:
     """Let the work go on, beginning with what has waited."""
-    shown = await _set_paused(services, webhook_id, is_paused=False)
+    shown = await _set_paused(services, trail, webhook_id, is_paused=False)
     endpoint = await find(services, webhook_id)
     await services.database.queue.unpark(TaskKind.DISPATCH, endpoint.number)
     services.wake()
@@ -234,14 +238,14 @@ def _served(services: Services, endpoint: Endpoint) -> Endpoint:
     return rules.as_served(endpoint, services.webhook_secret)
 
 
-async def _set_paused(services: Services, webhook_id: str, *, is_paused: bool) -> EndpointView:
+async def _set_paused(services: Services, trail: Trail, webhook_id: str, *, is_paused: bool) -> EndpointView:
     now = services.now()
 
     def set_paused(endpoint: Endpoint) -> Endpoint:
         return replace(endpoint, is_paused=is_paused, updated_at=now)
 
-    endpoint = await services.database.write(endpoints.change, services.secret_box, webhook_id, set_paused)
-    audit("endpoint.paused" if is_paused else "endpoint.resumed", webhook_id)
+    about = About[Endpoint]("endpoint.paused" if is_paused else "endpoint.resumed", ENDPOINT, webhook_id)
+    endpoint = await trail.write(about, endpoints.change, services.secret_box, webhook_id, set_paused)
     return await _shown(services, endpoint)
 
 

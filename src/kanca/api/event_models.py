@@ -31,6 +31,7 @@ _EVENT: dict[str, JsonValue] = {
     "request_headers": {"content-type": "application/json"},
     "is_authenticated": True,
     "is_test": False,
+    "is_redacted": False,
     "response_status": 200,
     "response_body": {
         "success": True,
@@ -101,6 +102,7 @@ class Event(BaseModel):
     request_headers: dict[str, str]
     is_authenticated: bool = Field(description="Whether the sender proved who it is.")
     is_test: bool
+    is_redacted: bool = Field(description="Fields of the body were replaced before it was stored.")
     response_status: int | None = Field(
         description="What the sender was answered; null for replays, and where the endpoint has its own answer."
     )

@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from kanca.api.answers import Message
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import EVENT_TYPE
 from kanca.api.callers import THE_SAME_FOR_ALL
 from kanca.api.fields import Cursor, EventType, Limit
 from kanca.api.openapi import refused_with
@@ -127,12 +128,15 @@ async def get(services: Given, name: Name) -> EventTypeView:
     operation_id="put_event_type",
     responses=refused_with(InvalidInput),
 )
-async def put(services: Given, name: NewName, request: Annotated[EventTypeRequest, Body()]) -> EventTypeView:
+async def put(
+    services: Given, trail: Audited, name: NewName, request: Annotated[EventTypeRequest, Body()]
+) -> EventTypeView:
     """Store an event type. From the answer on, what is published is checked by it."""
-    stored, is_new = await services.database.write(
-        event_types.put, read_request(name, request, services.now())
+    stored, _ = await trail.write(
+        About[tuple[StoredType, bool]](_action, EVENT_TYPE, name),
+        event_types.put,
+        read_request(name, request, services.now()),
     )
-    audit("event_type.created" if is_new else "event_type.replaced", name, enforced=stored.is_enforced)
     return _view(stored)
 
 
@@ -142,10 +146,10 @@ async def put(services: Given, name: NewName, request: Annotated[EventTypeReques
     operation_id="delete_event_type",
     responses=refused_with(EventTypeNotFound),
 )
-async def delete(services: Given, name: Name) -> Message:
+async def delete(trail: Audited, name: Name) -> Message:
     """Delete an event type. Events of the type stay, and may be published as long as the catalogue is open."""
-    await services.database.write(event_types.remove, name)
-    audit("event_type.deleted", name)
+    deleted = About[None]("event_type.deleted", EVENT_TYPE, name)
+    await trail.write(deleted, event_types.remove, name)
     return Message(message=f"Event type {name} was deleted")
 
 
@@ -163,6 +167,10 @@ def read_request(name: str, request: EventTypeRequest, now: datetime) -> StoredT
         created_at=now,
         updated_at=now,
     )
+
+
+def _action(put: tuple[StoredType, bool]) -> str:
+    return "event_type.created" if put[1] else "event_type.replaced"
 
 
 def _text(value: Any) -> str | None:

@@ -84,6 +84,7 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
         "request_headers": _folded(request.get("headers", ())),
         "is_authenticated": request.get("authenticated", False),
         "is_test": request.get("test", False),
+        "is_redacted": request.get("redacted", False),
         **_answered(found, endpoint),
         "execution_time_ms": _execution_ms(ended),
         "received_at": event.received_at,

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import STORED_EVENT
 from kanca.api.events import stored_event
 from kanca.api.fields import EventIdPath
 from kanca.api.openapi import refused_with
@@ -18,7 +19,7 @@ from kanca.domain.expunged import expunged_at
 from kanca.domain.ids import EVENT, show_id
 from kanca.errors import EventNotFound, EventUnfinished
 from kanca.storage import event_copies
-from kanca.storage.expunging import expunge
+from kanca.storage.expunging import Expunged, expunge
 
 router = resource("Events", "/api/events")
 
@@ -53,7 +54,7 @@ class EventExpunged(BaseModel):
     operation_id="expunge_event",
     responses=refused_with(EventNotFound, EventUnfinished),
 )
-async def expunge_event(services: Given, event_id: EventIdPath) -> EventExpunged:
+async def expunge_event(services: Given, trail: Audited, event_id: EventIdPath) -> EventExpunged:
     """Take body and headers away, with all copies: replays of it, runs, steps, results, causes, answers, dead letters.
 
     The record stays, with what became of the event. It cannot be replayed, retried or resent any more. Refused while
@@ -62,18 +63,24 @@ async def expunge_event(services: Given, event_id: EventIdPath) -> EventExpunged
     event = await stored_event(services, event_id)
     alike = await _alike(services, event)
     now = services.now()
+    about = About[Expunged]("event.expunged", STORED_EVENT, event_id, detail=_expunged)
     for start in range(0, len(alike), event_copies.AT_ONCE):
-        done = await services.database.write(expunge, alike[start : start + event_copies.AT_ONCE], now)
+        part = alike[start : start + event_copies.AT_ONCE]
+        done = await trail.write(about, expunge, part, now)
         if done.in_use:
             names = [show_id(EVENT, each) for each in sorted(done.in_use)]
             raise EventUnfinished(f"Work of {names[0]} goes on: expunge it once it has ended.", events=names)
     await services.database.wipe()
     replays = [show_id(EVENT, each) for each in alike if each != event_id]
-    audit("event.expunged", show_id(EVENT, event_id), replays=len(replays))
     gone_at = expunged_at((await stored_event(services, event_id)).request)
     return EventExpunged(
         status="expunged", event_id=show_id(EVENT, event_id), expunged_at=gone_at or now, replays=replays
     )
+
+
+def _expunged(done: Expunged) -> dict[str, list[str]] | None:
+    """Whose payloads went: the event's, and those of its replays."""
+    return {"events": [show_id(EVENT, each) for each in sorted(done.gone)]} if done.gone else None
 
 
 async def _alike(services: Services, event: StoredEvent) -> list[UUID]:

@@ -12,8 +12,20 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH
-from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, DELIVERY, EVENT, JOB, REPLAY, RUN, WEBHOOK_ID, read_id
+from kanca.domain.ids import (
+    AUDIT,
+    CHOSEN_ID,
+    DEAD_LETTER,
+    DELIVERY,
+    EVENT,
+    JOB,
+    REPLAY,
+    RUN,
+    WEBHOOK_ID,
+    read_id,
+)
 from kanca.errors import (
+    AuditEntryNotFound,
     DeadLetterNotFound,
     DeliveryNotFound,
     EndpointNotFound,
@@ -146,6 +158,12 @@ JobIdPath = Annotated[
     BeforeValidator(_id(JOB, "job", JobNotFound)),
     _shown_id(JOB),
     Path(description="`job_` and 32 digits."),
+]
+AuditIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(AUDIT, "audit entry", AuditEntryNotFound)),
+    _shown_id(AUDIT),
+    Path(description="`aud_` and 32 digits."),
 ]
 read_dead_letter_id = _id(DEAD_LETTER, "dead letter", DeadLetterNotFound)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import A_JOB
 from kanca.api.fields import Cursor, JobIdPath, Limit
 from kanca.api.job_models import Job, JobPage, show_job
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given
-from kanca.domain.ids import JOB, show_id
+from kanca.domain import job as domain
 from kanca.errors import InvalidInput, JobNotFound, JobOver
 from kanca.storage import jobs
 
@@ -34,8 +35,7 @@ async def get(services: Given, job_id: JobIdPath) -> Job:
     operation_id="cancel_job",
     responses=refused_with(JobNotFound, JobOver),
 )
-async def cancel(services: Given, job_id: JobIdPath) -> Job:
+async def cancel(services: Given, trail: Audited, job_id: JobIdPath) -> Job:
     """End a job where it stands. What it did stays done."""
-    ended = await services.database.write(jobs.cancel, job_id, services.now())
-    audit("job.cancelled", show_id(JOB, job_id))
-    return show_job(ended)
+    about = About[domain.Job]("job.cancelled", A_JOB, job_id)
+    return show_job(await trail.write(about, jobs.cancel, job_id, services.now()))

@@ -14,7 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.routing import compile_path
 
-from kanca.errors import BadRequest, InvalidRequest, KancaError, MethodNotAllowed, NotFound, PayloadTooLarge
+from kanca.api.refusals import note_refusal
+from kanca.errors import (
+    BadRequest,
+    Forbidden,
+    InvalidRequest,
+    KancaError,
+    MethodNotAllowed,
+    NotFound,
+    PayloadTooLarge,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +54,9 @@ def problem_response(error: KancaError, headers: Mapping[str, str] | None = None
     return JSONResponse(problem_of(error), error.status, dict(headers or {}), MEDIA_TYPE)
 
 
-async def _on_kanca_error(_request: Request, error: KancaError) -> JSONResponse:
+async def _on_kanca_error(request: Request, error: KancaError) -> JSONResponse:
+    if isinstance(error, Forbidden):
+        note_refusal(request.scope, error)
     seconds = error.retry_after_s
     return problem_response(error, None if seconds is None else {"Retry-After": str(seconds)})
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited, Trail
+from kanca.api.audited import EVENTS, STORED_EVENT
 from kanca.api.endpoints import find as find_endpoint
 from kanca.api.events import stored_event
 from kanca.api.fields import ChosenId, CorrelationId, EventIdPath, EventType, Moment, WebhookId
@@ -107,10 +109,11 @@ class ReplayResult(BaseModel):
     operation_id="replay_event",
     responses=refused_with(EventNotFound, PayloadExpunged),
 )
-async def replay(services: Given, event_id: EventIdPath) -> Replayed:
+async def replay(services: Given, trail: Audited, event_id: EventIdPath) -> Replayed:
     """Make a new event with the same bytes, which is worked through as if it had just come in."""
-    [new] = await _append(services, [events.with_payload(await stored_event(services, event_id))])
-    audit("event.replayed", show_id(EVENT, event_id), new_event=show_id(EVENT, new.id))
+    replayed = About[list[NewEvent]]("event.replayed", STORED_EVENT, event_id, detail=_new_ids)
+    original = events.with_payload(await stored_event(services, event_id))
+    [new] = await _again(services, trail, replayed, [original])
     return Replayed(
         status="replayed",
         event_id=show_id(EVENT, new.id),
@@ -124,7 +127,7 @@ async def replay(services: Given, event_id: EventIdPath) -> Replayed:
     operation_id="replay_events",
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
-async def replay_many(services: Given, request: ReplayRequest) -> ReplayResult:
+async def replay_many(services: Given, trail: Audited, request: ReplayRequest) -> ReplayResult:
     """Replay the newest events that fit all conditions, but for replays and those whose payload was expunged.
 
     Every event is a commit away from being replayed twice: after an answer that did not arrive, look at the newest
@@ -145,10 +148,8 @@ async def replay_many(services: Given, request: ReplayRequest) -> ReplayResult:
         request.until or services.now(),
     )
     originals, has_more = await _originals(services, wanted, request.limit)
-    items = await _replayed(services, originals, is_real=not request.dry_run)
+    items = await _replayed(services, trail, originals, is_real=not request.dry_run)
     replayed = sum(item.event_id is not None for item in items)
-    if replayed:
-        audit("events.replayed", "events", replayed=replayed)
     return ReplayResult(dry_run=request.dry_run, replayed=replayed, items=items, has_more=has_more)
 
 
@@ -168,7 +169,9 @@ def _can_be_replayed(event: StoredEvent) -> bool:
     return event.replay_of is None and expunged_at(event.request) is None
 
 
-async def _replayed(services: Services, originals: list[UUID], *, is_real: bool) -> list[ReplayedItem]:
+async def _replayed(
+    services: Services, trail: Trail, originals: list[UUID], *, is_real: bool
+) -> list[ReplayedItem]:
     """Replay them, the oldest first, as the items are then."""
     oldest_first = originals[::-1]
     if not is_real:
@@ -177,17 +180,27 @@ async def _replayed(services: Services, originals: list[UUID], *, is_real: bool)
     for start in range(0, len(oldest_first), _AT_ONCE):
         part = oldest_first[start : start + _AT_ONCE]
         stored = await services.database.read(read_events, part)
-        for new in await _append(services, [stored[each] for each in part if each in stored]):
+        there = [stored[each] for each in part if each in stored]
+        for new in await _again(services, trail, _MANY, there):
             original = show_id(EVENT, new.replay_of or new.id)
             items.append(ReplayedItem(replay_of=original, event_id=show_id(EVENT, new.id)))
     return items
 
 
-async def _append(services: Services, originals: list[StoredEvent]) -> list[NewEvent]:
-    """Accept new events with the bytes of these."""
-    new = [events.as_replay(event, services.ids.new(), services.now()) for event in originals]
-    for answer in await services.database.accepting.append(new):
-        if isinstance(answer, Exception):
-            raise answer
+async def _again(
+    services: Services, trail: Trail, about: About[list[NewEvent]], originals: list[StoredEvent]
+) -> list[NewEvent]:
+    """Store new events with the bytes of these."""
+    now = services.now()
+    new = [events.as_replay(event, services.ids.new(), now) for event in originals]
+    await trail.write(about, events.add_to_dispatch, new, now)
     services.wake()
     return new
+
+
+def _new_ids(new: list[NewEvent]) -> dict[str, Any] | None:
+    """What the audit log says of new events."""
+    return {"count": len(new), "event_ids": [show_id(EVENT, each.id) for each in new]} if new else None
+
+
+_MANY = About[list[NewEvent]]("events.replayed", EVENTS, detail=_new_ids)

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited, Trail
+from kanca.api.audited import A_REPLAY
 from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId, Cursor, Limit, Moment, ReplayIdPath, SubscriptionIdPath, Tenant, Text
 from kanca.api.openapi import refused_with
@@ -134,6 +135,7 @@ class ReplayPage(BaseModel):
 )
 async def replay_to_subscription(
     services: Given,
+    trail: Audited,
     caller: CallerTenant,
     subscription_id: SubscriptionIdPath,
     request: ReplayOfSubscription,
@@ -149,7 +151,7 @@ async def replay_to_subscription(
     if found.status is not SubscriptionStatus.ACTIVE:
         raise InvalidInput(f"The subscription is {found.status}: nothing would be delivered.")
     asked = _asked(services, request, subscription=found.number, tenant=found.tenant)
-    return await _start(services, asked, subscriptions_now, request)
+    return await _start(services, trail, asked, subscriptions_now, request)
 
 
 @of_deliveries.post(
@@ -158,10 +160,10 @@ async def replay_to_subscription(
     operation_id="replay_deliveries",
     responses=refused_with(InvalidInput),
 )
-async def replay_to_all(services: Given, request: ReplayOfAll) -> ReplayAnswer:
+async def replay_to_all(services: Given, trail: Audited, request: ReplayOfAll) -> ReplayAnswer:
     """Make deliveries to all active subscriptions from stored events that they want as they are now."""
     asked = _asked(services, request, tenant=request.tenant)
-    return await _start(services, asked, await _subscriptions(services), request)
+    return await _start(services, trail, asked, await _subscriptions(services), request)
 
 
 @router.get("", summary="List replays", operation_id="list_replays")
@@ -197,10 +199,11 @@ async def get(services: Given, caller: CallerTenant, replay_id: ReplayIdPath) ->
     operation_id="cancel_replay",
     responses=refused_with(ReplayNotFound, ReplayOver),
 )
-async def cancel(services: Given, caller: CallerTenant, replay_id: ReplayIdPath) -> Replay:
+async def cancel(services: Given, trail: Audited, caller: CallerTenant, replay_id: ReplayIdPath) -> Replay:
     """End a replay. The deliveries that it has queued are made all the same."""
-    found = await services.database.write(replays.cancel, replay_id, services.now(), tenant=caller.tenant)
-    audit("replay.cancelled", show_id(REPLAY, replay_id))
+    cancelled = About[domain.Replay]("replay.cancelled", A_REPLAY, replay_id)
+    now = services.now()
+    found = await trail.write(cancelled, replays.cancel, replay_id, now, tenant=caller.tenant)
     return await _named(services, found)
 
 
@@ -245,6 +248,7 @@ def _asked(
 
 async def _start(
     services: Services,
+    trail: Trail,
     asked: domain.Replay,
     subscriptions_now: list[Subscription],
     request: ReplayOfSubscription,
@@ -255,9 +259,9 @@ async def _start(
     if request.dry_run:
         return ReplayAnswer(ReplayCount(count=count))
     replay = replace(asked, total=count)
-    await services.database.write(replays.create, replay, services.now())
+    created = About[None]("replay.created", A_REPLAY, made=lambda _: replay.id)
+    await trail.write(created, replays.create, replay, services.now())
     services.wake()
-    audit("replay.created", show_id(REPLAY, replay.id), total=count)
     return ReplayAnswer(await _named(services, replay))
 
 

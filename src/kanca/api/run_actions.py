@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import A_RUN
 from kanca.api.fields import RunIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -67,14 +68,14 @@ class RunRetry(BaseModel):
     response_model=Run,
     responses=refused_with(RunNotFound, RunOver),
 )
-async def cancel(services: Given, run_id: RunIdPath) -> Json:
+async def cancel(services: Given, trail: Audited, run_id: RunIdPath) -> Json:
     """Have a run end, and the runs that it waits for; what it is doing is stopped, what it waits for is not taken.
 
     The answer waits up to 2 seconds for the end; a run that takes longer is answered with `cancel_requested_at`.
     """
-    await services.database.write(_request_cancel, services, run_id)
+    cancelled = About[None]("run.cancelled", A_RUN, run_id)
+    await trail.write(cancelled, _request_cancel, services, run_id)
     services.wake()
-    audit("run.cancelled", show_id(RUN, run_id))
     return Json(Run(**run_fields(await ended(services, run_id, CANCEL_LOOKS))))
 
 
@@ -87,16 +88,21 @@ async def cancel(services: Given, run_id: RunIdPath) -> Json:
         InvalidInput, InvalidWorkflow, PayloadExpunged, RunNotFailed, RunNotFound, RunUnfinished
     ),
 )
-async def retry(services: Given, run_id: RunIdPath, asked: Annotated[RunRetry | None, Body()] = None) -> Json:
+async def retry(
+    services: Given,
+    trail: Audited,
+    run_id: RunIdPath,
+    asked: Annotated[RunRetry | None, Body()] = None,
+) -> Json:
     """Let a run go on that has ended: a failed one where it failed, or any one `from` a node, with what was stored.
 
     From a node in the body of a loop means from that loop. What is done again has new call ids, and waits anew. A run
     that waited for this one is not told again.
     """
     node_id = asked.node_id if asked else None
-    run = await services.database.write(_retry, services, run_id, node_id)
+    retried = About[RunChange]("run.retried", A_RUN, run_id, detail=lambda _: {"node_id": node_id})
+    run = await trail.write(retried, _retry, services, run_id, node_id)
     services.wake()
-    audit("run.retried", show_id(RUN, run_id), node=node_id)
     return Json(Run(**run_fields(run)))
 
 
@@ -115,14 +121,16 @@ async def retry(services: Given, run_id: RunIdPath, asked: Annotated[RunRetry | 
         WorkflowNotPublished,
     ),
 )
-async def replay(services: Given, run_id: RunIdPath) -> Json:
+async def replay(services: Given, trail: Audited, run_id: RunIdPath) -> Json:
     """Start a new run of the published version with what started this one.
 
     Of a run's event a new event is made with the same bytes, which only this workflow gets.
     """
-    run = await services.database.write(_replay, services, run_id)
+    replayed = About[RunChange](
+        "run.replayed", A_RUN, run_id, detail=lambda new: {"new_run_id": show_id(RUN, new.id)}
+    )
+    run = await trail.write(replayed, _replay, services, run_id)
     services.wake()
-    audit("run.replayed", show_id(RUN, run_id), new_run=show_id(RUN, run.id))
     return Json(Run(**run_fields(run)))
 
 

@@ -12,7 +12,8 @@ from fastapi import Body, Path, Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import Connection
 
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import A_RUN
 from kanca.api.fields import EventId, RunIdPath, Text
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -140,7 +141,11 @@ class _Waiting:
     responses=refused_with(InvalidInput, RunNotFound, WaitNotFound, WaitOver),
 )
 async def resume(
-    services: Given, run_id: RunIdPath, node_id: NodePath, asked: Annotated[Resume | None, Body()] = None
+    services: Given,
+    trail: Audited,
+    run_id: RunIdPath,
+    node_id: NodePath,
+    asked: Annotated[Resume | None, Body()] = None,
 ) -> Resumed:
     """Let a run go on that waits at a node, as its resume address does, which is used up with it.
 
@@ -149,14 +154,17 @@ async def resume(
     given = asked or Resume()
     waiting = await services.database.read(_open_wait, run_id, node_id, given.iteration)
     event = _event(services, waiting, given)
+    # Before it happens: the event is accepted as ingest accepts one, in a transaction of its own.
+    event_id = show_id(EVENT, event.id)
+    await trail.note(
+        "run.resumed", A_RUN, run_id, node_id=node_id, event_id=event_id, decision=given.decision
+    )
     [answer] = await services.database.accepting.append([event])
     if isinstance(answer, Exception):
         raise answer
     services.wake()
     is_duplicate = isinstance(answer, Duplicate)
     shown = show_id(EVENT, answer.original if isinstance(answer, Duplicate) else event.id)
-    if not is_duplicate:
-        audit("run.resumed", show_id(RUN, run_id), node=node_id, resumed_by=shown, decision=given.decision)
     return Resumed(event_id=shown, status=ResumeStatus.DUPLICATE if is_duplicate else ResumeStatus.ACCEPTED)
 
 
@@ -168,13 +176,16 @@ async def resume(
         EventInUse, EventNotFound, InvalidInput, PayloadExpunged, RunNotFound, WaitNotFound, WaitOver
     ),
 )
-async def apply(services: Given, run_id: RunIdPath, node_id: NodePath, asked: Apply) -> Applied:
+async def apply(
+    services: Given, trail: Audited, run_id: RunIdPath, node_id: NodePath, asked: Apply
+) -> Applied:
     """Let a run go on with an event that did not find it: it came late, is still kept, or could have meant several."""
-    await services.database.write(_apply, services, run_id, node_id, asked)
+    event_id = show_id(EVENT, asked.event_id)
+    detail = {"node_id": node_id, "event_id": event_id}
+    applied = About[None]("run.event_applied", A_RUN, run_id, detail=lambda _: detail)
+    await trail.write(applied, _apply, services, run_id, node_id, asked)
     services.wake()
-    event_id, shown = show_id(EVENT, asked.event_id), show_id(RUN, run_id)
-    audit("run.event_applied", shown, node=node_id, applied=event_id)
-    return Applied(event_id=event_id, run_id=shown, node_id=node_id)
+    return Applied(event_id=event_id, run_id=show_id(RUN, run_id), node_id=node_id)
 
 
 @router.get(
@@ -185,6 +196,7 @@ async def apply(services: Given, run_id: RunIdPath, node_id: NodePath, asked: Ap
 )
 async def urls(
     services: Given,
+    trail: Audited,
     run_id: RunIdPath,
     node_id: NodePath,
     iteration: Annotated[
@@ -199,7 +211,7 @@ async def urls(
     waiting = await services.database.read(_open_wait, run_id, node_id, iteration)
     address, until = waiting.address, waiting.wait.due_at + ADDRESS_LASTS
     is_approval = waiting.wait.rule == APPROVAL_RULE
-    audit("run.urls_revealed", show_id(RUN, run_id), node=node_id)
+    await trail.note("run.urls_revealed", A_RUN, run_id, node_id=node_id)
     return ResumeUrls(
         resume=make(address, until, None),
         approve=make(address, until, Decision.APPROVE) if is_approval else None,

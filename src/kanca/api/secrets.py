@@ -9,7 +9,8 @@ from typing import Annotated
 from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
 
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import SECRETS
 from kanca.api.fields import Text
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -79,7 +80,9 @@ class KeyRotated(BaseModel):
     operation_id="rotate_secret_key",
     responses=refused_with(InvalidInput),
 )
-async def rotate(services: Given, rotation: Annotated[KeyRotation | None, Body()] = None) -> KeyRotated:
+async def rotate(
+    services: Given, trail: Audited, rotation: Annotated[KeyRotation | None, Body()] = None
+) -> KeyRotated:
     """Encrypt the next secrets with the first key of `KANCA_SECRET_KEY`; call it until `next_cursor` is null.
 
     Calling it again, from wherever, is harmless. Once all secrets are `current`, the older keys can go.
@@ -92,8 +95,8 @@ async def rotate(services: Given, rotation: Annotated[KeyRotation | None, Body()
     reencrypted = 0
     if found.older and not asked.dry_run:
         anew = sealed_secrets.under_first_key(box, found.older)
-        reencrypted = await database.write(sealed_secrets.replace, anew)
-        audit("secrets.reencrypted", "secrets", count=reencrypted)
+        done = About[int]("secrets.reencrypted", SECRETS, detail=_count)
+        reencrypted = await trail.write(done, sealed_secrets.replace, anew)
     return KeyRotated(
         reencrypted=reencrypted,
         current=len(found.current),
@@ -105,6 +108,10 @@ async def rotate(services: Given, rotation: Annotated[KeyRotation | None, Body()
         remaining=remaining,
         next_cursor=_cursor_after(values[-1].place) if remaining else None,
     )
+
+
+def _count(count: int) -> dict[str, int] | None:
+    return {"count": count} if count else None
 
 
 def _names(values: Sequence[Sealed], owner: Owner) -> list[str]:

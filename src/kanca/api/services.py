@@ -10,6 +10,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from pydantic import SecretStr
+from starlette.types import Scope
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
@@ -53,6 +54,11 @@ class SendNow(Protocol):
 def _nothing() -> None: ...
 
 
+def _peer(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """All that the routes need."""
@@ -87,6 +93,8 @@ class Services:
     """The secret of the built-in endpoints; None: they take nothing."""
     public_url: str | None = None
     """The address that senders see, without a slash at the end."""
+    address_of: Callable[[Scope], str | None] = _peer
+    """Where a request came from, as far as trusted proxies tell."""
     catalogue: Catalogue = field(default_factory=Catalogue)
     """The providers that endpoints may have."""
     retention_days: int = 30

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Body, Response
 
 from kanca.api.attempt_models import attempt_view
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import SUBSCRIPTION
 from kanca.api.callers import CallerTenant
 from kanca.api.endpoint_models import Rotation
 from kanca.api.fields import SubscriptionIdPath
@@ -26,6 +27,7 @@ from kanca.api.subscription_sending import send_test, verify
 from kanca.api.subscription_views import find, public_key_of, shown
 from kanca.api.subscriptions import NEVER_STORED, go_on
 from kanca.domain.ids import EVENT, show_id
+from kanca.domain.subscription import Subscription
 from kanca.errors import ChallengeFailed, InvalidSecret, SecretRequired, SubscriptionNotFound, Unavailable
 
 router = resource("Subscriptions", "/webhooks/subscriptions/{subscription_id}")
@@ -38,16 +40,15 @@ router = resource("Subscriptions", "/webhooks/subscriptions/{subscription_id}")
     responses=refused_with(SubscriptionNotFound, Unavailable),
 )
 async def test(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+    services: Given, trail: Audited, caller: CallerTenant, subscription_id: SubscriptionIdPath
 ) -> SubscriptionTest:
     """Send a `test.event` once, signed as every delivery, whether or not the subscription is active or wants it.
 
     Its data is the example of the first of its event types that the catalogue has one of.
     """
     subscription = await find(services, subscription_id, caller)
-    tested = await send_test(services, subscription)
+    tested = await send_test(services, trail, subscription)
     report = tested.report
-    audit("subscription.tested", subscription_id, code=report.code)
     return SubscriptionTest(
         status="delivered" if report.code is None else "failed",
         status_code=report.status,
@@ -64,6 +65,7 @@ async def test(
 )
 async def rotate_secret(
     services: Given,
+    trail: Audited,
     caller: CallerTenant,
     response: Response,
     subscription_id: SubscriptionIdPath,
@@ -71,14 +73,12 @@ async def rotate_secret(
 ) -> SubscriptionView:
     """Sign with a new secret; deliveries carry signatures with the old one too until the grace is over."""
     wanted = rotation or Rotation()
-    subscription = await services.database.write(
-        rotate_subscription_secret, services, caller, subscription_id, wanted
+    detail = {"grace_seconds": wanted.grace_seconds, "is_given": wanted.secret is not None}
+    rotated = About[Subscription](
+        "subscription.secret_rotated", SUBSCRIPTION, subscription_id, detail=lambda _: detail
     )
-    audit(
-        "subscription.secret_rotated",
-        subscription_id,
-        grace_seconds=wanted.grace_seconds,
-        is_given=wanted.secret is not None,
+    subscription = await trail.write(
+        rotated, rotate_subscription_secret, services, caller, subscription_id, wanted
     )
     response.headers.update(NEVER_STORED)
     return await shown(services, subscription, shows_secret=True)
@@ -91,14 +91,18 @@ async def rotate_secret(
     responses=refused_with(SubscriptionNotFound, SecretRequired),
 )
 async def reveal_secret(
-    services: Given, caller: CallerTenant, response: Response, subscription_id: SubscriptionIdPath
+    services: Given,
+    trail: Audited,
+    caller: CallerTenant,
+    response: Response,
+    subscription_id: SubscriptionIdPath,
 ) -> RevealedSigningSecret:
     """Show the secret in full, with those before it that still sign. Every look is written down."""
     subscription = await find(services, subscription_id, caller)
     secrets = live(subscription.secrets, services.now())
     if not secrets:
         raise SecretRequired("The subscription has no secret: rotate it.")
-    audit("subscription.secret_revealed", subscription_id)
+    await trail.note("subscription.secret_revealed", SUBSCRIPTION, subscription_id)
     response.headers.update(NEVER_STORED)
     return RevealedSigningSecret(
         subscription_id=subscription_id,
@@ -119,11 +123,11 @@ async def reveal_secret(
     responses=refused_with(SubscriptionNotFound),
 )
 async def enable(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+    services: Given, trail: Audited, caller: CallerTenant, subscription_id: SubscriptionIdPath
 ) -> SubscriptionView:
     """Send to it again, whoever switched it off. What it missed is not sent by that: see `replay`."""
-    subscription = await services.database.write(enable_subscription, services, caller, subscription_id)
-    audit("subscription.enabled", subscription_id)
+    enabled = About[Subscription]("subscription.enabled", SUBSCRIPTION, subscription_id)
+    subscription = await trail.write(enabled, enable_subscription, services, caller, subscription_id)
     await go_on(services, subscription.number)
     return await shown(services, subscription)
 
@@ -135,14 +139,14 @@ async def enable(
     responses=refused_with(SubscriptionNotFound, ChallengeFailed, Unavailable),
 )
 async def challenge(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+    services: Given, trail: Audited, caller: CallerTenant, subscription_id: SubscriptionIdPath
 ) -> SubscriptionView:
     """Ask the receiver to echo a token: `{"type": "webhook.challenge", "challenge": token}`, signed as all is.
 
     It must answer 2xx with `{"challenge": token}` or the bare token. Else this is 409, with the `attempt`.
     """
-    subscription, report = await verify(services, await find(services, subscription_id, caller))
-    audit("subscription.challenged", subscription_id, is_echoed=report.code is None, code=report.code)
+    found = await find(services, subscription_id, caller)
+    subscription, report = await verify(services, trail, found)
     if report.code is not None:
         sentence = f"The receiver has not echoed the token: {report.message}."
         raise ChallengeFailed(sentence, attempt=attempt_view(report).model_dump())

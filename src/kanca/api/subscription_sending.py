@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
+from kanca.api.audit import About, Trail
+from kanca.api.audited import SUBSCRIPTION
 from kanca.api.services import Services
 from kanca.domain.delivery import work_of
 from kanca.domain.event import NewEvent, StoredEvent, as_stored
@@ -38,7 +40,7 @@ class Tested:
     report: AttemptReport
 
 
-async def send_test(services: Services, subscription: Subscription) -> Tested:
+async def send_test(services: Services, trail: Trail, subscription: Subscription) -> Tested:
     """Send a ``test.event`` once, whatever the subscription wants, and store it with its delivery. Raises Unavailable.
 
     It is stored when the attempt has ended: a test that died with its process is no event.
@@ -56,7 +58,9 @@ async def send_test(services: Services, subscription: Subscription) -> Tested:
     else:
         sent = await _send(services, subscription, stored, body)
     delivery, outcome = _ended(event, subscription, sent)
-    await services.database.write(subscriptions.add_test, event, delivery, outcome)
+    detail = {"event_id": show_id(EVENT, event.id), "code": sent.report.code}
+    tested = About[None]("subscription.tested", SUBSCRIPTION, subscription.id, detail=lambda _: detail)
+    await trail.write(tested, subscriptions.add_test, event, delivery, outcome)
     return Tested(event, sent.report)
 
 
@@ -86,13 +90,17 @@ async def ask_to_echo(services: Services, subscription: Subscription) -> Attempt
     return msgspec.structs.replace(report, code=NOT_ECHOED, message=sentence)
 
 
-async def verify(services: Services, subscription: Subscription) -> tuple[Subscription, AttemptReport]:
+async def verify(
+    services: Services, trail: Trail, subscription: Subscription
+) -> tuple[Subscription, AttemptReport]:
     """Send the challenge; gives the subscription, verified if its receiver echoed the token, and the attempt.
 
     A subscription that got another address meanwhile stays as it is. Raises Unavailable, SubscriptionNotFound.
     """
     report = await ask_to_echo(services, subscription)
+    detail = {"is_echoed": report.code is None, "code": report.code}
     if report.code is not None:
+        await trail.note("subscription.challenged", SUBSCRIPTION, subscription.id, **detail)
         return subscription, report
 
     def verified(before: Subscription) -> Subscription:
@@ -100,8 +108,11 @@ async def verify(services: Services, subscription: Subscription) -> tuple[Subscr
             return before
         return replace(before, is_verified=True, updated_at=services.now())
 
-    changed = await services.database.write(
-        subscriptions.change, services.secret_box, subscription.id, verified
+    challenged = About[Subscription](
+        "subscription.challenged", SUBSCRIPTION, subscription.id, detail=lambda _: detail
+    )
+    changed = await trail.write(
+        challenged, subscriptions.change, services.secret_box, subscription.id, verified
     )
     return changed, report
 

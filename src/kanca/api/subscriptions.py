@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import Response
 
 from kanca.api.attempt_models import attempt_view
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited, Trail
+from kanca.api.audited import SUBSCRIPTION
 from kanca.api.callers import CallerTenant
 from kanca.api.fields import Cursor, Limit, SubscriptionIdPath, Tenant
 from kanca.api.openapi import refused_with
@@ -45,18 +46,22 @@ NEVER_STORED = {"Cache-Control": "no-store"}
     responses=refused_with(InvalidSubscription, InvalidSecret, SubscriptionExists),
 )
 async def create(
-    services: Given, caller: CallerTenant, response: Response, request: SubscriptionRequest
+    services: Given,
+    trail: Audited,
+    caller: CallerTenant,
+    response: Response,
+    request: SubscriptionRequest,
 ) -> SubscriptionCreated:
     """Have events sent to a URL from now on. `secret` is shown in full here, and later only by `reveal-secret`.
 
     With `challenge`, the receiver is asked at once to echo a token. If it does not, the subscription is there all the
     same, and is sent nothing: `hint` says so, and `attempt` why.
     """
-    subscription = await services.database.write(create_subscription, services, caller, request)
-    audit("subscription.created", subscription.id, tenant=subscription.tenant, url=subscription.url)
+    created = About[Subscription]("subscription.created", SUBSCRIPTION, made=lambda made: made.id)
+    subscription = await trail.write(created, create_subscription, services, caller, request)
     report = None
     if subscription.config.challenge:
-        subscription, report = await asked(services, subscription)
+        subscription, report = await asked(services, trail, subscription)
     response.headers.update(NEVER_STORED)
     return SubscriptionCreated(
         status="created",
@@ -104,18 +109,22 @@ async def get(services: Given, caller: CallerTenant, subscription_id: Subscripti
     responses=refused_with(SubscriptionNotFound, InvalidSubscription, ConfigUnreadable),
 )
 async def change(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath, request: SubscriptionChange
+    services: Given,
+    trail: Audited,
+    caller: CallerTenant,
+    subscription_id: SubscriptionIdPath,
+    request: SubscriptionChange,
 ) -> SubscriptionView:
     """Change what is given; the rest stays. Takes effect within a second, for open deliveries too.
 
     With `challenge`, a new `url` has to echo a token first, as one of a new subscription.
     """
-    subscription, must_ask = await services.database.write(
-        change_subscription, services, caller, subscription_id, request
+    changed = About[tuple[Subscription, bool]]("subscription.changed", SUBSCRIPTION, subscription_id)
+    subscription, must_ask = await trail.write(
+        changed, change_subscription, services, caller, subscription_id, request
     )
-    audit("subscription.changed", subscription_id, fields=sorted(request.model_fields_set))
     if must_ask:
-        subscription, _ = await asked(services, subscription)
+        subscription, _ = await asked(services, trail, subscription)
     await go_on(services, subscription.number)
     return await shown(services, subscription)
 
@@ -127,24 +136,22 @@ async def change(
     responses=refused_with(SubscriptionNotFound),
 )
 async def delete(
-    services: Given, caller: CallerTenant, subscription_id: SubscriptionIdPath
+    services: Given, trail: Audited, caller: CallerTenant, subscription_id: SubscriptionIdPath
 ) -> SubscriptionDeleted:
     """Send it nothing more: open deliveries are skipped. What was delivered is still shown; its secrets are gone."""
-    number = await services.database.write(
-        subscriptions.delete, subscription_id, services.now(), caller.tenant
-    )
-    audit("subscription.deleted", subscription_id)
+    deleted = About[int]("subscription.deleted", SUBSCRIPTION, subscription_id)
+    number = await trail.write(deleted, subscriptions.delete, subscription_id, services.now(), caller.tenant)
     await go_on(services, number)
     return SubscriptionDeleted(status="deleted", subscription_id=subscription_id)
 
 
-async def asked(services: Services, subscription: Subscription) -> tuple[Subscription, AttemptReport | None]:
+async def asked(
+    services: Services, trail: Trail, subscription: Subscription
+) -> tuple[Subscription, AttemptReport | None]:
     """Ask the receiver to echo a token, if this process can: the subscription as it is then, and the attempt."""
     if services.send is None:
         return subscription, None
-    subscription, report = await verify(services, subscription)
-    audit("subscription.challenged", subscription.id, is_echoed=report.code is None, code=report.code)
-    return subscription, report
+    return await verify(services, trail, subscription)
 
 
 async def go_on(services: Services, number: int) -> None:

@@ -7,12 +7,14 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import A_TENANT
 from kanca.api.fields import ChosenId
 from kanca.api.job_models import EXAMPLE, Job, show_job
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.domain import job as domain
+from kanca.domain.ids import JOB, show_id
 from kanca.domain.job import JobKind
 from kanca.storage import jobs
 from kanca.storage.erasing import WITH_CONFIGURATION, count_all
@@ -61,7 +63,7 @@ class ErasureAnswer(RootModel[Job | ErasureCount]):
 
 
 @router.post("/{tenant}/erase", summary="Erase a tenant", operation_id="erase_tenant")
-async def erase(services: Given, tenant: TenantPath, request: Erasure) -> ErasureAnswer:
+async def erase(services: Given, trail: Audited, tenant: TenantPath, request: Erasure) -> ErasureAnswer:
     """Delete the tenant's events with their payloads, deliveries, runs and dead letters, whether finished or not.
 
     A job does it; see `/api/jobs/{id}`. What comes in afterwards is not erased, so stop its senders first, or erase
@@ -78,6 +80,8 @@ async def erase(services: Given, tenant: TenantPath, request: Erasure) -> Erasur
         total=sum(counts.values()),
         created_at=services.now(),
     )
-    await services.database.write(jobs.create, job)
-    audit("tenant.erased", tenant, configuration=request.configuration)
+    erased = About[None](
+        "tenant.erased", A_TENANT, tenant, detail=lambda _: {"job": show_id(JOB, job.id), **job.wanted}
+    )
+    await trail.write(erased, jobs.create, job)
     return ErasureAnswer(show_job(job))

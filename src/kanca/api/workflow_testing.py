@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import A_RUN
 from kanca.api.fields import EventId, WorkflowIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -18,7 +19,7 @@ from kanca.api.run_actions import ended, version_of
 from kanca.api.runs import picture
 from kanca.api.services import Given, Services
 from kanca.api.workflow_models import RunWithSteps
-from kanca.domain.ids import RUN, derived_id, show_id
+from kanca.domain.ids import derived_id
 from kanca.errors import EventNotFound, InvalidInput, InvalidWorkflow, PayloadExpunged, WorkflowNotFound
 from kanca.storage import events, runs
 from kanca.workflows.runs import TestPlan, run_of_test
@@ -70,16 +71,19 @@ class TestRequest(BaseModel):
     responses=refused_with(EventNotFound, InvalidInput, InvalidWorkflow, PayloadExpunged, WorkflowNotFound),
 )
 async def try_out(
-    services: Given, workflow_id: WorkflowIdPath, asked: Annotated[TestRequest | None, Body()] = None
+    services: Given,
+    trail: Audited,
+    workflow_id: WorkflowIdPath,
+    asked: Annotated[TestRequest | None, Body()] = None,
 ) -> Json:
     """Run any version without effects, and show what became of it.
 
     Nodes with effects, and those that wait, are not run: they have the output that is given for them, or else the
     sample of their type. The answer waits up to 10 seconds for the end of the run.
     """
-    run_id = await services.database.write(_start, services, workflow_id, asked or TestRequest())
+    tested = About[UUID]("workflow.tested", A_RUN, made=lambda run_id: run_id)
+    run_id = await trail.write(tested, _start, services, workflow_id, asked or TestRequest())
     services.wake()
-    audit("workflow.tested", workflow_id, run=show_id(RUN, run_id))
     await ended(services, run_id, LOOKS)
     return Json(await services.database.read(picture, run_id))
 

@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited
+from kanca.api.audited import WORKFLOW
 from kanca.api.fields import Cursor, Limit, WorkflowIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.api.workflow_models import WorkflowView, workflow_fields
-from kanca.api.workflows import roll_back
+from kanca.api.workflows import published_version, roll_back
 from kanca.domain.workflow import Definition, read_definition
 from kanca.errors import InvalidInput, InvalidWorkflow, WorkflowNotFound, WorkflowNotPublished
 from kanca.storage import workflow_history, workflows
@@ -159,12 +160,15 @@ async def diff(
     responses=refused_with(InvalidWorkflow, WorkflowNotFound, WorkflowNotPublished),
 )
 async def rollback(
-    services: Given, workflow_id: WorkflowIdPath, asked: Annotated[Rollback | None, Body()] = None
+    services: Given,
+    trail: Audited,
+    workflow_id: WorkflowIdPath,
+    asked: Annotated[Rollback | None, Body()] = None,
 ) -> WorkflowView:
     """Publish an older version again. Runs that began keep the version that they started with."""
     wanted = asked.version if asked else None
-    workflow, before = await services.database.write(roll_back, services, workflow_id, wanted)
-    audit("workflow.rolled_back", workflow_id, version=workflow.published_version, before=before)
+    about = About("workflow.rolled_back", WORKFLOW, workflow_id, detail=published_version)
+    workflow = await trail.write(about, roll_back, services, workflow_id, wanted)
     return WorkflowView(**workflow_fields(workflow))
 
 

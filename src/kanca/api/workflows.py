@@ -12,7 +12,8 @@ from pydantic import WithJsonSchema
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json, Message
-from kanca.api.audit import audit
+from kanca.api.audit import About, Audited, Trail
+from kanca.api.audited import A_RUN, WORKFLOW
 from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WorkflowIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -27,7 +28,6 @@ from kanca.api.workflow_models import (
     run_fields,
     workflow_fields,
 )
-from kanca.domain.ids import RUN, show_id
 from kanca.domain.task import RunChange, TaskKind
 from kanca.domain.workflow import Definition, Problem, show_definition
 from kanca.errors import (
@@ -63,6 +63,7 @@ VersionQuery = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="By d
 )
 async def create(
     services: Given,
+    trail: Audited,
     definition: DefinitionBody,
     tenant: Annotated[ChosenId, Query(description="A label that groups what belongs together.")] = "default",
 ) -> WorkflowView:
@@ -71,8 +72,8 @@ async def create(
     Everything that is wrong with a definition is in `problems`, with the node that it is about.
     """
     saved = read_workflow(definition, services.nodes).definition
-    workflow = await services.database.write(create_workflow, saved, tenant, services.now())
-    audit("workflow.created", workflow.id)
+    created = About[Workflow]("workflow.created", WORKFLOW, made=lambda workflow: workflow.id)
+    workflow = await trail.write(created, create_workflow, saved, tenant, services.now())
     return WorkflowView(**workflow_fields(workflow))
 
 
@@ -111,13 +112,15 @@ async def get(services: Given, workflow_id: WorkflowIdPath, version: VersionQuer
     operation_id="save_workflow",
     responses=refused_with(InvalidWorkflow, WorkflowNotFound),
 )
-async def save(services: Given, workflow_id: WorkflowIdPath, definition: ChangedBody) -> WorkflowView:
+async def save(
+    services: Given, trail: Audited, workflow_id: WorkflowIdPath, definition: ChangedBody
+) -> WorkflowView:
     """Save a new version. It takes effect when it is published; runs keep the version that they started with."""
     if definition.setdefault("id", workflow_id) != workflow_id:
         raise InvalidInput(f"The definition's id is not {workflow_id}, and an id cannot be changed.")
     saved = read_workflow(definition, services.nodes).definition
-    workflow = await services.database.write(save_workflow, saved, services.now())
-    audit("workflow.saved", workflow_id, version=workflow.version)
+    about = About[Workflow]("workflow.saved", WORKFLOW, workflow_id)
+    workflow = await trail.write(about, save_workflow, saved, services.now())
     return WorkflowView(**workflow_fields(workflow))
 
 
@@ -127,10 +130,12 @@ async def save(services: Given, workflow_id: WorkflowIdPath, definition: Changed
     operation_id="publish_workflow",
     responses=refused_with(InvalidWorkflow, WorkflowNotFound),
 )
-async def publish(services: Given, workflow_id: WorkflowIdPath, version: VersionQuery = None) -> WorkflowView:
+async def publish(
+    services: Given, trail: Audited, workflow_id: WorkflowIdPath, version: VersionQuery = None
+) -> WorkflowView:
     """Let new runs start, with the newest version or another one."""
-    workflow = await services.database.write(publish_workflow, services, workflow_id, version)
-    audit("workflow.published", workflow_id, version=workflow.published_version)
+    about = About("workflow.published", WORKFLOW, workflow_id, detail=published_version)
+    workflow = await trail.write(about, publish_workflow, services, workflow_id, version)
     return WorkflowView(**workflow_fields(workflow))
 
 
@@ -140,10 +145,10 @@ async def publish(services: Given, workflow_id: WorkflowIdPath, version: Version
     operation_id="unpublish_workflow",
     responses=refused_with(WorkflowNotFound),
 )
-async def unpublish(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
+async def unpublish(services: Given, trail: Audited, workflow_id: WorkflowIdPath) -> WorkflowView:
     """Let no new run start: its endpoints accept, and their events are skipped. Runs that began go on."""
-    workflow = await services.database.write(workflows.unpublish, workflow_id, services.now())
-    audit("workflow.unpublished", workflow_id)
+    about = About[Workflow]("workflow.unpublished", WORKFLOW, workflow_id)
+    workflow = await trail.write(about, workflows.unpublish, workflow_id, services.now())
     return WorkflowView(**workflow_fields(workflow))
 
 
@@ -153,9 +158,10 @@ async def unpublish(services: Given, workflow_id: WorkflowIdPath) -> WorkflowVie
     operation_id="pause_workflow",
     responses=refused_with(WorkflowNotFound),
 )
-async def pause(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
+async def pause(services: Given, trail: Audited, workflow_id: WorkflowIdPath) -> WorkflowView:
     """Hold the workflow's runs: none begins and none goes on until `resume`. Its events are accepted and stored."""
-    return WorkflowView(**workflow_fields(await _set_paused(services, workflow_id, is_paused=True)))
+    workflow = await _set_paused(services, trail, workflow_id, is_paused=True)
+    return WorkflowView(**workflow_fields(workflow))
 
 
 @router.post(
@@ -164,9 +170,9 @@ async def pause(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
     operation_id="resume_workflow",
     responses=refused_with(WorkflowNotFound),
 )
-async def resume(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
+async def resume(services: Given, trail: Audited, workflow_id: WorkflowIdPath) -> WorkflowView:
     """Let the runs go on, beginning with those that have waited."""
-    workflow = await _set_paused(services, workflow_id, is_paused=False)
+    workflow = await _set_paused(services, trail, workflow_id, is_paused=False)
     await services.database.queue.unpark(TaskKind.RUN, workflow.number)
     services.wake()
     return WorkflowView(**workflow_fields(workflow))
@@ -178,10 +184,10 @@ async def resume(services: Given, workflow_id: WorkflowIdPath) -> WorkflowView:
     operation_id="delete_workflow",
     responses=refused_with(WorkflowNotFound, WorkflowInUse),
 )
-async def delete(services: Given, workflow_id: WorkflowIdPath) -> Message:
+async def delete(trail: Audited, workflow_id: WorkflowIdPath) -> Message:
     """Delete a workflow that no endpoint uses. Its runs stay."""
-    await services.database.write(workflows.remove, workflow_id)
-    audit("workflow.deleted", workflow_id)
+    deleted = About[None]("workflow.deleted", WORKFLOW, workflow_id)
+    await trail.write(deleted, workflows.remove, workflow_id)
     return Message(message=f"Workflow {workflow_id} was deleted")
 
 
@@ -193,19 +199,20 @@ async def delete(services: Given, workflow_id: WorkflowIdPath) -> Message:
     responses=refused_with(InvalidInput, InvalidWorkflow, WorkflowNotFound, WorkflowNotPublished),
 )
 async def start_run(
-    services: Given, workflow_id: WorkflowIdPath, request: Annotated[RunRequest | None, Body()] = None
+    services: Given,
+    trail: Audited,
+    workflow_id: WorkflowIdPath,
+    request: Annotated[RunRequest | None, Body()] = None,
 ) -> Json:
     """Start a run of the published version with data in the place of an event's."""
-    run = await services.database.write(_start, services, workflow_id, request or RunRequest())
+    started = About[RunChange]("run.started", A_RUN, made=lambda run: run.id)
+    run = await trail.write(started, _start, services, workflow_id, request or RunRequest())
     services.wake()
-    audit("run.started", show_id(RUN, run.id), workflow=workflow_id)
     return Json(Run(**run_fields(run)))
 
 
-def roll_back(
-    connection: Connection, services: Services, workflow_id: str, version: int | None
-) -> tuple[Workflow, int | None]:
-    """Publish that version, or the one that was published before the present one; gives it and what was before.
+def roll_back(connection: Connection, services: Services, workflow_id: str, version: int | None) -> Workflow:
+    """Publish that version, or the one that was published before the present one.
 
     Raises WorkflowNotFound, InvalidWorkflow, and WorkflowNotPublished when there is none to go back to.
     """
@@ -213,14 +220,17 @@ def roll_back(
     chosen = workflow_history.published_before(connection, before) if version is None else version
     if chosen is None:
         raise WorkflowNotPublished(f"No other version of workflow {workflow_id} was ever published.")
-    return publish_workflow(connection, services, workflow_id, chosen), before.published_version
+    return publish_workflow(connection, services, workflow_id, chosen)
 
 
-async def _set_paused(services: Services, workflow_id: str, *, is_paused: bool) -> Workflow:
-    now = services.now()
-    workflow = await services.database.write(workflows.set_paused, workflow_id, now, is_paused=is_paused)
-    audit("workflow.paused" if is_paused else "workflow.resumed", workflow_id)
-    return workflow
+def published_version(workflow: Workflow) -> dict[str, int | None]:
+    """Which version it was that was published."""
+    return {"version": workflow.published_version}
+
+
+async def _set_paused(services: Services, trail: Trail, workflow_id: str, *, is_paused: bool) -> Workflow:
+    about = About[Workflow]("workflow.paused" if is_paused else "workflow.resumed", WORKFLOW, workflow_id)
+    return await trail.write(about, workflows.set_paused, workflow_id, services.now(), is_paused=is_paused)
 
 
 def _as_json(definition: Definition) -> str:

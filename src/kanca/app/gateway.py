@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +24,7 @@ from kanca.domain import portal_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
 from kanca.ingest.asgi import IngestASGI
+from kanca.ingest.client import Proxies
 from kanca.ingest.gates import DiskGate, Gate
 from kanca.ingest.gateway import Ingest
 from kanca.ingest.openapi import ingest_document
@@ -148,6 +149,7 @@ async def open_gateway(
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
         public_url=own_settings.public_url,
+        address_of=_address_by(Proxies(settings.trusted_proxies)),
         catalogue=catalogue,
         retention_days=settings.retention_days,
         queue_max_tasks=settings.queue_max_tasks,
@@ -168,6 +170,16 @@ async def open_gateway(
         await waker.close()
         if shared is not None:
             await shared.close()
+
+
+def _address_by(proxies: Proxies) -> Callable[[Scope], str | None]:
+    """Where requests to management come from, told as ingest tells it."""
+
+    def address_of(scope: Scope) -> str | None:
+        client = scope.get("client")
+        return proxies.client_of(client[0] if client else "", dict(scope["headers"])) or None
+
+    return address_of
 
 
 def _shared_counters(settings: Settings) -> SharedCounters | None:

@@ -78,7 +78,9 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _open(settings: Settings) -> OpenDatabase:
-    return OpenDatabase.of(await open_database(settings.database_url, connections=CONNECTIONS), settings)
+    # The caller's own log is its own: it is told by what is raised.
+    database = await open_database(settings.database_url, connections=CONNECTIONS, is_quiet=True)
+    return OpenDatabase.of(database, settings)
 
 
 async def _close(opened: OpenDatabase) -> None:

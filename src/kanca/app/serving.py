@@ -70,7 +70,7 @@ async def prepare(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[Database]:
-    database = await open_database(settings.database_url)
+    database = await open_database(settings.database_url, is_quiet=True)
     try:
         yield database
     finally:

@@ -86,7 +86,7 @@ async def _redis(url: str) -> Finding:
 async def _of_database(settings: Settings) -> list[Finding]:
     place = redacted(settings)["database_url"]
     try:
-        database = await open_database(settings.database_url)
+        database = await open_database(settings.database_url, is_quiet=True)
     except KancaError as wrong:
         return [error("database", wrong.detail, "See KANCA_DATABASE_URL.")]
     try:

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from kanca import __version__
 from kanca.cli import (
+    audit,
     config,
     credential,
     delivery,
@@ -155,6 +156,7 @@ for noun in (
     outbox,
     provider,
     secret,
+    audit,
     config,
 ):
     app.add_typer(noun.app)

@@ -89,6 +89,8 @@ class EndpointConfig:
     """With ``content``: dotted paths into the document; only what is there makes two arrivals the same event."""
     dedupe_exclude: tuple[str, ...] = ()
     """With ``content``: dotted paths into the document; what is there makes no difference."""
+    redact_fields: tuple[str, ...] = ()
+    """Dotted paths into the document: what is there is replaced before the event is stored."""
     answer: AnswerSpec | None = None
     """What the sender is answered when its event was accepted, or had been before; None is Kanca's own answer."""
     response_wait: float = 0
@@ -175,6 +177,7 @@ def show_config(config: EndpointConfig) -> dict[str, Any]:
         "dedupe_include": list(config.dedupe_include),
         "dedupe_exclude": list(config.dedupe_exclude),
         "indexed_fields": list(config.indexed_fields),
+        "redact_fields": list(config.redact_fields),
         "answer": None if config.answer is None else show_answer(config.answer),
     }
     return shown
@@ -336,6 +339,7 @@ _READERS: dict[str, Any] = {
     "dedupe_window_days": _whole(1, 365),
     "dedupe_include": _paths,
     "dedupe_exclude": _paths,
+    "redact_fields": _paths,
     "answer": _answer,
     "response_wait": _seconds(MAX_RESPONSE_WAIT_S),
     "response_timeout_status": _whole(200, 599),

@@ -28,6 +28,7 @@ CALL = "call"
 WAIT = "wait"
 REPLAY = "rpl"
 JOB = "job"
+AUDIT = "aud"
 SUBSCRIPTION = "sub"
 """Of those whose id was not chosen."""
 

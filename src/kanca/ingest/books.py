@@ -109,6 +109,8 @@ class Books:
             arrival.body,
             hidden=endpoint.proof_headers,
             hidden_fields=endpoint.proof_fields,
+            # It may be cut anywhere, or be no JSON: what is not to be stored could not be found for sure.
+            has_shown_body=endpoint.redaction is None,
         )
         return self._of(endpoint.number, arrival.client, refusal, now, described)
 

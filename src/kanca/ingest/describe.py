@@ -38,7 +38,7 @@ def describe_request(
         "method": method,
         "path": path,
         "ip": client,
-        "user_agent": user_agent[:MAX_USER_AGENT].decode("latin-1"),
+        "user_agent": REDACTED if b"user-agent" in hidden else user_agent[:MAX_USER_AGENT].decode("latin-1"),
         "headers": [
             (name.decode("latin-1"), REDACTED if name in hidden else value.decode("latin-1"))
             for name, value in headers
@@ -56,19 +56,20 @@ def describe_rejected(
     *,
     hidden: Collection[bytes],
     hidden_fields: Collection[str] = (),
+    has_shown_body: bool = True,
 ) -> bytes:
     r"""The request of a rejection, as JSON, cut to a size that anybody may fill: whoever sent it proved nothing.
 
     The query is left out. Of headers in ``hidden``, or named like a secret, only the length is kept; of the body its
-    head, without the values of ``hidden_fields`` and of what is named like a secret. Bytes that are no UTF-8 are shown
-    as ``\xNN``.
+    head, without the values of ``hidden_fields`` and of what is named like a secret, or nothing at all. Bytes that are
+    no UTF-8 are shown as ``\xNN``.
     """
     return _encode(
         {
             "method": method[:20],
             "path": path[:MOST_SHOWN_VALUE],
             "headers": _shown_headers(headers, hidden),
-            "body": _head(body, hidden_fields),
+            "body": _head(body, hidden_fields) if has_shown_body else REDACTED,
             "body_bytes": len(body),
         }
     )

@@ -45,8 +45,10 @@ class EndpointCache:
         catalogue: Catalogue,
         max_known: int = MAX_KNOWN,
         max_unknown: int = MAX_UNKNOWN,
+        redacted_headers: frozenset[bytes] = frozenset(),
     ) -> None:
         """``timeout`` is the longest that a request waits for its endpoint."""
+        self._redacted_headers = redacted_headers
         self._store = store
         self._catalogue = catalogue
         self._max_known = max_known
@@ -111,17 +113,16 @@ class EndpointCache:
                 return {key: found for each in alone for key, found in each.items()}
             log.exception("endpoint_unusable", endpoint=keys[0])
             return {keys[0]: _unusable_for(error)}
-        return {key: _prepared(endpoints.get(key), self._catalogue) for key in keys}
+        return {key: self._prepared(endpoints.get(key)) for key in keys}
 
-
-def _prepared(endpoint: Endpoint | None, catalogue: Catalogue) -> Prepared | Refusal:
-    if endpoint is None or not endpoint.is_active:
-        return _NOT_FOUND
-    try:
-        return prepare(endpoint, catalogue)
-    except (KancaError, ValueError):
-        log.exception("endpoint_unusable", webhook_id=endpoint.webhook_id)
-        return Refusal("endpoint_unusable", note=_WRONG_PROVIDER, endpoint=endpoint.number)
+    def _prepared(self, endpoint: Endpoint | None) -> Prepared | Refusal:
+        if endpoint is None or not endpoint.is_active:
+            return _NOT_FOUND
+        try:
+            return prepare(endpoint, self._catalogue, self._redacted_headers)
+        except (KancaError, ValueError):
+            log.exception("endpoint_unusable", webhook_id=endpoint.webhook_id)
+            return Refusal("endpoint_unusable", note=_WRONG_PROVIDER, endpoint=endpoint.number)
 
 
 def _unusable_for(error: Exception) -> Refusal:

@@ -24,10 +24,20 @@ _LARGE_HEADERS = Refusal("headers_too_large")
 
 
 def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float) -> NewEvent | Refusal:
-    """The event, received at ``now`` (Unix seconds); a refusal when its headers are too large to keep."""
+    """The event, received at ``now`` (Unix seconds), without what its endpoint does not store.
+
+    A refusal when its headers are too large to keep, or when what is not to be stored cannot be found.
+    """
     request, endpoint = arrival.request, arrival.endpoint
     marks: dict[str, Any] = {"authenticated": arrival.is_authenticated, "test": arrival.is_test}
-    if reading.is_json_anyway:
+    body = arrival.body
+    if endpoint.redaction is not None:
+        left = endpoint.redaction.body(body)
+        if isinstance(left, Refusal):
+            return left
+        if left is not None:
+            body, marks["redacted"] = left, True
+    if reading.is_json_anyway or body is not arrival.body:
         marks["read_as"] = "application/json"
     if arrival.resume is not None:
         marks["resume"] = mark_of(arrival.resume.address, arrival.resume.decision)
@@ -53,7 +63,7 @@ def make_event(arrival: Arrival, reading: Reading, identifier: UUID, now: float)
         source_event_id=reading.source_event_id,
         correlation_id=reading.correlation_id or show_id(EVENT, identifier),
         request=described,
-        body=arrival.body,
+        body=body,
         dedupe_key=None if key is None else dedupe_key(endpoint.number, key),
         dedupe_until=None if key is None else received_at + endpoint.dedupe_window,
     )

@@ -10,6 +10,7 @@ This is the hot path, and its shape is copied nowhere else; ``bench ingest`` is 
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ from kanca.ingest.ports import Store
 from kanca.ingest.proof import Proof, signed_request
 from kanca.ingest.public_documents import PublicDocuments
 from kanca.ingest.rate_limit import MemoryCounters, RateLimiter
+from kanca.ingest.redacting import QUICKLY_REDACTED_BYTES
 from kanca.ingest.refusal import Refusal, refusal_of
 from kanca.ingest.request import Answer, Request, Said, whole
 from kanca.ingest.resuming import Resuming, refused_page, shown_path, wants_page, without_token
@@ -81,7 +83,12 @@ class Ingest:
         self._proof = Proof(PublicDocuments(around.get))
         self._bodies = BodyReader(settings.body_timeout)
         self._drains = BodyReader(DRAIN_LIMIT)
-        self._endpoints = EndpointCache(store, settings.commit_timeout, around.catalogue)
+        self._endpoints = EndpointCache(
+            store,
+            settings.commit_timeout,
+            around.catalogue,
+            redacted_headers=settings.redact_headers,
+        )
         self._handshaking = Handshaking(store, around.get, self._endpoints.run_once)
         self._resuming = Resuming(around.resume_keys, store)
         self._books = Books(ids)
@@ -195,7 +202,11 @@ class Ingest:
         reading = arrival.face.read(arrival.endpoint, signed, arrival.signed_id)
         if isinstance(reading, Refusal):
             return reading
-        event = make_event(arrival, reading, self._ids.new(), now)
+        identifier = self._ids.new()
+        if arrival.endpoint.redaction is not None and len(arrival.body) > QUICKLY_REDACTED_BYTES:
+            event = await asyncio.to_thread(make_event, arrival, reading, identifier, now)
+        else:
+            event = make_event(arrival, reading, identifier, now)
         if isinstance(event, Refusal):
             return event
         closed = self.closed_for()

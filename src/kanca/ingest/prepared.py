@@ -15,6 +15,7 @@ from kanca.errors import InvalidExpression
 from kanca.ingest.client import Network, parse_networks
 from kanca.ingest.custom_answer import CustomAnswer, custom_answer
 from kanca.ingest.fields import Fields, fields_of
+from kanca.ingest.redacting import Redaction, redaction_of
 from kanca.ingest.refusal import INVALID_SIGNATURE, INVALID_TOKEN
 from kanca.providers import (
     Catalogue,
@@ -82,8 +83,10 @@ class Prepared(Struct, frozen=True):
     """The provider signs what it sends, and its deliveries have ids as a rule."""
     volatile: Fields | None
     """What of a signed body counts, where some of it is new with every retry."""
+    redaction: Redaction | None
+    """What of the body is not stored."""
     token_headers: frozenset[bytes]
-    """Headers that carry what whoever has seen it can use again, with any body: they are not stored."""
+    """Headers whose values are not stored: with them anybody could send any body, or the settings name them."""
     proof_headers: frozenset[bytes]
     """Headers that carry a secret or a signature: they are not shown with a rejection."""
     proof_fields: frozenset[str]
@@ -116,8 +119,13 @@ class Prepared(Struct, frozen=True):
         return tuple((secret, end) for secret, end in self.ending_secrets if end <= now)
 
 
-def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
-    """Work out what can be. Raises UnknownProvider or InvalidProvider for what could not have been saved."""
+def prepare(
+    endpoint: Endpoint, catalogue: Catalogue, redacted_headers: frozenset[bytes] = frozenset()
+) -> Prepared:
+    """Work out what can be; ``redacted_headers`` are those whose values nobody may store.
+
+    Raises UnknownProvider or InvalidProvider for what could not have been saved.
+    """
     config = endpoint.config
     options = config.provider_options
     described = catalogue.spec_of(endpoint.provider, config.provider_spec)
@@ -125,6 +133,7 @@ def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
     spec = configure(described, options)
     signs = spec.signs
     proof_headers = _proof_headers(spec)
+    always_redacted = ALWAYS_REDACTED | redacted_headers
     return Prepared(
         number=endpoint.number,
         webhook_id=endpoint.webhook_id,
@@ -158,8 +167,9 @@ def prepare(endpoint: Endpoint, catalogue: Catalogue) -> Prepared:
         signs_body_only=spec.signs_content and bool(spec.delivery_id) and not spec.delivery_id_signed,
         names_deliveries=spec.signs_content and bool(spec.delivery_id),
         volatile=fields_of((), spec.volatile),
-        token_headers=ALWAYS_REDACTED if spec.signs_content else ALWAYS_REDACTED | proof_headers,
-        proof_headers=ALWAYS_REDACTED | proof_headers,
+        redaction=redaction_of(config.redact_fields),
+        token_headers=always_redacted if spec.signs_content else always_redacted | proof_headers,
+        proof_headers=always_redacted | proof_headers,
         proof_fields=_proof_fields(spec),
         handshakes=compile_handshakes(described, options, verifier),
         has_secret=bool(endpoint.secrets),

@@ -91,6 +91,11 @@ RULES: dict[str, Rule] = {
         400, _BAD_EVENT, "The correlation id must be text of at most 512 printable characters."
     ),
     "invalid_idempotency_key": Rule(400, _BAD_EVENT, "The Idempotency-Key is longer than 512 bytes."),
+    "cannot_redact": Rule(
+        415,
+        _BAD_BODY,
+        "The endpoint stores no body in which it cannot redact fields: it takes JSON in UTF-8.",
+    ),
     "not_storable": Rule(400, _BAD_EVENT, "The event has a value that cannot be stored."),
     "backlog_full": Rule(503, _AWAY, "Too much work is waiting already.", 120),
     "disk_full": Rule(503, _AWAY, "There is too little free disk.", 120),

@@ -20,6 +20,8 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     commit_timeout: timedelta = timedelta(seconds=10)
     """The longest that a request waits for the database."""
     commit_queue_max: int = 2_000
+    redact_headers: frozenset[bytes] = frozenset()
+    """Lower-case names of headers whose values are not stored."""
     parallel_commits: int = 1
 
 
@@ -32,4 +34,5 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         body_timeout=timedelta(seconds=settings.body_timeout_seconds),
         commit_timeout=timedelta(seconds=settings.commit_timeout_seconds),
         commit_queue_max=settings.commit_queue_max,
+        redact_headers=frozenset(name.lower().encode() for name in settings.redact_headers),
     )

@@ -10,19 +10,33 @@ from uuid import UUID
 from pydantic import SecretStr
 from sqlalchemy import Connection, select
 
+from kanca.domain.audit import Hidden, by_itself
 from kanca.domain.endpoint import BUILT_IN_PATHS, Endpoint, Secret
-from kanca.domain.ids import time_of
+from kanca.domain.ids import IdFactory, time_of
 from kanca.domain.status import EventStatus
 from kanca.errors import EndpointNotFound
 from kanca.ingest.answers import Original
 from kanca.ingest.waiting_room import Became
-from kanca.storage import answers, dead_letters, endpoints, events, rejections, runs, statistics, versions
+from kanca.storage import (
+    answers,
+    audit,
+    dead_letters,
+    endpoints,
+    events,
+    rejections,
+    runs,
+    statistics,
+    versions,
+)
 from kanca.storage.dead_letters import DeadLetterFilter
 from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.statistics import Counted
 from kanca.storage.tables import events as event_table
+
+BY_HANDSHAKE = "handshake"
+"""As whom the audit log knows a sender that told the secret of its endpoint."""
 
 
 class DatabaseStore:
@@ -42,6 +56,7 @@ class DatabaseStore:
         self._webhook_secret = webhook_secret
         self._writer = writer
         self._now = now
+        self._ids = IdFactory()
 
     async def find_endpoints(self, keys: Sequence[str]) -> Mapping[str, Endpoint]:
         """Those that are there. The built-in ones are there if the settings have a secret for them."""
@@ -83,7 +98,9 @@ class DatabaseStore:
 
     async def set_first_secret(self, webhook_id: str, secret: str) -> bool:
         """Give the endpoint a secret, if it has none; whether it got it."""
-        return await self._database.write(_set_first_secret, self._box, webhook_id, secret, self._now())
+        return await self._database.write(
+            _set_first_secret, self._box, webhook_id, secret, self._now(), self._ids.new()
+        )
 
     async def add_statistics(self, counted: Sequence[Counted]) -> None:
         """Add to the endpoints' statistics."""
@@ -107,15 +124,32 @@ def _find(connection: Connection, box: SecretBox, keys: Sequence[str]) -> dict[s
 
 
 def _set_first_secret(
-    connection: Connection, box: SecretBox, webhook_id: str, secret: str, now: datetime
+    connection: Connection, box: SecretBox, webhook_id: str, secret: str, now: datetime, entry_id: UUID
 ) -> bool:
+    had_one = True
+
     def paired(before: Endpoint) -> Endpoint:
-        return before if before.secrets else replace(before, secrets=(Secret(secret),), updated_at=now)
+        nonlocal had_one
+        had_one = bool(before.secrets)
+        return before if had_one else replace(before, secrets=(Secret(secret),), updated_at=now)
 
     try:
-        return endpoints.change(connection, box, webhook_id, paired).secrets == (Secret(secret),)
+        endpoint = endpoints.change(connection, box, webhook_id, paired)
     except EndpointNotFound:
         return False
+    if not had_one:
+        entry = by_itself(
+            BY_HANDSHAKE,
+            entry_id,
+            now,
+            "endpoint.secret_set",
+            ("endpoint", webhook_id),
+            endpoint.tenant,
+            before={"secrets": []},
+            after={"secrets": [{"value": Hidden(secret), "expires_at": None}]},
+        )
+        audit.add(connection, entry)
+    return endpoint.secrets == (Secret(secret),)
 
 
 def _became(connection: Connection, event_ids: Sequence[UUID]) -> dict[UUID, Became]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from kanca.storage import audit
 from kanca.storage.dead_letters import remove_old
 from kanca.storage.ports import Database
 from kanca.storage.statistics import roll_up
@@ -14,7 +15,7 @@ log = structlog.get_logger(__name__)
 
 
 class Cleaner:
-    """Keeps the database's size: drops what is older than retention, merges statistics, prepares partitions."""
+    """Keeps the database's size: drops what is older than its retention, merges statistics, prepares partitions."""
 
     def __init__(
         self,
@@ -22,10 +23,12 @@ class Cleaner:
         retention: timedelta,
         every: timedelta = timedelta(minutes=10),
         dead_letters: timedelta | None = None,
+        audit_retention: timedelta = timedelta(days=365),
     ) -> None:
         """``dead_letters``: how long those are kept; None: they go with the day of their event."""
         self._database = database
         self._retention = retention
+        self._audit_retention = audit_retention
         self._every = every
         self._dead_letters = dead_letters
 
@@ -41,8 +44,11 @@ class Cleaner:
         while some := await self._database.write(roll_up, now):
             merged += some
         await self._database.wipe()
-        if dropped or merged:
-            log.info("cleaned", dropped=dropped, statistics_merged=merged)
+        forgotten = 0
+        while some := await self._database.write(audit.remove_before, now - self._audit_retention):
+            forgotten += some
+        if dropped or merged or forgotten:
+            log.info("cleaned", dropped=dropped, statistics_merged=merged, audit_entries=forgotten)
         return self._every
 
     async def _drop_dead_letters(self, now: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -9,6 +10,9 @@ import structlog
 
 from kanca.storage.payload_retention import due, retentions, sweep, sweep_those_in_use
 from kanca.storage.ports import Database
+
+PAUSE_S = 0.01
+"""Between two transactions: where there is one writer at a time, others have their turn."""
 
 log = structlog.get_logger(__name__)
 
@@ -44,4 +48,5 @@ class PayloadCleaner:
         # Short transactions, so that nobody who accepts waits for one.
         while some := await self._database.write(sweep, endpoint, before, now):
             swept += some
+            await asyncio.sleep(PAUSE_S)
         return swept

@@ -14,8 +14,8 @@ from kanca.domain.job import Job, Portion
 from kanca.domain.task import TaskKind
 from kanca.storage.dead_letters import DeadLetterFilter, remove_some, retry_some
 
-AT_ONCE = 500
-"""Letters of one portion."""
+AT_ONCE = 100
+"""Letters of one portion: so few that nobody who accepts waits long for it."""
 
 
 def filter_as_json(wanted: DeadLetterFilter) -> dict[str, Any]:

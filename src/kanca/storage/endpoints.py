@@ -128,6 +128,12 @@ def by_webhook_id(connection: Connection, box: SecretBox, webhook_id: str) -> En
     return _one(connection, box, _live().where(endpoints.c.webhook_id == webhook_id))
 
 
+def listed(connection: Connection, box: SecretBox, webhook_id: str) -> Listed | None:
+    """Give the endpoint with that id as lists have it, unless it was deleted: whatever of it cannot be read."""
+    row = connection.execute(_live().where(endpoints.c.webhook_id == webhook_id)).one_or_none()
+    return None if row is None else _listed(box, row)
+
+
 def by_slug(connection: Connection, box: SecretBox, slug: str) -> Endpoint | None:
     """Give the endpoint with that slug, unless it was deleted. Raises ConfigUnreadable."""
     return _one(connection, box, _live().where(endpoints.c.slug == slug))

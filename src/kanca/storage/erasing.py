@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, and_, delete, func, or_, select, update
 
 from kanca.domain.ids import id_at, time_of
 from kanca.domain.job import Job, Portion
@@ -46,8 +46,8 @@ from kanca.storage.tables import (
 
 LOOKED_AT = 2_000
 """Events of any tenant that one portion looks at."""
-ERASED = 200
-"""Events, or runs, that one portion erases at most."""
+ERASED = 50
+"""Events, or runs, that one portion erases at most: so few that nobody who accepts waits long for it."""
 WITH_CONFIGURATION = "configuration"
 
 Counts = Mapping[str, int]
@@ -148,15 +148,22 @@ def erase_runs(connection: Connection, run_ids: Collection[UUID]) -> Counts:
 
 def _erase_events(connection: Connection, job: Job, now: datetime) -> tuple[Counts, Any]:
     position = job.state.get("position")
-    query = select(events.c.id, events.c.tenant).where(events.c.id < id_at(job.created_at))
+    heads = select(events.c.id, events.c.tenant).where(events.c.id < id_at(job.created_at))
     if position is not None:
-        query = query.where(events.c.id > UUID(hex=position))
-    rows = connection.execute(query.order_by(events.c.id).limit(LOOKED_AT)).all()
-    theirs = [row.id for row in rows if row.tenant == job.tenant][:ERASED]
-    counts = erase_events(connection, theirs, now)
-    if len(theirs) == ERASED:
-        return counts, theirs[-1].hex
-    return counts, rows[-1].id.hex if len(rows) == LOOKED_AT else None
+        heads = heads.where(events.c.id > UUID(hex=position))
+    window = heads.order_by(events.c.id).limit(LOOKED_AT).subquery()
+    query = select(window.c.id).where(window.c.tenant == job.tenant).order_by(window.c.id).limit(ERASED)
+    theirs = list(connection.scalars(query))
+    # Asked before they go: the window is what is there.
+    following = theirs[-1] if len(theirs) == ERASED else _end_of(connection, heads)
+    return erase_events(connection, theirs, now), None if following is None else following.hex
+
+
+def _end_of(connection: Connection, heads: Select[Any]) -> UUID | None:
+    """The last event of a window; None where it is the last one."""
+    return connection.scalar(
+        heads.with_only_columns(events.c.id).order_by(events.c.id).offset(LOOKED_AT - 1).limit(1)
+    )
 
 
 def _erase_runs(connection: Connection, job: Job, _now: datetime) -> tuple[Counts, Any]:

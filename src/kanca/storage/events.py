@@ -22,8 +22,9 @@ from kanca.domain.status import (
     depends_on_deliveries,
     event_status,
 )
-from kanca.domain.task import Attempt, Outcome
+from kanca.domain.task import Attempt, NewTask, Outcome, TaskKind
 from kanca.errors import PayloadExpunged
+from kanca.storage.new_tasks import add_tasks
 from kanca.storage.tables import attempts, deliveries, events, outcomes
 
 V = TypeVar("V")
@@ -81,6 +82,17 @@ def add(connection: Connection, event: NewEvent) -> None:
     connection.execute(
         insert(events).values({column.name: getattr(event, column.name) for column in events.columns})
     )
+
+
+def add_to_dispatch(connection: Connection, new: Sequence[NewEvent], now: datetime) -> list[NewEvent]:
+    """Store events without a dedupe key together with other changes, each with its task; gives them back.
+
+    Wake the workers once it has committed.
+    """
+    for event in new:
+        add(connection, event)
+    add_tasks(connection, [NewTask(TaskKind.DISPATCH, event.id, event.endpoint) for event in new], now)
+    return list(new)
 
 
 def read_events(connection: Connection, event_ids: Collection[UUID]) -> dict[UUID, StoredEvent]:

@@ -21,7 +21,7 @@ from kanca.storage.events import padded
 from kanca.storage.expunging import expunge
 from kanca.storage.tables import endpoints, events, payload_sweeps, payloads_in_use, rejections
 
-AT_ONCE = 100
+AT_ONCE = 50
 """Events of one transaction: so few that nobody who accepts waits long for it."""
 
 

@@ -22,14 +22,18 @@ SUMMARY_EVERY_S = 60.0
 class Presence:
     """What one process knows of its database. May be told from any thread: at worst a line is said twice."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, *, is_quiet: bool = False) -> None:
+        """``is_quiet``: nothing is said, because whoever asks the database tells people what it raises."""
         self._monotonic = monotonic
+        self._is_quiet = is_quiet
         self._since: float | None = None
         self._said_at = self._failed_at = 0.0
         self._failures = 0
 
     def failed(self, error: DatabaseUnavailable) -> None:
         """Note that something could not be done: a line when that is new, and a summary each minute."""
+        if self._is_quiet:
+            return
         now = self._failed_at = self._monotonic()
         self._failures += 1
         if self._since is None:

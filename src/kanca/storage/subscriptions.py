@@ -106,6 +106,12 @@ def get(connection: Connection, box: SecretBox, subscription_id: str) -> Subscri
     return None if row is None else _subscription(box, row)
 
 
+def listed(connection: Connection, box: SecretBox, subscription_id: str) -> ListedSubscription | None:
+    """Give the subscription with that id as lists have it, unless it was deleted: whatever of it cannot be read."""
+    row = connection.execute(_live().where(subscriptions.c.id == subscription_id)).one_or_none()
+    return None if row is None else _listed(box, row)
+
+
 def page(
     connection: Connection,
     box: SecretBox,

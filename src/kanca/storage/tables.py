@@ -632,5 +632,29 @@ jobs = Table(
 _GOES_ON = text("finished_at IS NULL")
 Index("ix_jobs_unfinished", jobs.c.id, postgresql_where=_GOES_ON, sqlite_where=_GOES_ON)
 
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("actor_kind", Text, nullable=False),
+    Column("actor_id", Text),
+    Column("actor_name", Text),
+    Column("action", Text, nullable=False),
+    Column("subject_kind", Text, nullable=False),
+    Column("subject_id", Text),
+    Column("tenant", Text),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("before", Text, comment="the fields that changed, as JSON; secrets are not in it"),
+    Column("after", Text, comment="as above"),
+    Column("detail", Text, nullable=False, comment="what else there is to say, as JSON"),
+    Index(None, "subject_id", "id"),
+    Index(None, "actor_id", "id"),
+    Index(None, "action", "id"),
+    Index(None, "tenant", "id"),
+)
+"""Rows are only added: triggers refuse to change one, or to delete one that is young (see its migration)."""
+
 PARTITIONED = (events, outcomes, attempts, steps, deliveries, event_fields)
 """Tables that PostgreSQL keeps a partition a day of."""

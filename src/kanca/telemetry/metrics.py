@@ -72,6 +72,12 @@ DELIVERIES_IN_FLIGHT = Gauge(
     registry=None,
     multiprocess_mode="livesum",
 )
+MANAGEMENT_REFUSED = Counter(
+    "webhook_management_refused",
+    "Requests to the management API that were not let in, by the code of the answer",
+    ["code"],
+    registry=None,
+)
 
 ALL = (
     RECEIVED,
@@ -86,6 +92,7 @@ ALL = (
     OUTBOX,
     DELIVERY_DURATION,
     DELIVERIES_IN_FLIGHT,
+    MANAGEMENT_REFUSED,
 )
 
 

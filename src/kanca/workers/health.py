@@ -6,13 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 import structlog
+from sqlalchemy import Connection
 
+from kanca.domain.audit import by_itself
+from kanca.domain.ids import IdFactory
 from kanca.domain.subscription import Subscription
 from kanca.domain.subscription_health import Condition, Health, condition, is_worth_noting
 from kanca.errors import Unavailable
-from kanca.storage import subscriptions
+from kanca.storage import audit, subscriptions
 from kanca.storage.ports import Database
 
 log = structlog.get_logger(__name__)
@@ -21,6 +25,10 @@ FAILING = "subscription.failing"
 DISABLED = "subscription.disabled"
 FAILED_TOO_LONG = "failing"
 """Why a subscription is disabled of which every attempt failed for too long."""
+
+
+BY_WORKER = "worker"
+"""As whom the audit log knows it."""
 
 
 class Tell(Protocol):
@@ -61,6 +69,7 @@ class HealthKeeper:
         self._forget = forget
         self._accounts: dict[int, _Account] = {}
         self._touched: dict[int, list[tuple[Subscription, datetime, str | None]]] = {}
+        self._ids = IdFactory()
 
     def note(self, subscription: Subscription, at: datetime, code: str | None) -> None:
         """An attempt has ended; ``code``: why it failed, None when it went well."""
@@ -93,7 +102,7 @@ class HealthKeeper:
 
     async def disable(self, subscription: Subscription, reason: str, facts: dict[str, object]) -> None:
         """Switch a subscription off. Raises DatabaseUnavailable."""
-        if await self._database.write(subscriptions.disable, subscription.number, reason, self._now()):
+        if await self._database.write(_disable, self._ids.new(), subscription, reason, self._now()):
             log.warning("subscription_disabled", subscription=subscription.id, reason=reason)
             shown = {"subscription_id": subscription.id, "url": subscription.url, "reason": reason}
             self._tell(DISABLED, subscription.id, subscription.tenant, shown | facts)
@@ -131,3 +140,22 @@ class HealthKeeper:
                 self._tell(FAILING, subscription.id, subscription.tenant, shown | facts)
             case Condition.WELL:
                 pass
+
+
+def _disable(
+    connection: Connection, entry_id: UUID, subscription: Subscription, reason: str, now: datetime
+) -> bool:
+    if not subscriptions.disable(connection, subscription.number, reason, now):
+        return False
+    entry = by_itself(
+        BY_WORKER,
+        entry_id,
+        now,
+        DISABLED,
+        ("subscription", subscription.id),
+        subscription.tenant,
+        before={"disabled_reason": None},
+        after={"disabled_reason": reason},
+    )
+    audit.add(connection, entry)
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
@@ -19,6 +20,8 @@ from kanca.storage.ports import Database, Waker
 log = structlog.get_logger(__name__)
 
 EVERY = timedelta(seconds=1)
+PAUSE_S = 0.01
+"""Between two portions: where there is one writer at a time, others have their turn."""
 _DO: Mapping[JobKind, Do] = {
     JobKind.RETRY_DEAD_LETTERS: retry_portion,
     JobKind.PURGE_DEAD_LETTERS: purge_portion,
@@ -42,6 +45,7 @@ class JobDoer:
             now = await self._database.now()
             while await self._database.write(jobs.advance, job_id, _DO, now):
                 self._waker.wake()
+                await asyncio.sleep(PAUSE_S)
                 now = await self._database.now()
             self._waker.wake()
             await self._tell(job_id)

@@ -94,6 +94,7 @@ class WorkerSettings:
     """Of endpoints that do not say how long; None: as long as events."""
     published_fields: tuple[str, ...] = ()
     """Paths into the documents of published events, by whose values they are found."""
+    audit_retention: timedelta = timedelta(days=365)
     stuck_after: timedelta = timedelta(minutes=5)
     """How long after its time a call may still keep its work from being given up."""
     predecessor: int | None = None
@@ -112,6 +113,7 @@ def worker_settings(settings: Settings, app: str, predecessor: int | None = None
         dead_letter_retention=_days(settings.dead_letter_retention_days),
         payload_retention=_days(settings.payload_retention_days),
         published_fields=settings.published_indexed_fields,
+        audit_retention=timedelta(days=settings.audit_retention_days),
         predecessor=predecessor,
     )
 
@@ -183,7 +185,12 @@ class Worker:
                 "unparker": Unparker(database, self._waker),
                 "turns": self._turns,
                 "schedules": ScheduleStarter(database, self._waker),
-                "cleaner": Cleaner(database, settings.retention, dead_letters=settings.dead_letter_retention),
+                "cleaner": Cleaner(
+                    database,
+                    settings.retention,
+                    dead_letters=settings.dead_letter_retention,
+                    audit_retention=settings.audit_retention,
+                ),
                 "payloads": PayloadCleaner(database, settings.payload_retention),
                 "jobs": JobDoer(database, self._waker),
             }

@@ -9,11 +9,12 @@ from kanca.errors import InvalidInput, InvalidSetting
 from kanca.storage.ports import Database
 
 
-async def open_database(url: str, *, connections: int = 5) -> Database:
+async def open_database(url: str, *, connections: int = 5, is_quiet: bool = False) -> Database:
     """Open the database at ``url``: ``sqlite:///path``, or ``postgresql://user@host/name``.
 
     A unix socket is ``postgresql://user@/name?host=/path``; behind a pooler (PgBouncer) add ``statement_cache_size=0``.
     ``connections`` is how many of each sort this process uses: for the hot statements, and for everything else.
+    ``is_quiet`` leaves it to whoever asks to say that the database is away; else the log says so, too.
     Opening does not connect to a server, so one that is away is only noticed by the first question.
     Raises InvalidSetting when the URL is neither, DatabaseUnavailable when the file cannot be opened.
     """
@@ -21,11 +22,11 @@ async def open_database(url: str, *, connections: int = 5) -> Database:
         case "sqlite":
             from kanca.storage.dialects.sqlite.database import SqliteDatabase  # noqa: PLC0415 - loads its driver
 
-            return await SqliteDatabase.open(url, readers=connections)
+            return await SqliteDatabase.open(url, connections, is_quiet=is_quiet)
         case "postgresql" | "postgres":
             from kanca.storage.dialects.postgresql.database import PostgresDatabase  # noqa: PLC0415 - loads its driver
 
-            return await PostgresDatabase.open(url, connections=connections)
+            return await PostgresDatabase.open(url, connections, is_quiet=is_quiet)
         case scheme:
             raise InvalidSetting(
                 f"KANCA_DATABASE_URL must begin with sqlite:/// or postgresql://, not {scheme or 'nothing'}:"

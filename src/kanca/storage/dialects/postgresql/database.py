@@ -21,6 +21,7 @@ from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.presence import Presence
 from kanca.storage.waking import Bell, BellWaker
 
 P = ParamSpec("P")
@@ -38,9 +39,10 @@ class PostgresDatabase:
         self._messenger = NotifyMessenger(self._bell, engine.address)
 
     @classmethod
-    async def open(cls, url: str, connections: int) -> PostgresDatabase:
+    async def open(cls, url: str, connections: int, *, is_quiet: bool = False) -> PostgresDatabase:
         """Open ``postgresql://…``; nothing is connected yet. Raises InvalidSetting."""
-        return cls(await PostgresEngine.open(read_address(url), connections))
+        presence = Presence(is_quiet=is_quiet)
+        return cls(await PostgresEngine.open(read_address(url), connections, presence))
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

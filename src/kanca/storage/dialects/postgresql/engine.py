@@ -44,15 +44,17 @@ _PREFER_INDEXES = (
 class PostgresEngine:
     """An open PostgreSQL database. Connects when first asked."""
 
-    def __init__(self, address: Address, pool: asyncpg.Pool, queries: AsyncEngine) -> None:
+    def __init__(
+        self, address: Address, pool: asyncpg.Pool, queries: AsyncEngine, presence: Presence
+    ) -> None:
         self.address = address
         self.pool = pool
         self.queries = queries
         self.positions = PositionClock()
-        self._presence = Presence()
+        self._presence = presence
 
     @classmethod
-    async def open(cls, address: Address, connections: int) -> PostgresEngine:
+    async def open(cls, address: Address, connections: int, presence: Presence) -> PostgresEngine:
         """Prepare both pools. Connects to nothing."""
 
         async def connect(_dsn: None = None, **options: Any) -> asyncpg.Connection:
@@ -73,7 +75,7 @@ class PostgresEngine:
             max_size=connections,
             max_queries=1_000_000_000,
         )
-        return cls(address, pool, cls.query_engine(address, connections))
+        return cls(address, pool, cls.query_engine(address, connections), presence)
 
     @staticmethod
     def query_engine(address: Address, connections: int = 1) -> AsyncEngine:

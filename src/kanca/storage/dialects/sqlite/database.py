@@ -20,6 +20,7 @@ from kanca.storage.dialects.sqlite.queue import SqliteQueue
 from kanca.storage.dialects.sqlite.retention import drop_expired
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.presence import Presence
 from kanca.storage.types import from_microseconds
 from kanca.storage.waking import Bell, BellWaker
 
@@ -40,14 +41,14 @@ class SqliteDatabase:
         self._messenger = PipeMessenger(self._bell, os.environ)
 
     @classmethod
-    async def open(cls, url: str, readers: int) -> SqliteDatabase:
+    async def open(cls, url: str, readers: int, *, is_quiet: bool = False) -> SqliteDatabase:
         """Open ``sqlite:///relative`` or ``sqlite:////absolute/path``. Raises InvalidSetting, DatabaseUnavailable."""
         path = url.removeprefix(_PREFIX)
         if not url.startswith(_PREFIX) or path in {"", ":memory:"} or "?" in path:
             raise InvalidSetting(
                 "KANCA_DATABASE_URL must name a file: sqlite:///relative/path or sqlite:////absolute/path"
             )
-        return cls(await SqliteEngine.open(path, readers))
+        return cls(await SqliteEngine.open(path, readers, Presence(is_quiet=is_quiet)))
 
     async def read(
         self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

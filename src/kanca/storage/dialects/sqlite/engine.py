@@ -62,11 +62,11 @@ class Clock:
 class SqliteEngine:
     """An open SQLite file. Made by ``open``, ended by ``close``."""
 
-    def __init__(self, path: str, readers: int) -> None:
+    def __init__(self, path: str, readers: int, presence: Presence) -> None:
         self.path = path
         self.clock = Clock()
         self.positions = PositionClock()
-        self._presence = Presence()
+        self._presence = presence
         self._patience_s = BUSY_TIMEOUT_S
         self._write_thread = ThreadPoolExecutor(1, "kanca-sqlite-writer")
         self._read_threads = ThreadPoolExecutor(readers, "kanca-sqlite-reader")
@@ -81,10 +81,10 @@ class SqliteEngine:
         )
 
     @classmethod
-    async def open(cls, path: str, readers: int) -> SqliteEngine:
+    async def open(cls, path: str, readers: int, presence: Presence) -> SqliteEngine:
         """Open the file, making it when there is none. Raises DatabaseUnavailable."""
         _make_private(path)
-        engine = cls(path, readers)
+        engine = cls(path, readers, presence)
         try:
             await engine.run_write(lambda connection: connection.execute("SELECT 1").fetchone())
         except BaseException:

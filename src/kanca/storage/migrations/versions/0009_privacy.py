@@ -1,7 +1,7 @@
 """Payloads that are taken away, fields that events are found by, and long changes that are done as jobs.
 
-Revision ID: 0010_privacy
-Revises: 0005
+Revision ID: 0009
+Revises: 0007
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, Column, Integer, PrimaryKeyConstraint, Text, 
 
 from kanca.storage.types import Id, Instant
 
-revision = "0010_privacy"
-down_revision = "0005"
+revision = "0009"
+down_revision = "0007"
 
 SCHEMA = "kanca"
 _NEW_TABLES = ("jobs", "payloads_in_use", "payload_sweeps", "event_fields")
