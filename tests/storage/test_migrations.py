@@ -54,7 +54,8 @@ _SERVER_CATALOGUE = """
     ORDER BY 1
 """
 _FILE_CATALOGUE = (
-    "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE '%schema_version%' ORDER BY name"
+    "SELECT type, name, sql FROM sqlite_master"
+    " WHERE name NOT LIKE '%schema_version%' AND type <> 'trigger' ORDER BY name"
 )
 
 

@@ -14,13 +14,14 @@ from kanca.storage.dialects.postgresql import health
 from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.dialects.postgresql.horizon import PostgresHorizon
 from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
 from kanca.storage.dialects.postgresql.partitions import make_partitions
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.ports import Accepting, Horizon, QueueStore, Waker
 from kanca.storage.waking import Bell, BellWaker
 
 P = ParamSpec("P")
@@ -73,6 +74,9 @@ class PostgresDatabase:
 
     async def drop_expired(self, before: datetime) -> int:
         return await drop_expired(self.engine.address, before)
+
+    def horizon(self) -> Horizon:
+        return PostgresHorizon(self.engine)
 
     def waker(self) -> Waker:
         return BellWaker(self._bell, self._messenger)

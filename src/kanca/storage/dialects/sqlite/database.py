@@ -15,11 +15,12 @@ from kanca.storage.appending import Appending
 from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.dialects.sqlite.accept import store
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.dialects.sqlite.horizon import SqliteHorizon
 from kanca.storage.dialects.sqlite.pipe import PipeMessenger
 from kanca.storage.dialects.sqlite.queue import SqliteQueue
 from kanca.storage.dialects.sqlite.retention import drop_expired
 from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.ports import Accepting, QueueStore, Waker
+from kanca.storage.ports import Accepting, Horizon, QueueStore, Waker
 from kanca.storage.types import from_microseconds
 from kanca.storage.waking import Bell, BellWaker
 
@@ -79,6 +80,9 @@ class SqliteDatabase:
 
     async def drop_expired(self, before: datetime) -> int:
         return await drop_expired(self.engine, before)
+
+    def horizon(self) -> Horizon:
+        return SqliteHorizon(self.engine)
 
     def waker(self) -> Waker:
         return BellWaker(self._bell, self._messenger)
