@@ -21,7 +21,7 @@ from kanca.storage.ports import Database, Horizon
 from tests.factories import ids, new_event
 
 WRITERS = 8
-ROUNDS = 12
+ROUNDS = 8
 
 
 class RolledBack(Exception):
@@ -83,7 +83,7 @@ async def test_what_slow_writers_commit_in_any_order_is_read_once_by_whoever_rea
             else:
                 is_kept = chance.random() < 0.8
                 try:
-                    await own.write(slowly, batch, chance.randrange(12), is_kept=is_kept)
+                    await own.write(slowly, batch, chance.randrange(60), is_kept=is_kept)
                 except RolledBack:
                     continue
             committed.update(event.id for event in batch)
@@ -94,7 +94,7 @@ async def test_what_slow_writers_commit_in_any_order_is_read_once_by_whoever_rea
         horizon, after, is_last = database.horizon(), 0, False
         while True:
             reach = await horizon.reach()
-            part = await database.read(feed.read, after, reach.settled, chance.randrange(1, 9))
+            part = await database.read(feed.read, after, reach.settled, 50)
             seen += shown(part)
             after = part.through
             if is_last and after == reach.newest:
