@@ -56,7 +56,8 @@
     │   ├── NoPublicUrl              it is not known what senders know the server as
     │   └── WorkflowNotPublished     no version of the workflow is published
     ├── TooManyRequests         429
-    │   └── CommitQueueFull          more requests wait for a commit than may
+    │   ├── CommitQueueFull          more requests wait for a commit than may
+    │   └── TooManyTails             a gateway has as many tails as it may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
     │   ├── BacklogFull              too much work is waiting
@@ -488,6 +489,13 @@ class CommitQueueFull(TooManyRequests):
 
     code = "commit_queue_full"
     retry_after_s = 60
+
+
+class TooManyTails(TooManyRequests):
+    """The gateway has as many tails as it may have (KANCA_TAIL_MAX)."""
+
+    code = "too_many_tails"
+    retry_after_s = 5
 
 
 class Unavailable(KancaError):

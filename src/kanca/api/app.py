@@ -36,6 +36,7 @@ from kanca.api import (
     subscription_actions,
     subscription_keys,
     subscriptions,
+    tail,
     workflow_documents,
     workflow_testing,
     workflow_versions,
@@ -45,6 +46,7 @@ from kanca.api.health import HealthCheck
 from kanca.api.openapi import complete
 from kanca.api.problems import install_problem_handlers
 from kanca.api.services import Services
+from kanca.api.tail_hub import TailHub
 from kanca.outbound.publisher import Publisher
 
 _NOTHING: Mapping[str, Any] = {"paths": {}, "components": {}}
@@ -54,6 +56,7 @@ ROUTERS = (
     endpoint_activity.router,
     endpoint_testing.router,
     events.router,
+    tail.router,
     replay.router,
     early_events.router,
     workflows.router,
@@ -92,6 +95,7 @@ def create_api(services: Services, besides: Mapping[str, Any] = _NOTHING) -> Fas
     app = _assembled(besides)
     app.state.services = services
     app.state.health = HealthCheck(services)
+    app.state.tails = services.tails or TailHub(services.database)
     app.state.publisher = services.publisher or Publisher(
         services.database, services.secret_box, services.wake, closed_for=services.closed_for
     )

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from kanca.api.access import AccessRule, ManagementGuard
 from kanca.api.app import api_document, create_api
 from kanca.api.services import Services
+from kanca.api.tail_hub import TailHub
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import EndedSecrets
 from kanca.app.outgoing import Outgoing, egress_guard
@@ -80,10 +81,11 @@ class Gateway:
     asgi: ASGIApp
     ingest: Ingest
     publisher: Publisher
+    tails: TailHub
 
     async def drain(self, limit: timedelta) -> None:
         """Refuse what comes from now on, and finish what is at hand."""
-        await asyncio.gather(self.ingest.stop(limit), self.publisher.close(limit))
+        await asyncio.gather(self.ingest.stop(limit), self.publisher.close(limit), self.tails.close())
 
 
 @asynccontextmanager
@@ -130,6 +132,7 @@ async def open_gateway(
         timeout=own_settings.commit_timeout,
         max_waiting=own_settings.commit_queue_max,
     )
+    tails = TailHub(database, most=settings.tail_max)
     services = Services(
         database=database,
         secret_box=box,
@@ -144,6 +147,7 @@ async def open_gateway(
         ).attempt,
         closed_for=ingest.closed_for,
         publisher=publisher,
+        tails=tails,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
@@ -159,11 +163,11 @@ async def open_gateway(
     try:
         portal_keys = box.derived(portal_token.KEY_LABEL)
         management = ManagementGuard(create_api(services, ingest_document()), access, portal_keys)
-        yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher)
+        yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher, tails)
     finally:
         await regular.stop()
         limit = timedelta(seconds=settings.shutdown_seconds)
-        await asyncio.gather(ingest.stop(limit), publisher.close(limit))
+        await asyncio.gather(ingest.stop(limit), publisher.close(limit), tails.close())
         await outgoing.close()
         await waker.close()
         if shared is not None:

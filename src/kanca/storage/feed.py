@@ -20,7 +20,7 @@ from kanca.storage.tables import events, feed
 LARGEST_BODY_BYTES = 64 * 1024
 """Larger bodies are not read: whoever needs one asks for it."""
 DISORDER = timedelta(minutes=5)
-"""The most that an event's id may be older than those before it in the feed: it waited for its commit, by another clock."""
+"""The most that an event's id may be older than those before it in the feed: it waited, by another clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,12 @@ def first_kept(connection: Connection) -> int | None:
     return number
 
 
+def is_kept(connection: Connection, place: int, newest: int) -> bool:
+    """Whether what came right after a place is there, if anything came: retention has not got that far."""
+    first = first_kept(connection)
+    return place + 1 >= (newest + 1 if first is None else first)
+
+
 def before_event(connection: Connection, event_id: UUID, newest: int) -> int | None:
     """Give the number of an event: what follows it comes after that. None when the feed does not have it."""
     moment = time_of(event_id)
@@ -91,7 +97,7 @@ def before_event(connection: Connection, event_id: UUID, newest: int) -> int | N
 def before_id(connection: Connection, bound: UUID, newest: int) -> int:
     """Give a number after which come, ``DISORDER`` allowed for, all events with ids from ``bound`` on.
 
-    ``bound`` must have been moved back by that already. The feed is nearly in the order of ids, so that halving finds it.
+    ``bound`` must have been moved back by that already. The feed is nearly in the order of ids, so halving finds it.
     """
     low, high = first_kept(connection) or newest + 1, newest + 1
     while low < high:

@@ -1,10 +1,10 @@
 """How far the feed is settled on PostgreSQL, where transactions commit in another order than their numbers have.
 
-Whoever inserts into ``kanca.feed`` locks the table (``ROW EXCLUSIVE``) before it is given its first number, and keeps the
-lock until its transaction has ended. So: note the last number N that was given out, *then* note who holds the lock.
-Every number up to N belongs to one of those, or to a transaction that is over. Once all of them have let go, nothing
-up to N can appear any more. Nobody is kept waiting for that, and transactions that write no events do not count: the
-horizon of snapshots (``pg_snapshot_xmin``) would stand still for any long transaction of the whole server.
+Whoever inserts into ``kanca.feed`` locks the table (``ROW EXCLUSIVE``) before it is given its first number, and keeps
+the lock until its transaction has ended. So: note the last number N that was given out, *then* note who holds the
+lock. Every number up to N belongs to one of those, or to a transaction that is over. Once all of them have let go,
+nothing up to N can appear any more. Nobody is kept waiting for that, and transactions that write no events do not
+count: the horizon of snapshots (``pg_snapshot_xmin``) stands still for any long transaction of the whole server.
 """
 
 from __future__ import annotations

@@ -81,7 +81,9 @@ async def _delete_all(
 
 
 async def _delete_feed(engine: SqliteEngine, before: bytes) -> int:
-    statement = f"DELETE FROM kanca_feed WHERE number IN (SELECT number FROM {_OLDEST_OF_FEED} WHERE event_id < ?)"  # noqa: S608 - names of our own
+    statement = (
+        f"DELETE FROM kanca_feed WHERE number IN (SELECT number FROM {_OLDEST_OF_FEED} WHERE event_id < ?)"  # noqa: S608 - names of our own
+    )
     return await _repeat(engine, statement, (before,))
 
 
