@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from uuid import UUID
@@ -23,8 +23,10 @@ from kanca.storage.ports import Database
 
 SILENCE = timedelta(seconds=15)
 """After so long without a message comes a sign of life."""
-PIECE_EVENTS = 100
-"""Looked at for one piece."""
+LOOKED_AT = 20
+"""Events for one look: with their bodies they are what a client that takes nothing makes this process hold."""
+PIECE_BYTES = 64 * 1024
+"""About what is handed to the server at once. It holds some tens of such pieces for a client, and then has us wait."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",  # nginx would hold back what is not much
@@ -72,22 +74,22 @@ class TailResponse(StreamingResponse):
         while not self._hub.is_closed:
             signal = self._hub.signal()
             try:
-                piece, is_at_end = await self._next(watcher)
+                messages, is_at_end = await self._next(watcher)
             except DatabaseUnavailable:
                 yield KEEP_ALIVE + show_place(self._place)
                 await _either(signal, AFTER_FAILURE)
                 continue
-            if piece:
+            for piece in _pieces_of(messages):
                 yield piece
             if end is not None and self._place >= end:
                 return
             if is_at_end and not watcher.has_news and not await _either(signal, SILENCE):
                 yield KEEP_ALIVE + show_place(self._place)
 
-    async def _next(self, watcher: Watcher) -> tuple[bytes, bool]:
+    async def _next(self, watcher: Watcher) -> tuple[list[bytes], bool]:
         """What comes next, and whether that is all there is. Moves the place."""
         is_live = self._hub.keeps(self._place)
-        part = await self._hub.after(self._place, PIECE_EVENTS)
+        part = await self._hub.after(self._place, LOOKED_AT)
         wanted = [found for found in part.events if await self._wants(found)]
         pieces = await self._shown(wanted, watcher, is_live=is_live)
         pieces += self._news(watcher)
@@ -95,7 +97,7 @@ class TailResponse(StreamingResponse):
             # What is not shown has a place too, or a client that comes back would look at all of it again.
             pieces.append(show_place(part.through))
         is_at_end, self._place = part.through == self._place, part.through
-        return b"".join(pieces), is_at_end
+        return pieces, is_at_end
 
     async def _wants(self, found: FeedEvent) -> bool:
         filtered = self._options.wanted
@@ -137,6 +139,19 @@ class TailResponse(StreamingResponse):
 
     def _ending(self, ended: Ended) -> list[bytes]:
         return [show_ending(ended)] if self._options.wanted.status in (None, ended.ending.status) else []
+
+
+def _pieces_of(messages: Sequence[bytes]) -> Iterator[bytes]:
+    """The messages in pieces of about the same size, each message whole."""
+    piece, size = [], 0
+    for message in messages:
+        piece.append(message)
+        size += len(message)
+        if size >= PIECE_BYTES:
+            yield b"".join(piece)
+            piece, size = [], 0
+    if piece:
+        yield b"".join(piece)
 
 
 async def _either(signal: asyncio.Event, limit: timedelta) -> bool:
