@@ -17,6 +17,7 @@
     │   ├── InvalidCredential        a credential that its kind cannot be
     │   ├── InvalidSubscription      a subscription, when saved
     │   ├── InvalidEvent             an event that cannot be published
+    │   ├── PlaceUnknown             where a tail shall go on is nowhere
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
     │   └── TokenExpired             a portal token whose time is over
@@ -227,6 +228,12 @@ class UnknownProvider(InvalidInput):
 
     code = "unknown_provider"
     title = "Unknown provider"
+
+
+class PlaceUnknown(InvalidInput):
+    """No message of a tail of this server has that id."""
+
+    code = "place_unknown"
 
 
 class Unauthenticated(KancaError):

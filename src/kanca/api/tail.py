@@ -21,7 +21,14 @@ from kanca.api.tail_stream import TailOptions, TailResponse
 from kanca.domain.ids import EVENT, id_at, read_id
 from kanca.domain.patterns import is_pattern
 from kanca.domain.status import EventStatus
-from kanca.errors import EndpointNotFound, EventNotFound, InvalidRequest, ShuttingDown, TooManyTails
+from kanca.errors import (
+    EndpointNotFound,
+    EventNotFound,
+    InvalidRequest,
+    PlaceUnknown,
+    ShuttingDown,
+    TooManyTails,
+)
 from kanca.expressions.uses import compile_tail_filter
 from kanca.storage import endpoints, feed
 from kanca.storage.ports import Reach
@@ -76,7 +83,7 @@ class TailSearch(BaseModel):
     summary="Tail events live",
     operation_id="tail_events",
     response_class=StreamingResponse,
-    responses=refused_with(EndpointNotFound, EventNotFound, TooManyTails, ShuttingDown)
+    responses=refused_with(EndpointNotFound, EventNotFound, PlaceUnknown, TooManyTails, ShuttingDown)
     | {
         200: {
             "description": "Server-sent events, until the client goes: `event`, `outcome`, `rejection`, `gap`.",
@@ -141,10 +148,10 @@ async def _filter(services: Services, caller: Caller, search: TailSearch) -> Tai
 
 
 async def _place(services: Services, reach: Reach, since: str | None, last_id: str | None) -> int:
-    """Behind which number to begin. Raises EventNotFound, InvalidRequest, DatabaseUnavailable."""
+    """Behind which number to begin. Raises EventNotFound, InvalidRequest, PlaceUnknown, DatabaseUnavailable."""
     if last_id is not None:
         if not (last_id.isascii() and last_id.isdecimal() and int(last_id) <= reach.newest):
-            raise InvalidRequest("Last-Event-ID: no message of this server's has that id.")
+            raise PlaceUnknown("Last-Event-ID: no message of a tail of this server has that id.")
         return int(last_id)
     if since is None:
         return reach.settled

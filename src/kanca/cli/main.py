@@ -36,6 +36,7 @@ from kanca.cli import run as run_noun
 from kanca.cli.apply import apply
 from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
+from kanca.cli.listen import listen
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
 from kanca.cli.publish import publish
@@ -128,6 +129,7 @@ app.command()(doctor)
 app.command()(send)
 app.command()(publish)
 app.command()(receive)
+app.command()(listen)
 app.command()(apply)
 for noun in (
     endpoint,
