@@ -107,7 +107,7 @@ async def tail(
     hub: TailHub = request.app.state.tails
     hub.check_room()
     caller = caller_of(request)
-    wanted = await _filter(services, caller, search)
+    wanted = await filter_of(services, caller, search)
     options = TailOptions(
         wanted,
         with_payload=search.payload,
@@ -122,8 +122,11 @@ async def tail(
     return TailResponse(hub, services.database, place, options, is_gap=is_gap)
 
 
-async def _filter(services: Services, caller: Caller, search: TailSearch) -> TailFilter:
-    """Raises EndpointNotFound, NotForTenants, InvalidExpression, InvalidRequest."""
+async def filter_of(services: Services, caller: Caller, search: TailSearch) -> TailFilter:
+    """What a caller is shown of what it asks for.
+
+    Raises EndpointNotFound, NotForTenants, InvalidExpression, InvalidRequest.
+    """
     for pattern in search.event_type:
         if not is_pattern(pattern):
             raise InvalidRequest(f"event_type: {pattern!r} is neither an event type nor a pattern of one.")

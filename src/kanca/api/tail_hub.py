@@ -72,7 +72,7 @@ class TailHub:
     @contextmanager
     def watching(self, *, wants_rejections: bool) -> Iterator[Watcher]:
         """Be a tail, for as long as it lasts."""
-        watcher = Watcher(wants_rejections=wants_rejections)
+        watcher = Watcher(datetime.now(UTC) if wants_rejections else None)
         self._watchers.add(watcher)
         if self._reader is None:
             self._reader = asyncio.create_task(self._read_on())
@@ -121,7 +121,6 @@ class TailHub:
             self._reader.cancel()
         self._reader = None
         self._kept, self._kept_bytes, self._start, self._end = [], 0, 0, 0
-        self._rejections.forget()
 
     def _say_changed(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -169,17 +168,17 @@ class TailHub:
 
     async def _look_beside(self) -> None:
         """Look for ends and rejections, and tell whoever watches."""
-        interested = [each for each in self._watchers if each.wants_rejections]
+        interested = [each for each in self._watchers if each.rejections_since]
         followed = self._endings.turn()
         if not (followed or interested):
-            self._rejections.forget()
             return
         now = datetime.now(UTC) if interested else None
         ended, refused = await self._database.read(look, followed, now)
         self._endings.tell(ended)
-        new = [] if refused is None else self._rejections.new(refused)
+        new = self._rejections.new(refused) if interested else []
         for each in new:
             for watcher in interested:
-                watcher.tell(each)
+                if watcher.rejections_since and each.rejection.occurred_at >= watcher.rejections_since:
+                    watcher.tell(each)
         if ended or new:
             self._say_changed()

@@ -60,8 +60,9 @@ class _Followed:
 class Watcher:
     """What one tail has not been told yet."""
 
-    def __init__(self, *, wants_rejections: bool) -> None:
-        self.wants_rejections = wants_rejections
+    def __init__(self, rejections_since: datetime | None) -> None:
+        """None: it is not told of rejections."""
+        self.rejections_since = rejections_since
         self._news: deque[News] = deque()
         self._left_out = 0
 
@@ -134,23 +135,18 @@ class Rejections:
     """Looks for refused requests. Their ids are older than their commits, so it looks back a while each time."""
 
     def __init__(self) -> None:
-        self._seen: set[UUID] | None = None
-        """None: what is there already is not new."""
+        self._seen: set[UUID] = set()
 
     def new(self, found: list[RejectionAt]) -> list[RejectionAt]:
-        """Those that were not there before."""
+        """Those that were not there at the last look."""
         known, self._seen = self._seen, {each.rejection.id for each in found}
-        return [] if known is None else [each for each in found if each.rejection.id not in known]
-
-    def forget(self) -> None:
-        """Nobody looks any more."""
-        self._seen = None
+        return [each for each in found if each.rejection.id not in known]
 
 
 def look(
     connection: Connection, followed: list[UUID], now: datetime | None
-) -> tuple[list[Ending], list[RejectionAt] | None]:
-    """Give how followed events have ended, and the latest rejections unless ``now`` is None."""
+) -> tuple[list[Ending], list[RejectionAt]]:
+    """Give how followed events have ended, and the latest rejections; none of those where ``now`` is None."""
     ended = list(endings(connection, followed).values()) if followed else []
-    refused = None if now is None else newer(connection, id_at(now - LATEST_BY), MOST_REJECTIONS)
+    refused = [] if now is None else newer(connection, id_at(now - LATEST_BY), MOST_REJECTIONS)
     return ended, refused

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, case, func, literal, select
 
 from kanca.domain.event import StoredEvent
-from kanca.domain.ids import id_at, time_of
+from kanca.domain.ids import uuid7_int
 from kanca.storage.endpoints import EndpointName, names
 from kanca.storage.events import padded
 from kanca.storage.tables import events, feed
@@ -21,6 +21,8 @@ LARGEST_BODY_BYTES = 64 * 1024
 """Larger bodies are not read: whoever needs one asks for it."""
 DISORDER = timedelta(minutes=5)
 """The most that an event's id may be older than those before it in the feed: it waited, by another clock."""
+
+_LAST_MS = (1 << 48) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,8 @@ def is_kept(connection: Connection, place: int, newest: int) -> bool:
 
 def before_event(connection: Connection, event_id: UUID, newest: int) -> int | None:
     """Give the number of an event: what follows it comes after that. None when the feed does not have it."""
-    moment = time_of(event_id)
-    low = before_id(connection, id_at(moment - DISORDER), newest)
-    high = before_id(connection, id_at(moment + DISORDER), newest)
+    low = before_id(connection, _moved(event_id, -DISORDER), newest)
+    high = before_id(connection, _moved(event_id, DISORDER), newest)
     within = feed.c.number.between(low, high + 1)
     number: int | None = connection.scalar(select(feed.c.number).where(within, feed.c.event_id == event_id))
     return number
@@ -109,6 +110,12 @@ def before_id(connection: Connection, bound: UUID, newest: int) -> int:
         else:
             low = row.number + 1
     return low - 1
+
+
+def _moved(identifier: UUID, by: timedelta) -> UUID:
+    """An id's moment, moved: a bound. Whoever asks may have made up the id, so it stays within what ids can be."""
+    unix_ms = (identifier.int >> 80) + by // timedelta(milliseconds=1)
+    return UUID(int=uuid7_int(min(max(unix_ms, 0), _LAST_MS), 0))
 
 
 def _events(connection: Connection, event_ids: list[UUID]) -> dict[UUID, tuple[StoredEvent, int]]:
