@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench import deliver, end_to_end, history, ingest, isolation, verify, waits, workflows
+from bench import deliver, end_to_end, history, ingest, isolation, tail, verify, waits, workflows
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "waits": waits.main,
     "deliver": deliver.main,
     "isolation": isolation.main,
+    "tail": tail.main,
 }
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from kanca.api.tail_views import show_event
 from kanca.api.tail_watching import Endings, Rejections, Watcher, look
 from kanca.errors import DatabaseUnavailable, ShuttingDown, TooManyTails
 from kanca.storage import feed
@@ -31,6 +32,8 @@ AFTER_FAILURE = timedelta(seconds=1)
 KEPT_EVENTS = 2_000
 KEPT_BYTES = 16 * 1024 * 1024
 """Of bodies, which are most of what is kept."""
+LARGEST_SHARED_BYTES = 4 * 1024
+"""Of a message that is kept for other tails."""
 READ_AT_ONCE = 500
 
 
@@ -49,6 +52,7 @@ class TailHub:
         self._changed = asyncio.Event()
         self._kept: list[FeedEvent] = []
         self._kept_bytes = 0
+        self._messages: dict[tuple[int, bool, bool], bytes] = {}
         self._start = self._end = 0
         """What is kept is all that comes after the one, up to the other."""
         self._endings = Endings(lambda: datetime.now(UTC))
@@ -88,6 +92,18 @@ class TailHub:
         """Have a tail told how an event ends."""
         self._endings.follow(found, watcher)
 
+    def shown(self, found: FeedEvent, *, with_payload: bool, with_request: bool) -> bytes:
+        """An event as a message, which is written once for all tails that want it so."""
+        key = (found.number, with_payload, with_request)
+        message = self._messages.get(key)
+        if message is None:
+            message = show_event(found, with_payload=with_payload, with_request=with_request)
+            if len(message) <= LARGEST_SHARED_BYTES:
+                if len(self._messages) == KEPT_EVENTS:
+                    del self._messages[next(iter(self._messages))]
+                self._messages[key] = message
+        return message
+
     def keeps(self, place: int) -> bool:
         """Whether what comes after a place is in memory."""
         return place >= self._start and self._end > 0
@@ -121,6 +137,7 @@ class TailHub:
             self._reader.cancel()
         self._reader = None
         self._kept, self._kept_bytes, self._start, self._end = [], 0, 0, 0
+        self._messages.clear()
 
     def _say_changed(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from kanca.api.tail_filter import TailFilter
 from kanca.api.tail_hub import AFTER_FAILURE, TailHub
-from kanca.api.tail_views import KEEP_ALIVE, show_ending, show_event, show_gap, show_place, show_rejection
+from kanca.api.tail_views import KEEP_ALIVE, show_ending, show_gap, show_place, show_rejection
 from kanca.api.tail_watching import Ended, Watcher, as_ended
 from kanca.errors import DatabaseUnavailable
 from kanca.storage import events
@@ -118,9 +118,8 @@ class TailResponse(StreamingResponse):
             ended = await self._database.read(endings, [found.event.id for found in wanted])
         for found in wanted:
             if not options.wanted.status:
-                pieces.append(
-                    show_event(found, with_payload=options.with_payload, with_request=options.with_request)
-                )
+                views = {"with_payload": options.with_payload, "with_request": options.with_request}
+                pieces.append(self._hub.shown(found, **views))
             if ending := ended.get(found.event.id):
                 pieces += self._ending(as_ended(ending, found))
             elif options.with_outcomes:
