@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from kanca.api import tail_hub, tail_watching
+from kanca.api import tail_hub, tail_stream, tail_watching
 from kanca.api.app import create_api
 from kanca.api.callers import Caller
 from kanca.api.services import Services
@@ -370,6 +370,15 @@ async def test_a_place_that_retention_has_passed_is_a_gap(app: FastAPI, database
     )
     async with OpenTail(app, {"follow": False}, place="3") as tail:
         assert shown(await tail.rest()) == young
+
+
+async def test_a_tail_with_nothing_to_say_gives_signs_of_life(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_stream, "SILENCE", SOON)
+    async with OpenTail(app) as tail:
+        place = await tail.begun()
+        assert [await tail.next() for _ in range(2)] == [Message("place", None, place)] * 2
 
 
 async def test_there_are_so_many_tails_at_a_time(app: FastAPI, hub: TailHub) -> None:

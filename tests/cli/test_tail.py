@@ -87,3 +87,15 @@ def test_it_asks_for_what_its_options_say_and_prints_a_line_each(
     )
     done = kanca("event", "tail", "--url", server.url, "--no-follow", "--json")
     assert json.loads(done.output) == {"kind": "event", "place": "2", **EVENT}
+
+
+def test_refused_requests_have_not_ended(kanca: Kanca, server: ScriptedServer) -> None:
+    for options, included in (
+        ([], "include=outcomes&include=rejections&"),
+        (["--status", "dead"], "status=dead&include=outcomes&"),
+        (["--status", "dead", "--rejections"], "status=dead&include=outcomes&include=rejections&"),
+    ):
+        server.received.clear()
+        server.will_answer((200, b"id: 1\n\n"))
+        assert kanca("event", "tail", "--url", server.url, "--no-follow", *options).exit_code == 0
+        assert server.received[0].path == f"/api/tail?{included}follow=false"

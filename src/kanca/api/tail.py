@@ -108,15 +108,15 @@ async def tail(
     hub.check_room()
     caller = caller_of(request)
     wanted = await filter_of(services, caller, search)
+    reach = await hub.reach()
     options = TailOptions(
         wanted,
         with_payload=search.payload,
         with_request=search.request,
         with_outcomes="outcomes" in search.include or search.status is not None,
         with_rejections="rejections" in search.include,
-        follows=search.follow,
+        end=None if search.follow else reach.newest,
     )
-    reach = await hub.reach()
     place = await _place(services, reach, search.since, last_event_id)
     is_gap = last_event_id is not None and not await services.database.read(feed.is_kept, place, reach.newest)
     return TailResponse(hub, services.database, place, options, is_gap=is_gap)

@@ -42,8 +42,8 @@ class TailOptions:
     with_request: bool = False
     with_outcomes: bool = False
     with_rejections: bool = False
-    follows: bool = True
-    """Goes on for ever; else it ends where the feed does."""
+    end: int | None = None
+    """The place at which it ends; None: it goes on for ever."""
 
 
 class TailResponse(StreamingResponse):
@@ -70,7 +70,7 @@ class TailResponse(StreamingResponse):
         yield show_place(self._place)
         if self._is_gap:
             yield show_gap("expired", resumes_after=self._place)
-        end = None if self._options.follows else (await self._hub.reach()).newest
+        end = self._options.end
         while not self._hub.is_closed:
             signal = self._hub.signal()
             try:

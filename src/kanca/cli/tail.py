@@ -53,13 +53,20 @@ def tail(
         typer.Option(help="Only events that end so: succeeded, dead or skipped.", show_default=False),
     ] = None,
     outcomes: Annotated[bool, typer.Option(help="Show how events end.")] = True,
-    rejections: Annotated[bool, typer.Option(help="Show refused requests.")] = True,
+    rejections: Annotated[
+        bool | None,
+        typer.Option(
+            "--rejections/--no-rejections",
+            help="Show refused requests. Default: yes, unless --status is given.",
+            show_default=False,
+        ),
+    ] = None,
     payload: Annotated[bool, typer.Option("--payload", help="Show what the body says.")] = False,
     since: SinceEvent = None,
     follow: Annotated[bool, typer.Option(help="Go on until Ctrl-C.")] = True,
 ) -> None:
     """Show events as they come in, on any gateway, and what becomes of them. Ctrl-C stops it."""
-    shown = {"outcomes": outcomes, "rejections": rejections}
+    shown = {"outcomes": outcomes, "rejections": status is None if rejections is None else rejections}
     query: dict[str, object] = {
         "endpoint": endpoint,
         "event_type": types or None,
