@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 EVERY = timedelta(milliseconds=250)
 """How often the end of the feed is looked for."""
-SOON = timedelta(milliseconds=20)
+SOON = timedelta(milliseconds=50)
 """The same while something is about to be settled."""
 AFTER_FAILURE = timedelta(seconds=1)
 KEPT_EVENTS = 2_000
@@ -57,6 +57,7 @@ class TailHub:
         """What is kept is all that comes after the one, up to the other."""
         self._endings = Endings(lambda: datetime.now(UTC))
         self._rejections = Rejections()
+        self._look_beside_at = 0.0
         self.is_closed = False
 
     def check_room(self) -> None:
@@ -85,8 +86,6 @@ class TailHub:
         finally:
             self._watchers.discard(watcher)
             self._endings.leave(watcher)
-            if not self._watchers:
-                self._rest()
 
     def follow(self, found: FeedEvent, watcher: Watcher) -> None:
         """Have a tail told how an event ends."""
@@ -126,15 +125,12 @@ class TailHub:
         """End all tails, and let none begin."""
         self.is_closed = True
         self._say_changed()
-        reader = self._reader
-        self._rest()
-        if reader is not None:
-            await asyncio.wait({reader})
-
-    def _rest(self) -> None:
-        """Read no more: nobody looks."""
         if self._reader is not None:
             self._reader.cancel()
+            await asyncio.wait({self._reader})
+
+    def _rest(self) -> None:
+        """Read no more, until somebody looks again."""
         self._reader = None
         self._kept, self._kept_bytes, self._start, self._end = [], 0, 0, 0
         self._messages.clear()
@@ -145,7 +141,7 @@ class TailHub:
 
     async def _read_on(self) -> None:
         is_away = False
-        while True:
+        while self._watchers:
             try:
                 pause_s = await self._read_once()
                 is_away = False
@@ -158,6 +154,7 @@ class TailHub:
                 log.exception("tail_failed")
                 pause_s = AFTER_FAILURE.total_seconds()
             await asyncio.sleep(pause_s)
+        self._rest()
 
     async def _read_once(self) -> float:
         """Read what is new; gives how long to pause. Raises DatabaseUnavailable."""
@@ -169,7 +166,10 @@ class TailHub:
             part = await self._database.read(feed.read, self._end, reach.settled, READ_AT_ONCE)
             self._keep(part)
             self._say_changed()
-        await self._look_beside()
+        now = asyncio.get_running_loop().time()
+        if now >= self._look_beside_at:
+            self._look_beside_at = now + self._every_s
+            await self._look_beside()
         return SOON.total_seconds() if reach.newest > reach.settled else self._every_s
 
     def _keep(self, part: FeedPart) -> None:

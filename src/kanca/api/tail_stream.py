@@ -93,7 +93,8 @@ class TailResponse(StreamingResponse):
         wanted = [found for found in part.events if await self._wants(found)]
         pieces = await self._shown(wanted, watcher, is_live=is_live)
         pieces += self._news(watcher)
-        if part.events and not (pieces and wanted and wanted[-1] is part.events[-1]):
+        is_last_shown = bool(wanted) and wanted[-1] is part.events[-1] and not self._options.wanted.status
+        if part.events and not is_last_shown:
             # What is not shown has a place too, or a client that comes back would look at all of it again.
             pieces.append(show_place(part.through))
         is_at_end, self._place = part.through == self._place, part.through
@@ -107,7 +108,8 @@ class TailResponse(StreamingResponse):
             stored = await self._database.read(events.get, found.event.id)
             if stored is None:
                 return False
-            found = replace(found, event=stored)
+            # Reading what is large takes its time, and other requests are served here.
+            return await asyncio.to_thread(filtered.wants_content, replace(found, event=stored))
         return filtered.wants_content(found)
 
     async def _shown(self, wanted: Sequence[FeedEvent], watcher: Watcher, *, is_live: bool) -> list[bytes]:
