@@ -8,7 +8,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,9 @@ import pytest
 from aiohttp import web
 
 from kanca.cli.tailing import Message, read_messages
+from kanca.storage.dialects import serves_many_gateways
 from tests.acceptance.killing import kill_again_and_again, kill_one
 from tests.acceptance.processes import ADMIN_KEY, LEASHED, SOURCES, Client, KancaProcess, eventually
-from tests.servers.postgres import PostgresServer
 
 EVENTS = 160
 SENDERS = 8
@@ -31,17 +31,11 @@ KEY = {"Authorization": f"Bearer {ADMIN_KEY}"}
 OPEN = {"authentication_required": False, "rate_limit_per_minute": 0}
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def server(
-    request: pytest.FixtureRequest, postgres: PostgresServer, tmp_path: Path
-) -> Iterator[KancaProcess]:
+@pytest.fixture
+def server(database_url: str, tmp_path: Path) -> KancaProcess:
     """Gateways alone: two where the database allows it."""
-    if request.param == "sqlite":
-        yield KancaProcess(f"sqlite:///{tmp_path / 'kanca.db'}", tmp_path, "--workers", "0", app=None)
-        return
-    url = postgres.create_database("kanca_tail")
-    yield KancaProcess(url, tmp_path, "--gateways", "2", "--workers", "0", app=None)
-    postgres.drop_database("kanca_tail")
+    gateways = 2 if serves_many_gateways(database_url) else 1
+    return KancaProcess(database_url, tmp_path, "--gateways", str(gateways), "--workers", "0", app=None)
 
 
 class Sending:
