@@ -91,8 +91,9 @@ def test_failed_ones_are_skipped_when_that_is_wanted(server: ScriptedServer) -> 
     assert (both.forwarder.forward(EVENT).status, both.pauses) == (500, [])
 
 
-def test_an_event_that_retention_took_is_left_out(server: ScriptedServer) -> None:
-    server.will_answer((503, {"detail": "Not now."}), (404, {"detail": "There is no such event."}))
+@pytest.mark.parametrize("status", [404, 409])
+def test_an_event_without_a_body_any_more_is_left_out(server: ScriptedServer, status: int) -> None:
+    server.will_answer((503, {"detail": "Not now."}), (status, {"detail": "It is gone."}))
     both = Both(server)
     assert both.forwarder.forward(EVENT).status is None
     assert both.said == ["Not now. Trying again in 0.5 s.", "evt_1 is not kept any more, and is left out."]

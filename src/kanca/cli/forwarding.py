@@ -10,7 +10,7 @@ from typing import Any
 
 from kanca.cli.http import call
 from kanca.cli.server import Server
-from kanca.errors import NotFound, Unavailable
+from kanca.errors import Conflict, NotFound, Unavailable
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
@@ -106,7 +106,7 @@ class Forwarder:
         while True:
             try:
                 return self._server.get("api", "events", event_id, "body").body
-            except NotFound:
+            except (NotFound, Conflict):  # retention has taken the event, or somebody its payload
                 self._say(f"{event_id} is not kept any more, and is left out.")
                 return None
             except Unavailable as error:
