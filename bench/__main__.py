@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import argparse
 
-from bench import capacity, deliver, end_to_end, history, ingest, isolation, scaling, verify, waits, workflows
+from bench import (
+    capacity,
+    deliver,
+    end_to_end,
+    history,
+    ingest,
+    isolation,
+    scaling,
+    tail,
+    verify,
+    waits,
+    workflows,
+)
 
 BENCHMARKS = {
     "ingest": ingest.main,
@@ -17,6 +29,7 @@ BENCHMARKS = {
     "isolation": isolation.main,
     "capacity": capacity.main,
     "scaling": scaling.main,
+    "tail": tail.main,
 }
 
 

@@ -17,6 +17,7 @@
     │   ├── InvalidCredential        a credential that its kind cannot be
     │   ├── InvalidSubscription      a subscription, when saved
     │   ├── InvalidEvent             an event that cannot be published
+    │   ├── PlaceUnknown             where a tail shall go on is nowhere
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
     │   └── TokenExpired             a portal token whose time is over
@@ -61,7 +62,8 @@
     │   ├── OlderVersionRuns         an older Kanca needs what is to be taken away
     │   └── ConfigUnreadable         a newer Kanca has stored what this one does not know
     ├── TooManyRequests         429
-    │   └── CommitQueueFull          more requests wait for a commit than may
+    │   ├── CommitQueueFull          more requests wait for a commit than may
+    │   └── TooManyTails             a gateway has as many tails as it may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
     │   │   └── DiskFull             too little free disk, here or at the database
@@ -231,6 +233,12 @@ class UnknownProvider(InvalidInput):
 
     code = "unknown_provider"
     title = "Unknown provider"
+
+
+class PlaceUnknown(InvalidInput):
+    """No message of a tail of this server has that id."""
+
+    code = "place_unknown"
 
 
 class Unauthenticated(KancaError):
@@ -570,6 +578,13 @@ class CommitQueueFull(TooManyRequests):
 
     code = "commit_queue_full"
     retry_after_s = 60
+
+
+class TooManyTails(TooManyRequests):
+    """The gateway has as many tails as it may have (KANCA_TAIL_MAX)."""
+
+    code = "too_many_tails"
+    retry_after_s = 5
 
 
 class Unavailable(KancaError):

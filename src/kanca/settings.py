@@ -253,6 +253,12 @@ class Settings(BaseModel):
         ge=1,
         description=("Requests that may wait for a commit in one gateway; more are answered 429."),
     )
+    tail_max: int = Field(
+        100,
+        ge=0,
+        le=10_000,
+        description=("Live tails that one gateway serves at a time; more are answered 429."),
+    )
     commit_timeout_seconds: float = Field(
         10.0,
         gt=0,

@@ -30,6 +30,11 @@ slugs = {{ values = ["{OPEN_SLUG}"] }}
 [auth.openapi.admin_key]
 bearer = "{ADMIN_KEY}"
 
+# It never ends.
+[[operations]]
+include-operation-id = "tail_events"
+enabled = false
+
 [[operations]]
 include-operation-id = "send_to_slug"
 parameters = {{ "path.slug" = {{ dictionary = "slugs", probability = 0.8 }} }}

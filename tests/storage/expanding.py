@@ -8,7 +8,9 @@ _ADDED = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(?P<name>[\w.\"]+)", re.IG
 _CREATED_INDEX = re.compile(
     r"CREATE (?P<unique>UNIQUE )?INDEX .*? ON (?:ONLY )?(?P<table>[\w.\"]+)", re.IGNORECASE
 )
-_CREATED_TRIGGER = re.compile(r"CREATE TRIGGER .*? ON (?P<table>[\w.\"]+)", re.IGNORECASE)
+_CREATED_TRIGGER = re.compile(
+    r"CREATE TRIGGER \S+ (?P<when>BEFORE|AFTER|INSTEAD OF) .*? ON (?P<table>[\w.\"]+)", re.IGNORECASE
+)
 _ALTERED = re.compile(r"ALTER TABLE (?:ONLY )?(?P<table>[\w.\"]+) (?P<how>.*)", re.IGNORECASE | re.DOTALL)
 _ADDED_COLUMN = re.compile(
     r"ADD (?:COLUMN )?(?!CONSTRAINT\b|CHECK\b|UNIQUE\b|FOREIGN\b|PRIMARY\b)", re.IGNORECASE
@@ -39,8 +41,10 @@ class Expansion:
                 "a table that there was may get no unique index" if index["unique"] and not is_new else None
             )
         if (trigger := _CREATED_TRIGGER.match(statement)) is not None:
-            is_new = _bare(trigger["table"]) in self._new_tables
-            return None if is_new else "a table that there was may get no trigger"
+            is_harmless = trigger["when"].upper() == "AFTER" or _bare(trigger["table"]) in self._new_tables
+            return (
+                None if is_harmless else "a table that there was may get no trigger that refuses what is done"
+            )
         if (altered := _ALTERED.match(statement)) is not None:
             return None if _bare(altered["table"]) in self._new_tables else _breaks_table(altered["how"])
         if _HARMLESS.match(statement) or _OWN_BOOKS.match(statement):

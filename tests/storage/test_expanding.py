@@ -64,6 +64,7 @@ def test_a_table_that_is_new_may_be_made_in_steps() -> None:
     assert expansion.breaks("CREATE UNIQUE INDEX ux ON kanca.new (id)") is None
     assert expansion.breaks("CREATE TRIGGER t BEFORE UPDATE ON kanca.new FOR EACH ROW") is None
     assert expansion.breaks("CREATE TRIGGER t BEFORE UPDATE ON kanca.events FOR EACH ROW") is not None
+    assert expansion.breaks("CREATE TRIGGER t AFTER INSERT ON kanca.events FOR EACH STATEMENT") is None
 
 
 async def test_every_expand_half_only_adds(empty_database_url: str) -> None:

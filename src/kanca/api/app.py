@@ -40,6 +40,7 @@ from kanca.api import (
     subscription_actions,
     subscription_keys,
     subscriptions,
+    tail,
     tenants,
     workflow_documents,
     workflow_testing,
@@ -50,6 +51,7 @@ from kanca.api.health import HealthCheck
 from kanca.api.openapi import complete
 from kanca.api.problems import install_problem_handlers
 from kanca.api.services import Services
+from kanca.api.tail_hub import TailHub
 from kanca.outbound.publisher import Publisher
 from kanca.queue.measuring import Measurer
 
@@ -60,6 +62,7 @@ ROUTERS = (
     endpoint_activity.router,
     endpoint_testing.router,
     events.router,
+    tail.router,
     replay.router,
     expunging.router,
     early_events.router,
@@ -104,6 +107,7 @@ def create_api(services: Services, besides: Mapping[str, Any] = _NOTHING) -> Fas
     app.state.services = services
     app.state.health = HealthCheck(services)
     app.state.measurer = Measurer(services.database, services.queue_max_tasks, services.backlog)
+    app.state.tails = services.tails or TailHub(services.database)
     app.state.publisher = services.publisher or Publisher(
         services.database, services.secret_box, services.wake, closed_for=services.closed_for
     )

@@ -45,7 +45,7 @@ def show_event_with_work(
     )
 
 
-def _payload(event: StoredEvent) -> Any:
+def shown_payload(event: StoredEvent) -> Any:
     """What the body says; None for what is binary or cannot be read."""
     try:
         body = event_body(event)
@@ -60,7 +60,7 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
     request = msgspec.json.decode(event.request)
     is_omitted = len(event.body) > payload_limit
     gone_at = expunged_at(event.request)
-    payload = None if is_omitted or gone_at else _payload(event)
+    payload = None if is_omitted or gone_at else shown_payload(event)
     is_binary = payload is None and not is_omitted and gone_at is None
     ended = [outcome for outcome in found.outcomes if outcome.status.is_end]
     return {
@@ -81,7 +81,7 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
         "user_agent": request.get("user_agent"),
         "request_method": request.get("method"),
         "request_path": request.get("path"),
-        "request_headers": _folded(request.get("headers", ())),
+        "request_headers": folded_headers(request.get("headers", ())),
         "is_authenticated": request.get("authenticated", False),
         "is_test": request.get("test", False),
         "is_redacted": request.get("redacted", False),
@@ -97,7 +97,8 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
     }
 
 
-def _folded(headers: Iterable[Sequence[str]]) -> dict[str, str]:
+def folded_headers(headers: Iterable[Sequence[str]]) -> dict[str, str]:
+    """Headers by their names, the values of repeated ones after each other."""
     folded: dict[str, str] = {}
     for name, value in headers:
         folded[name] = f"{folded[name]}, {value}" if name in folded else value

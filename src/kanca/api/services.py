@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.types import Scope
 
+from kanca.api.tail_hub import TailHub
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.subscription import Subscription
@@ -91,6 +92,8 @@ class Services:
     """How much inbound work is due, as it was measured last; None: the database is asked."""
     is_redis_available: Callable[[], bool] | None = None
     """Whether what is shared over Redis is within reach; None: nothing is."""
+    tails: TailHub | None = None
+    """What feeds live tails; None: one is made, with nobody to close it."""
     webhook_secret: SecretStr | None = None
     """The secret of the built-in endpoints; None: they take nothing."""
     public_url: str | None = None

@@ -16,6 +16,7 @@ from kanca.api.access import AccessRule, ManagementGuard
 from kanca.api.app import api_document, create_api
 from kanca.api.request_lines import NamedRoute, RequestLines
 from kanca.api.services import Services
+from kanca.api.tail_hub import TailHub
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import PERIOD as ENDED_SECRETS_EVERY
 from kanca.app.ended_secrets import EndedSecrets
@@ -101,6 +102,7 @@ class Gateway:
     leaving: Leaving
     presence: GatewayPresence
     duties: Duties
+    tails: TailHub
 
     def announce(self) -> None:
         """Say that this gateway is about to leave: its readiness goes down, and it takes everything still."""
@@ -113,7 +115,7 @@ class Gateway:
         end_at = time.monotonic() + limit.total_seconds()
         self.leaving.announced.set()
         self.leaving.is_closed = True
-        await asyncio.gather(self.ingest.stop(limit), self.publisher.close(limit))
+        await asyncio.gather(self.ingest.stop(limit), self.publisher.close(limit), self.tails.close())
         await self.leaving.wait_for_early(timedelta(seconds=end_at - time.monotonic()))
 
 
@@ -166,6 +168,7 @@ async def open_gateway(
         timeout=own_settings.commit_timeout,
         max_waiting=own_settings.commit_queue_max,
     )
+    tails = TailHub(database, most=settings.tail_max)
     services = Services(
         database=database,
         secret_box=box,
@@ -181,6 +184,7 @@ async def open_gateway(
         closed_for=lambda: "shutting_down" if leaving.is_closed else ingest.closed_for(),
         is_leaving=leaving.announced.is_set,
         publisher=publisher,
+        tails=tails,
         backlog=lambda: gauge.size,
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
@@ -207,12 +211,12 @@ async def open_gateway(
         api = NamedRoute(create_api(services, ingest_document()))
         management = RequestLines(ManagementGuard(api, access, portal_keys))
         root = Root(IngestASGI(ingest), management, leaving)
-        yield Gateway(root, ingest, publisher, leaving, presence, regular)
+        yield Gateway(root, ingest, publisher, leaving, presence, regular, tails)
     finally:
         await regular.stop()
         await presence.leave()
         limit = timedelta(seconds=settings.shutdown_seconds)
-        await asyncio.gather(ingest.stop(limit), publisher.close(limit))
+        await asyncio.gather(ingest.stop(limit), publisher.close(limit), tails.close())
         await outgoing.close()
         await waker.close()
         await broadcast.close()

@@ -9,11 +9,14 @@ import typer
 from kanca.cli.options import Cursor, Limit, Since, Until, confirm
 from kanca.cli.output import Output, details, page, write_bytes
 from kanca.cli.server import Server, speaks_to_server
+from kanca.cli.tail import tail
 
 app = typer.Typer(name="event", help="What came in, and what became of it.", no_args_is_help=True)
 
 EventId = Annotated[str, typer.Argument(metavar="EVENT_ID", help="evt_…")]
 EVENTS = ("api", "events")
+
+app.command()(tail)
 
 
 @app.command("list")

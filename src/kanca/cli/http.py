@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import http
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from kanca.errors import (
@@ -22,6 +23,9 @@ from kanca.errors import (
     Unauthenticated,
     Unavailable,
 )
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
 
 TIMEOUT_SECONDS = 60.0
 """The longest that a server may stay silent."""
@@ -80,6 +84,27 @@ def call(method: str, url: str, headers: Mapping[str, str], body: bytes | None =
 
     Raises InvalidInput when ``url`` is no HTTP address, Unavailable when nothing answers there.
     """
+    with _connected(method, url, headers, body, TIMEOUT_SECONDS) as response:
+        return Answer(response.status, response.read())
+
+
+@contextmanager
+def streamed(url: str, headers: Mapping[str, str], timeout_s: float) -> Iterator[Iterator[bytes]]:
+    """Ask for an answer that goes on, and give its lines as they come. They end when the server ends them.
+
+    Raises as ``call`` does, also while lines are read; the answer's refusal when it is not 2xx. ``timeout_s`` is how
+    long the server may stay silent.
+    """
+    with _connected("GET", url, headers, None, timeout_s) as response:
+        if not 200 <= response.status < 300:
+            raise Answer(response.status, response.read()).refusal()
+        yield iter(response.readline, b"")
+
+
+@contextmanager
+def _connected(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+) -> Iterator[HTTPResponse]:
     # Half of what `kanca --help` would take otherwise.
     import socket
     from http.client import HTTPConnection, HTTPException, HTTPSConnection, InvalidURL
@@ -87,16 +112,15 @@ def call(method: str, url: str, headers: Mapping[str, str], body: bytes | None =
     parts = split_url(url)
     place = f"{parts.scheme}://{parts.netloc}"
     secure = parts.scheme == "https"
-    connection = (HTTPSConnection if secure else HTTPConnection)(parts.netloc, timeout=TIMEOUT_SECONDS)
+    connection = (HTTPSConnection if secure else HTTPConnection)(parts.netloc, timeout=timeout_s)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request(method, target, body, dict(headers))
-        response = connection.getresponse()
-        return Answer(response.status, response.read())
+        yield connection.getresponse()
     except ConnectionRefusedError:
         raise Unavailable(f"There is no server at {place}. Start one with `kanca serve`.") from None
     except TimeoutError:
-        raise Unavailable(f"{place} did not answer within {TIMEOUT_SECONDS:.0f} s.") from None
+        raise Unavailable(f"{place} did not answer within {timeout_s:.0f} s.") from None
     except socket.gaierror:
         raise Unavailable(f"The host of {place} is not known.") from None
     except (ValueError, InvalidURL):

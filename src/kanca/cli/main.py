@@ -43,6 +43,7 @@ from kanca.cli.dev import dev
 from kanca.cli.doctor import doctor
 from kanca.cli.export import export
 from kanca.cli.health import health
+from kanca.cli.listen import listen
 from kanca.cli.migrate import migrate
 from kanca.cli.output import plain
 from kanca.cli.publish import publish
@@ -137,6 +138,7 @@ app.command()(health)
 app.command()(send)
 app.command()(publish)
 app.command()(receive)
+app.command()(listen)
 app.command()(apply)
 app.command()(export)
 for noun in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -57,20 +57,29 @@ class Server:
         """Delete."""
         return self._ask("DELETE", path, {})
 
+    def address(self, path: Sequence[str], query: Mapping[str, object]) -> str:
+        """The whole address; what of ``query`` is None is left out, a list is given as often as it is long."""
+        given = {name: value for name, value in query.items() if value is not None}
+        address = "/".join([self.url.rstrip("/"), *(quote(segment, safe="") for segment in path)])
+        return f"{address}?{urlencode(given, doseq=True)}" if given else address
+
+    def headers(self, accepted: str) -> dict[str, str]:
+        """The headers of every request."""
+        headers = {"Accept": accepted, "User-Agent": "kanca-cli"}
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        return headers
+
     def _ask(
         self, method: str, path: tuple[str, ...], query: dict[str, object], body: object = None
     ) -> Answer:
         """Raises the error that the server answered with, Unavailable when there is no server."""
-        given = {name: value for name, value in query.items() if value is not None}
-        address = "/".join([self.url.rstrip("/"), *(quote(segment, safe="") for segment in path)])
-        headers = {"Accept": "application/json", "User-Agent": "kanca-cli"}
-        if self.key:
-            headers["Authorization"] = f"Bearer {self.key}"
+        headers = self.headers("application/json")
         content = None
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer = call(method, f"{address}?{urlencode(given)}" if given else address, headers, content)
+        answer = call(method, self.address(path, query), headers, content)
         if answer.status == 401 and not self.key:
             raise Unauthenticated("The server wants a key: give --key, or set KANCA_ADMIN_KEY.")
         if not answer.is_success:

@@ -18,6 +18,11 @@ def compile_filter(source: str) -> Expression:
     return compile_expression(source, FILTER_NAMES, allow_comprehensions=True)
 
 
+def compile_tail_filter(source: str) -> Expression:
+    """Whether a tail shows an event. A gateway evaluates it, so it runs over no lists. Raises InvalidExpression."""
+    return compile_expression(source, FILTER_NAMES, allow_comprehensions=False)
+
+
 def compile_transform(source: str) -> Expression:
     """What a subscription is sent in place of the envelope. A worker evaluates it. Raises InvalidExpression."""
     return compile_expression(source, FILTER_NAMES, allow_comprehensions=True)

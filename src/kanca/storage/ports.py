@@ -195,6 +195,28 @@ class Waker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far the feed can be read."""
+
+    settled: int
+    """Up to this number nothing can appear any more that is not there now."""
+    newest: int
+    """The last number that was given out."""
+
+
+class Horizon(Protocol):
+    """Watches how far the feed of events is settled.
+
+    Numbers are given out in order, but become visible when their transactions commit: whoever reads "after number N"
+    without asking here misses what commits late.
+    """
+
+    async def reach(self) -> Reach:
+        """Look. Raises DatabaseUnavailable."""
+        ...
+
+
 class Database(Protocol):
     """An open database."""
 
@@ -243,6 +265,10 @@ class Database(Protocol):
 
     async def wipe(self) -> None:
         """Let nothing that was deleted stay readable beside the tables, as far as that is the database's own doing."""
+        ...
+
+    def horizon(self) -> Horizon:
+        """A new watch over the feed. It remembers what it has seen, so whoever reads on keeps the same one."""
         ...
 
     def waker(self) -> Waker:

@@ -76,6 +76,26 @@ def page(
     return Page(items, cursor_after(items[-1].id) if len(rows) > limit else None)
 
 
+@dataclass(frozen=True, slots=True)
+class RejectionAt:
+    """A refused request, and the endpoint that refused it."""
+
+    rejection: Rejection
+    webhook_id: str
+    provider: str
+    tenant: str
+
+
+def newer(connection: Connection, bound: UUID, limit: int) -> list[RejectionAt]:
+    """Give the rejections of all endpoints with ids from ``bound`` on, the oldest first."""
+    named = endpoints.c.webhook_id, endpoints.c.provider, endpoints.c.tenant
+    query = select(rejections, *named).join(endpoints, endpoints.c.number == rejections.c.endpoint)
+    query = query.where(rejections.c.id >= bound).order_by(rejections.c.id).limit(limit)
+    return [
+        RejectionAt(Rejection(*row[: -len(named)]), *row[-len(named) :]) for row in connection.execute(query)
+    ]
+
+
 def _surplus(numbers: Sequence[int]) -> Select[tuple[UUID]]:
     place = func.row_number().over(partition_by=rejections.c.endpoint, order_by=rejections.c.id.desc())
     placed = (

@@ -107,6 +107,15 @@ events = Table(
     **BY_DAY,
 )
 
+feed = Table(
+    "feed",
+    metadata,
+    Column("number", Number, Identity(), primary_key=True, comment="the order in which tails show events"),
+    Column("event_id", Id, nullable=False),
+    comment="written by a trigger of events, so that nothing that stores an event can leave it out",
+    **NEVER_REUSED,
+)
+
 dedupe = Table(
     "dedupe",
     metadata,

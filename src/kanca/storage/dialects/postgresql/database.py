@@ -14,6 +14,7 @@ from kanca.storage.dialects.postgresql import health, measuring
 from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.dialects.postgresql.horizon import PostgresHorizon
 from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
 from kanca.storage.dialects.postgresql.partitions import make_partitions
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
@@ -22,7 +23,7 @@ from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.measuring import StorageReadings
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.moves import Moves, noting
-from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
+from kanca.storage.ports import Accepting, ConnectionRoom, Horizon, QueueStore, Waker
 from kanca.storage.presence import Presence
 from kanca.storage.waking import Bell, BellWaker
 
@@ -88,6 +89,9 @@ class PostgresDatabase:
 
     async def wipe(self) -> None:
         """Nothing to do: vacuum takes what is dead, and what it leaves in free space is the server's own business."""
+
+    def horizon(self) -> Horizon:
+        return PostgresHorizon(self.engine)
 
     def waker(self) -> Waker:
         return BellWaker(self._bell, self._messenger)

@@ -46,6 +46,13 @@ _ANSWERS = f"""
         SELECT event_id FROM kanca.answers WHERE event_id < $1 LIMIT {BATCH_ROWS}
     )
 """  # noqa: S608 - a number of our own
+# From its beginning, which is its oldest part but for moments: so no index by time is needed.
+_FEED = f"""
+    DELETE FROM kanca.feed WHERE number IN (
+        SELECT number FROM (SELECT number, event_id FROM kanca.feed ORDER BY number LIMIT {BATCH_ROWS}) AS first
+        WHERE event_id < $1
+    )
+"""  # noqa: S608 - a number of our own
 _DEDUPE = f"""
     DELETE FROM kanca.dedupe WHERE key IN (
         SELECT key FROM kanca.dedupe WHERE expires_at <= (SELECT kanca.now())
@@ -83,6 +90,7 @@ class _Dropping:
         await self._delete(_DEDUPE)
         await self._delete(_BY_ID.format("rejections", "id < $1", BATCH_ROWS), id_at(self._before))
         await self._delete(_ANSWERS, id_at(self._before))
+        await self._delete(_FEED, id_at(self._before))
         await self._drop_days()
         return self._dropped
 

@@ -16,13 +16,14 @@ from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.dialects.sqlite import measuring
 from kanca.storage.dialects.sqlite.accept import store
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.dialects.sqlite.horizon import SqliteHorizon
 from kanca.storage.dialects.sqlite.pipe import PipeMessenger
 from kanca.storage.dialects.sqlite.queue import SqliteQueue
 from kanca.storage.dialects.sqlite.retention import drop_expired
 from kanca.storage.measuring import StorageReadings
 from kanca.storage.migrating import alone_in_this_process, upgrade
 from kanca.storage.moves import Moves, noting
-from kanca.storage.ports import Accepting, ConnectionRoom, QueueStore, Waker
+from kanca.storage.ports import Accepting, ConnectionRoom, Horizon, QueueStore, Waker
 from kanca.storage.presence import Presence
 from kanca.storage.types import from_microseconds
 from kanca.storage.waking import Bell, BellWaker
@@ -90,6 +91,9 @@ class SqliteDatabase:
 
     async def wipe(self) -> None:
         await self.engine.empty_journal()
+
+    def horizon(self) -> Horizon:
+        return SqliteHorizon(self.engine)
 
     def waker(self) -> Waker:
         return BellWaker(self._bell, self._messenger)

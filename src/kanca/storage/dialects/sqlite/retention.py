@@ -26,6 +26,8 @@ _UNFINISHED = f"""
     UNION SELECT DISTINCT substr(w.event_id, 1, 6) FROM kanca_waits AS w JOIN kanca_runs AS r ON r.id = w.run_id
         WHERE w.event_id < ?1 AND r.status IN ({_OPEN_RUNS})
 """  # noqa: S608 - made of this module's constants
+# Looked for at its beginning, which is its oldest part but for moments: so no index by time is needed.
+_OLDEST_OF_FEED = f"(SELECT number, event_id FROM kanca_feed ORDER BY number LIMIT {BATCH_ROWS})"  # noqa: S608 - a number of our own
 _LETTERS_OF_DAY = "(event_id >= ? AND event_id < ?) OR (event_id IS NULL AND ref >= ? AND ref < ?)"
 
 
@@ -34,6 +36,7 @@ async def drop_expired(engine: SqliteEngine, before: datetime, *, keeps_dead_let
     deleted = await _delete_all(engine, "kanca_dedupe", "key", "expires_at <= ?", (engine.clock.now_us(),))
     deleted += await _delete_all(engine, "kanca_rejections", "id", "id < ?", (id_at(before).bytes,))
     deleted += await _delete_all(engine, "kanca_answers", "event_id", "event_id < ?", (id_at(before).bytes,))
+    deleted += await _delete_feed(engine, id_at(before).bytes)
     stored = await engine.run_read(partial(_stored_days, before))
     held = await engine.run_read(partial(_held_days, before))
     cleared: set[date] = set()
@@ -79,7 +82,18 @@ async def _delete_all(
     statement = (
         f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {BATCH_ROWS})"  # noqa: S608 - names of our own
     )
-    values = tuple(arguments)
+    return await _repeat(engine, statement, tuple(arguments))
+
+
+async def _delete_feed(engine: SqliteEngine, before: bytes) -> int:
+    statement = (
+        f"DELETE FROM kanca_feed WHERE number IN (SELECT number FROM {_OLDEST_OF_FEED} WHERE event_id < ?)"  # noqa: S608 - names of our own
+    )
+    return await _repeat(engine, statement, (before,))
+
+
+async def _repeat(engine: SqliteEngine, statement: str, values: tuple[bytes | int, ...]) -> int:
+    """Delete batch after batch, each in a transaction of its own, until one is not full."""
     deleted = 0
     while True:
         rows = await engine.run_write(lambda connection: connection.execute(statement, values).rowcount)
