@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from kanca.api.answers import Json, Message
 from kanca.api.audit import audit
+from kanca.api.callers import Caller, CallerTenant
 from kanca.api.dead_letter_models import (
     Letter,
     LetterFilter,
@@ -25,12 +26,13 @@ from kanca.api.endpoints import find as find_endpoint
 from kanca.api.event_views import LISTED_PAYLOAD_BYTES, SHOWN_PAYLOAD_BYTES
 from kanca.api.fields import read_dead_letter_id
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import check_endpoint
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.ids import DEAD_LETTER, show_id
 from kanca.domain.task import DeadLetter
 from kanca.errors import DeadLetterNotFound, EndpointNotFound
-from kanca.storage import dead_letters, endpoints
+from kanca.storage import dead_letters, endpoints, owners
 from kanca.storage.dead_letters import DeadLetterFilter
 from kanca.storage.endpoints import EndpointName
 from kanca.storage.pages import Page
@@ -50,9 +52,9 @@ LetterPath = Annotated[
     response_model=LetterPage,
     responses=refused_with(EndpointNotFound),
 )
-async def list_all(services: Given, search: Annotated[LetterSearch, Query()]) -> Json:
+async def list_all(services: Given, caller: CallerTenant, search: Annotated[LetterSearch, Query()]) -> Json:
     """List dead letters, the oldest first."""
-    wanted = await _wanted(services, search)
+    wanted = await _wanted(services, caller, search)
     count, page, names = await services.database.read(_page, wanted, search.limit, search.cursor)
     items = [show_letter(letter, names, LISTED_PAYLOAD_BYTES) for letter in page.items]
     return Json(LetterPage(count=count, items=items, next_cursor=page.next_cursor))
@@ -65,9 +67,9 @@ async def list_all(services: Given, search: Annotated[LetterSearch, Query()]) ->
     response_model=Letter,
     responses=refused_with(DeadLetterNotFound),
 )
-async def get(services: Given, letter: LetterPath) -> Json:
+async def get(services: Given, caller: CallerTenant, letter: LetterPath) -> Json:
     """Read one dead letter with its cause."""
-    letter_id = await _id_of(services, letter)
+    letter_id = await _id_of(services, caller, letter)
     found = await services.database.read(dead_letters.get, letter_id)
     if found is None:
         raise _missing(letter)
@@ -82,13 +84,15 @@ async def get(services: Given, letter: LetterPath) -> Json:
     operation_id="retry_dead_letters",
     responses=refused_with(EndpointNotFound),
 )
-async def retry_many(services: Given, request: Annotated[LetterRetry | None, Body()] = None) -> ManyRetried:
+async def retry_many(
+    services: Given, caller: CallerTenant, request: Annotated[LetterRetry | None, Body()] = None
+) -> ManyRetried:
     """Give the work of all dead letters that fit back to the queue, with all its attempts.
 
     Work that dies again meanwhile is not retried a second time.
     """
     asked = request or LetterRetry()
-    wanted = await _wanted(services, asked)
+    wanted = await _wanted(services, caller, asked)
     wanted = replace(wanted, until=wanted.until or services.now())
     count = 0
     while count < asked.limit:
@@ -108,9 +112,9 @@ async def retry_many(services: Given, request: Annotated[LetterRetry | None, Bod
     operation_id="retry_dead_letter",
     responses=refused_with(DeadLetterNotFound),
 )
-async def retry(services: Given, letter: LetterPath) -> Retried:
+async def retry(services: Given, caller: CallerTenant, letter: LetterPath) -> Retried:
     """Give its work back to the queue, with all its attempts."""
-    letter_id = await _id_of(services, letter)
+    letter_id = await _id_of(services, caller, letter)
     if not await services.database.write(dead_letters.retry, letter_id, services.now()):
         raise _missing(letter)
     services.wake()
@@ -125,9 +129,9 @@ async def retry(services: Given, letter: LetterPath) -> Retried:
     operation_id="delete_dead_letter",
     responses=refused_with(DeadLetterNotFound),
 )
-async def delete(services: Given, letter: LetterPath) -> Message:
+async def delete(services: Given, caller: CallerTenant, letter: LetterPath) -> Message:
     """Give its work up: it stays dead, and is listed no more."""
-    letter_id = await _id_of(services, letter)
+    letter_id = await _id_of(services, caller, letter)
     if not await services.database.write(dead_letters.remove, letter_id):
         raise _missing(letter)
     shown = show_id(DEAD_LETTER, letter_id)
@@ -135,10 +139,12 @@ async def delete(services: Given, letter: LetterPath) -> Message:
     return Message(message=f"Dead letter {shown} was deleted")
 
 
-async def _wanted(services: Services, asked: LetterFilter) -> DeadLetterFilter:
+async def _wanted(services: Services, caller: Caller, asked: LetterFilter) -> DeadLetterFilter:
+    if asked.webhook_id is not None:
+        await check_endpoint(services, caller, asked.webhook_id)
     number = (await find_endpoint(services, asked.webhook_id)).number if asked.webhook_id else None
     return DeadLetterFilter(
-        tenant=asked.tenant,
+        tenant=caller.tenant_of(asked.tenant),
         endpoint=number,
         event_type=asked.event_type,
         work=asked.work,
@@ -149,10 +155,20 @@ async def _wanted(services: Services, asked: LetterFilter) -> DeadLetterFilter:
     )
 
 
-async def _id_of(services: Services, letter: str) -> UUID:
-    """The id of a letter, which may be named by its position. Raises DeadLetterNotFound."""
+async def _id_of(services: Services, caller: Caller, letter: str) -> UUID:
+    """The id of a letter that is there for the caller. Raises DeadLetterNotFound.
+
+    It may be named by its position, by those who see the list of all.
+    """
     if not letter.isascii() or not letter.isdecimal():
-        return read_dead_letter_id(letter)
+        named = read_dead_letter_id(letter)
+        if caller.tenant is not None and not caller.owns(
+            await services.database.read(owners.of_dead_letter, named)
+        ):
+            raise _missing(letter)
+        return named
+    if caller.tenant is not None:
+        raise _missing(letter)
     # No list is longer than what nine digits can say.
     found = await services.database.read(dead_letters.id_at, int(letter)) if len(letter) < 10 else None
     if found is None:

@@ -11,6 +11,7 @@ from fastapi import Body, Query, Response
 from kanca.api import endpoint_rules as rules
 from kanca.api.answers import Message
 from kanca.api.audit import audit
+from kanca.api.callers import CallerTenant
 from kanca.api.endpoint_changes import change_endpoint, create_endpoint
 from kanca.api.endpoint_models import (
     EndpointChange,
@@ -24,6 +25,7 @@ from kanca.api.endpoint_models import (
 )
 from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WebhookIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_ENDPOINT
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.endpoint import BUILT_IN_IDS, RESUME_WEBHOOK_ID, Endpoint
@@ -54,12 +56,14 @@ _NEVER_STORED = {"Cache-Control": "no-store"}
     operation_id="create_endpoint",
     responses=refused_with(*_INVALID, UnknownProvider, InvalidSecret, WorkflowNotFound, SlugTaken),
 )
-async def create(services: Given, response: Response, request: EndpointRequest) -> EndpointView:
+async def create(
+    services: Given, caller: CallerTenant, response: Response, request: EndpointRequest
+) -> EndpointView:
     """Make an address for a sender. `secret_token` is shown in full here, and later only by `reveal-secret`.
 
     An endpoint whose provider alone can make its secret is inactive until it has it; `hint` says how.
     """
-    endpoint = await services.database.write(create_endpoint, services, request)
+    endpoint = await services.database.write(create_endpoint, services, caller, request)
     audit("endpoint.created", endpoint.webhook_id, provider=endpoint.provider, is_active=endpoint.is_active)
     response.headers.update(_NEVER_STORED)
     return _view(services, endpoint, EndpointStatistics(), shows_secret=True)
@@ -68,6 +72,7 @@ async def create(services: Given, response: Response, request: EndpointRequest) 
 @router.get("", summary="List endpoints", operation_id="list_endpoints")
 async def list_all(
     services: Given,
+    caller: CallerTenant,
     limit: Limit = 50,
     cursor: Cursor = None,
     tenant: Tenant = None,
@@ -79,7 +84,7 @@ async def list_all(
         services.secret_box,
         limit,
         cursor,
-        tenant=tenant,
+        tenant=caller.tenant_of(tenant),
         workflow_id=workflow_id,
         # Nobody sends to the address of that one as it is.
         without={RESUME_WEBHOOK_ID} if services.webhook_secret else BUILT_IN_IDS,
@@ -98,6 +103,7 @@ async def list_all(
     "/{webhook_id}",
     summary="Read an endpoint",
     operation_id="get_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound),
 )
 async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
@@ -109,6 +115,7 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     "/{webhook_id}",
     summary="Change an endpoint",
     operation_id="change_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(
         *_INVALID,
         UnknownProvider,
@@ -119,9 +126,11 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
         BuiltInEndpoint,
     ),
 )
-async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointChange) -> EndpointView:
+async def change(
+    services: Given, caller: CallerTenant, webhook_id: WebhookIdPath, request: EndpointChange
+) -> EndpointView:
     """Change what is given, key by key within `config`; the rest stays. Takes effect within a second."""
-    endpoint = await services.database.write(change_endpoint, services, webhook_id, request)
+    endpoint = await services.database.write(change_endpoint, services, caller, webhook_id, request)
     audit("endpoint.changed", webhook_id, fields=sorted(request.model_fields_set))
     return await _shown(services, endpoint)
 
@@ -130,6 +139,7 @@ async def change(services: Given, webhook_id: WebhookIdPath, request: EndpointCh
     "/{webhook_id}",
     summary="Delete an endpoint",
     operation_id="delete_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound, BuiltInEndpoint),
 )
 async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
@@ -144,6 +154,7 @@ async def delete(services: Given, webhook_id: WebhookIdPath) -> Message:
     "/{webhook_id}/rotate-secret",
     summary="Replace an endpoint's secret",
     operation_id="rotate_endpoint_secret",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(
         EndpointNotFound, UnknownProvider, InvalidProvider, InvalidSecret, BuiltInEndpoint
     ),
@@ -176,6 +187,7 @@ async def rotate_secret(
     "/{webhook_id}/reveal-secret",
     summary="Show an endpoint's secret",
     operation_id="reveal_endpoint_secret",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound, SecretRequired),
 )
 async def reveal_secret(services: Given, response: Response, webhook_id: WebhookIdPath) -> RevealedSecret:
@@ -201,6 +213,7 @@ async def reveal_secret(services: Given, response: Response, webhook_id: Webhook
     "/{webhook_id}/pause",
     summary="Pause an endpoint's work",
     operation_id="pause_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound),
 )
 async def pause(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
@@ -212,6 +225,7 @@ async def pause(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     "/{webhook_id}/resume",
     summary="Resume an endpoint's work",
     operation_id="resume_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound),
 )
 async def resume(services: Given, webhook_id: WebhookIdPath) -> EndpointView:

@@ -12,8 +12,9 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from kanca.domain.event import MAX_SOURCE_ID_LENGTH, MAX_TYPE_LENGTH
-from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, DELIVERY, EVENT, REPLAY, RUN, WEBHOOK_ID, read_id
+from kanca.domain.ids import CHOSEN_ID, DEAD_LETTER, DELIVERY, EVENT, KEY, REPLAY, RUN, WEBHOOK_ID, read_id
 from kanca.errors import (
+    ApiKeyNotFound,
     DeadLetterNotFound,
     DeliveryNotFound,
     EndpointNotFound,
@@ -139,6 +140,12 @@ ReplayIdPath = Annotated[
     BeforeValidator(_id(REPLAY, "replay", ReplayNotFound)),
     _shown_id(REPLAY),
     Path(description="`rpl_` and 32 digits."),
+]
+KeyIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(KEY, "key", ApiKeyNotFound)),
+    _shown_id(KEY),
+    Path(description="`key_` and 32 digits."),
 ]
 read_dead_letter_id = _id(DEAD_LETTER, "dead letter", DeadLetterNotFound)
 

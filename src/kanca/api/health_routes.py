@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.health import QUEUE_WARNING_PERCENT, Condition, HealthCheck, Redis, Report
 from kanca.api.openapi import refused_with
+from kanca.api.routing import StrictRoute
 from kanca.errors import Forbidden, Unauthenticated
 from kanca.telemetry.metrics import DLQ_SIZE, QUEUE_SIZE, exposition
 
-router = APIRouter(tags=["Health"])
+router = APIRouter(tags=["Health"], route_class=StrictRoute)
 
 PROCESSOR_WARNING_PERCENT = 80
 

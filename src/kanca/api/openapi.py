@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kanca.api.access import PUBLIC_PATHS
+from kanca.api.permissions import PUBLIC_PATHS
 from kanca.api.portal_access import is_for_tenants
 from kanca.api.problems import MEDIA_TYPE, problem
 from kanca.errors import (

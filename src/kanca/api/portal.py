@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from kanca.api.audit import audit
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId
 from kanca.api.routing import resource
 from kanca.api.services import Given
@@ -56,8 +57,11 @@ class PortalTokenMade(BaseModel):
 
 
 @router.post("/tokens", summary="Make a portal token", operation_id="create_portal_token")
-async def create(services: Given, response: Response, request: PortalTokenRequest) -> PortalTokenMade:
+async def create(
+    services: Given, caller: CallerTenant, response: Response, request: PortalTokenRequest
+) -> PortalTokenMade:
     """Make a token with which a tenant manages and inspects its own subscriptions and deliveries, and nothing else."""
+    caller.tenant_of(request.tenant)
     expires_at = services.now() + timedelta(seconds=request.expires_in_seconds)
     token = PortalToken(request.tenant, expires_at, request.read_only)
     text = make_token(services.secret_box.derived(KEY_LABEL), token)

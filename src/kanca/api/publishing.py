@@ -11,6 +11,7 @@ import msgspec
 from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict
 
+from kanca.api.callers import DEFAULT_TENANT, Caller, CallerTenant
 from kanca.api.openapi import refused_with
 from kanca.api.problems import problem_of
 from kanca.api.publishing_models import (
@@ -93,6 +94,7 @@ class Named(BaseModel):
 )
 async def trigger(
     services: Given,
+    caller: CallerTenant,
     publisher: Publishing,
     request: Request,
     named: Annotated[Named, Query()],
@@ -103,7 +105,7 @@ async def trigger(
     With `?event_type=` the whole body is the payload, and the other members are parameters, too.
     """
     body = await _body(request, MAX_PAYLOAD_BYTES + _AROUND_BYTES)
-    event = _event(services, _asked(body, named), _hops(hops))
+    event = _event(services, caller, _asked(body, named), _hops(hops))
     return Triggered(**_shown(event, await publisher.publish(event)))
 
 
@@ -116,7 +118,7 @@ async def trigger(
     responses=refused_with(*_NOT_NOW),
 )
 async def trigger_batch(
-    services: Given, publisher: Publishing, request: Request, hops: Hops = None
+    services: Given, caller: CallerTenant, publisher: Publishing, request: Request, hops: Hops = None
 ) -> TriggeredBatch:
     """Publish up to 1,000 events, 8 MB in all. Each is published or refused for itself; `results` has their order.
 
@@ -126,7 +128,7 @@ async def trigger_batch(
     batch = _read(await _body(request, MAX_BATCH_BYTES), BatchRequest).events
     if not 1 <= len(batch) <= MOST_AT_ONCE:
         raise InvalidRequest(f"A batch has 1 to {MOST_AT_ONCE} events")
-    events = [_event_or_error(services, text, _hops(hops)) for text in batch]
+    events = [_event_or_error(services, caller, text, _hops(hops)) for text in batch]
     made = iter(await publisher.publish_all([event for event in events if isinstance(event, NewEvent)]))
     answers = [next(made) if isinstance(event, NewEvent) else event for event in events]
     _raise_if_none_could_be_stored(answers)
@@ -142,13 +144,13 @@ class _Asked(NamedTuple):
     event_type: str
     payload: bytes
     event_id: str | None
-    tenant: str
+    tenant: str | None
     correlation_id: str | None
 
 
 def _asked(body: bytes, named: Named) -> _Asked:
     if named.event_type is not None:
-        return _Asked(named.event_type, body, named.event_id, named.tenant or "default", named.correlation_id)
+        return _Asked(named.event_type, body, named.event_id, named.tenant or None, named.correlation_id)
     if named.model_fields_set:
         raise InvalidRequest(
             "Without `?event_type=` the body says everything, and there are no other parameters"
@@ -161,13 +163,17 @@ def _asked_in(text: bytes) -> _Asked:
     return _Asked(read.event_type, bytes(read.payload), read.event_id, read.tenant, read.correlation_id)
 
 
-def _event(services: Services, asked: _Asked, hops: int) -> NewEvent:
-    return published_event(services.ids.new(), services.now(), by=BY_API, hops=hops, **asked._asdict())
+def _event(services: Services, caller: Caller, asked: _Asked, hops: int) -> NewEvent:
+    tenant = caller.tenant_of(asked.tenant)
+    said = asked._asdict() | {"tenant": DEFAULT_TENANT if tenant is None else tenant}
+    return published_event(services.ids.new(), services.now(), by=BY_API, hops=hops, **said)
 
 
-def _event_or_error(services: Services, text: msgspec.Raw, hops: int) -> NewEvent | KancaError:
+def _event_or_error(
+    services: Services, caller: Caller, text: msgspec.Raw, hops: int
+) -> NewEvent | KancaError:
     try:
-        return _event(services, _asked_in(bytes(text)), hops)
+        return _event(services, caller, _asked_in(bytes(text)), hops)
     except KancaError as error:
         return error
 

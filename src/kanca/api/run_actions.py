@@ -14,6 +14,7 @@ from kanca.api.answers import Json
 from kanca.api.audit import audit
 from kanca.api.fields import RunIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_RUN
 from kanca.api.routing import resource
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
@@ -62,6 +63,7 @@ class RunRetry(BaseModel):
     "/{run_id}/cancel",
     summary="Cancel a run",
     operation_id="cancel_run",
+    dependencies=[OWN_RUN],
     response_model=Run,
     responses=refused_with(RunNotFound, RunOver),
 )
@@ -80,6 +82,7 @@ async def cancel(services: Given, run_id: RunIdPath) -> Json:
     "/{run_id}/retry",
     summary="Retry a run",
     operation_id="retry_run",
+    dependencies=[OWN_RUN],
     response_model=Run,
     responses=refused_with(InvalidInput, InvalidWorkflow, RunNotFailed, RunNotFound, RunUnfinished),
 )
@@ -100,6 +103,7 @@ async def retry(services: Given, run_id: RunIdPath, asked: Annotated[RunRetry | 
     "/{run_id}/replay",
     summary="Replay a run",
     operation_id="replay_run",
+    dependencies=[OWN_RUN],
     response_model=Run,
     responses=refused_with(
         EventNotFound, InvalidInput, InvalidWorkflow, RunNotFound, WorkflowNotFound, WorkflowNotPublished

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import Connection
 
 from kanca.api.audit import audit
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import EventId, RunIdPath, Text
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_RUN, check_event
 from kanca.api.routing import resource
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
@@ -136,6 +138,7 @@ class _Waiting:
     "/{run_id}/waits/{node_id}/resume",
     summary="Resume a run",
     operation_id="resume_run",
+    dependencies=[OWN_RUN],
     responses=refused_with(InvalidInput, RunNotFound, WaitNotFound, WaitOver),
 )
 async def resume(
@@ -163,10 +166,14 @@ async def resume(
     "/{run_id}/waits/{node_id}/apply",
     summary="Apply an event to a run",
     operation_id="apply_event",
+    dependencies=[OWN_RUN],
     responses=refused_with(EventInUse, EventNotFound, InvalidInput, RunNotFound, WaitNotFound, WaitOver),
 )
-async def apply(services: Given, run_id: RunIdPath, node_id: NodePath, asked: Apply) -> Applied:
+async def apply(
+    services: Given, caller: CallerTenant, run_id: RunIdPath, node_id: NodePath, asked: Apply
+) -> Applied:
     """Let a run go on with an event that did not find it: it came late, is still kept, or could have meant several."""
+    await check_event(services, caller, asked.event_id)
     await services.database.write(_apply, services, run_id, node_id, asked)
     services.wake()
     event_id, shown = show_id(EVENT, asked.event_id), show_id(RUN, run_id)
@@ -178,6 +185,7 @@ async def apply(services: Given, run_id: RunIdPath, node_id: NodePath, asked: Ap
     "/{run_id}/waits/{node_id}/urls",
     summary="Reveal resume addresses",
     operation_id="reveal_resume_urls",
+    dependencies=[OWN_RUN],
     responses=refused_with(InvalidInput, NoPublicUrl, RunNotFound, WaitNotFound, WaitOver),
 )
 async def urls(

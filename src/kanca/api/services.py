@@ -11,6 +11,8 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Request
 from pydantic import SecretStr
 
+from kanca.api.key_book import KeyBook
+from kanca.api.sessions import Sessions
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.subscription import Subscription
@@ -83,6 +85,10 @@ class Services:
     """How much inbound work is due, as it was measured last; None: the database is asked."""
     is_redis_available: Callable[[], bool] | None = None
     """Whether what is shared over Redis is within reach; None: nothing is."""
+    book: KeyBook | None = None
+    """The API keys as the guard knows them; None: there are none to keep in mind."""
+    sessions: Sessions | None = None
+    """What makes sessions of the dashboard; None: nobody can begin one here."""
     webhook_secret: SecretStr | None = None
     """The secret of the built-in endpoints; None: they take nothing."""
     public_url: str | None = None

@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.access import AccessRule
 from kanca.api.app import api_document, create_api
+from kanca.api.guard import ManagementGuard
+from kanca.api.key_book import KeyBook
 from kanca.api.services import Services
+from kanca.api.sessions import Sessions
+from kanca.app.arrivals import Arrivals
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import EndedSecrets
 from kanca.app.outgoing import Outgoing, egress_guard
 from kanca.app.own_providers import catalogue_of
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending_now import SendingNow
-from kanca.domain import portal_token
+from kanca.domain import portal_token, session_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
 from kanca.ingest.asgi import IngestASGI
@@ -121,6 +125,9 @@ async def open_gateway(
     known = AnnouncedNodeTypes(database, nodes)
     duties["node types"] = known
     duties["ended secrets"] = EndedSecrets(database, box)
+    book = KeyBook(database)
+    duties["API keys"] = book
+    sessions = Sessions(box.derived(session_token.KEY_LABEL), access.admin_key, own_settings.public_url)
     publisher = Publisher(
         database,
         box,
@@ -145,6 +152,8 @@ async def open_gateway(
         closed_for=ingest.closed_for,
         publisher=publisher,
         backlog=lambda: gauge.size,
+        book=book,
+        sessions=sessions,
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
         public_url=own_settings.public_url,
@@ -153,12 +162,20 @@ async def open_gateway(
         queue_max_tasks=settings.queue_max_tasks,
     )
     await known.run_once()
+    await book.run_once()
     regular = Duties(duties, limit=timedelta(seconds=30))
     await ingest.start()
     regular.start()
     try:
         portal_keys = box.derived(portal_token.KEY_LABEL)
-        management = ManagementGuard(create_api(services, ingest_document()), access, portal_keys)
+        management = ManagementGuard(
+            create_api(services, ingest_document()),
+            access,
+            portal_keys,
+            book=book,
+            sessions=sessions,
+            arrival_of=Arrivals(settings.trusted_proxies),
+        )
         yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher)
     finally:
         await regular.stop()

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select, text
 from kanca.storage.tables import versions
 
 Subject = Literal[
+    "api_keys",
     "credentials",
     "endpoints",
     "event_types",

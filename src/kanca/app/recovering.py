@@ -1,0 +1,95 @@
+"""The ways back in: what works on the database itself, when no server lets anybody in, or none can start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from kanca.domain.api_key import ApiKey, Role, digest_of, hint_of, new_key
+from kanca.domain.ids import KEY, IdFactory, show_id
+from kanca.errors import Unavailable
+from kanca.settings import Settings
+from kanca.storage import api_keys, sealed_secrets
+from kanca.storage.dialects import open_database
+from kanca.storage.migrating import current_revision, newest_revision
+from kanca.storage.ports import Database
+from kanca.storage.sealed_secrets import Owner, Sealed
+from kanca.storage.secret_box import load_secret_box
+
+BY_RECOVERY = "recovery"
+"""Who made such a key."""
+AT_ONCE = 100
+
+
+class AdminKey(NamedTuple):
+    """A new key, and its id as it is shown."""
+
+    id: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What no key opens: endpoints and subscriptions by id, credentials by name."""
+
+    endpoints: tuple[str, ...]
+    subscriptions: tuple[str, ...]
+    credentials: tuple[str, ...]
+
+
+async def make_admin_key(
+    settings: Settings, name: str, expires_at: datetime | None, now: datetime
+) -> AdminKey:
+    """Make an API key that may do everything. Raises DatabaseUnavailable, Unavailable."""
+    text = new_key()
+    key = ApiKey(
+        id=IdFactory().new(),
+        name=name,
+        hint=hint_of(text),
+        role=Role.ADMIN,
+        tenant=None,
+        created_at=now,
+        created_by=BY_RECOVERY,
+        expires_at=expires_at,
+    )
+    async with _opened(settings) as database:
+        await database.write(api_keys.create, key, digest_of(text))
+    return AdminKey(show_id(KEY, key.id), text)
+
+
+async def forget_unreadable(settings: Settings, *, is_real: bool) -> Unreadable:
+    """Take away all stored secrets that none of the keys opens; unless ``is_real``, only say which.
+
+    Raises InvalidSetting, DatabaseUnavailable, Unavailable.
+    """
+    box = load_secret_box(settings)
+    found: list[Sealed] = []
+    async with _opened(settings) as database:
+        async for values in sealed_secrets.portions(database, AT_ONCE):
+            unreadable = sealed_secrets.by_key(box, values).unreadable
+            if is_real and unreadable:
+                await database.write(sealed_secrets.forget, unreadable)
+            found += unreadable
+    return Unreadable(
+        endpoints=_names(found, Owner.ENDPOINT),
+        subscriptions=_names(found, Owner.SUBSCRIPTION),
+        credentials=_names(found, Owner.CREDENTIAL),
+    )
+
+
+def _names(found: list[Sealed], owner: Owner) -> tuple[str, ...]:
+    return tuple(sealed.name for sealed in found if sealed.place.owner is owner)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncIterator[Database]:
+    database = await open_database(settings.database_url)
+    try:
+        if await database.read(current_revision) != newest_revision():
+            raise Unavailable("The schema of the database is not current: run `kanca migrate` first.")
+        yield database
+    finally:
+        await database.close()
