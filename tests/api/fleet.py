@@ -91,7 +91,7 @@ class NeverLocked(FailedAttempts):
 def fleet_of(services: Services, *, failures: FailedAttempts | None = None, scheme: str = "http") -> Fleet:
     """The API of these services behind a guard with an admin key."""
     book = KeyBook(services.database)
-    sessions = Sessions([b"k" * 32], ADMIN_KEY)
+    sessions = Sessions([b"k" * 32], ADMIN_KEY, services.public_url)
     given = Services(
         database=services.database,
         secret_box=services.secret_box,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kanca.domain.api_key import ApiKey, Role, digest_of, hint_of, new_key
+from kanca.domain.endpoint import BUILT_IN_IDS
 from kanca.domain.ids import KEY, IdFactory, show_id
 from kanca.errors import Unavailable
 from kanca.settings import Settings
@@ -35,6 +36,8 @@ class AdminKey(NamedTuple):
 class Unreadable:
     """What no key opens: endpoints and subscriptions by id, credentials by name."""
 
+    count: int
+    """Of all, also of what nobody has to set anew: a sealed value of ours that tells the right key."""
     endpoints: tuple[str, ...]
     subscriptions: tuple[str, ...]
     credentials: tuple[str, ...]
@@ -74,6 +77,7 @@ async def forget_unreadable(settings: Settings, *, is_real: bool) -> Unreadable:
                 await database.write(sealed_secrets.forget, unreadable)
             found += unreadable
     return Unreadable(
+        count=len(found),
         endpoints=_names(found, Owner.ENDPOINT),
         subscriptions=_names(found, Owner.SUBSCRIPTION),
         credentials=_names(found, Owner.CREDENTIAL),
@@ -81,7 +85,9 @@ async def forget_unreadable(settings: Settings, *, is_real: bool) -> Unreadable:
 
 
 def _names(found: list[Sealed], owner: Owner) -> tuple[str, ...]:
-    return tuple(sealed.name for sealed in found if sealed.place.owner is owner)
+    return tuple(
+        sealed.name for sealed in found if sealed.place.owner is owner and sealed.name not in BUILT_IN_IDS
+    )
 
 
 @asynccontextmanager

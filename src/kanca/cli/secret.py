@@ -82,8 +82,12 @@ def _forgotten(data: dict[str, Any]) -> str:
         *(f"kanca subscription rotate-secret {name}" for name in data["subscriptions"]),
         *(f"kanca credential set {plain(name)} …" for name in data["credentials"]),
     ]
-    if not lines:
+    if not data["count"]:
         return "Every stored secret can be read: there is nothing to forget."
+    if not lines:
+        return (
+            "There is nothing to set anew." if data["is_dry_run"] else "Done. There is nothing to set anew."
+        )
     told = "Would be taken away. Then" if data["is_dry_run"] else "Taken away. Start the server, and"
     return "\n".join([f"{told} set anew:", *(f"  {line}" for line in lines)])
 
