@@ -25,7 +25,7 @@ def permissions_page() -> str:
     """The table of ``kanca.api.permissions`` for people, in the order of the routes."""
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     columns = ["route", "what", *Role, "tenant", "portal"]
-    rows = [_row(method, route) for route in routes for method in sorted(route.methods)]
+    rows = [_row(method, route) for route in routes for method in sorted(route.methods or ())]
     lines = [_line(columns), "|" + "---|" * len(columns), *map(_line, rows)]
     return "\n".join([_HEAD, *lines, ""])
 

@@ -50,18 +50,16 @@ class Fleet:
     async def key(self, role: Role, tenant: str | None = None, **values: Any) -> tuple[UUID, str]:
         """A new key; its id and text."""
         text, now = new_key(), self.services.now()
-        key = ApiKey(
-            **{
-                "id": later_ids.new(),
-                "name": f"{role} of {tenant}",
-                "hint": "kanca_…",
-                "role": role,
-                "tenant": tenant,
-                "created_at": now,
-                "created_by": "local",
-            }
-            | values
-        )
+        fields: dict[str, Any] = {
+            "id": later_ids.new(),
+            "name": f"{role} of {tenant}",
+            "hint": "kanca_…",
+            "role": role,
+            "tenant": tenant,
+            "created_at": now,
+            "created_by": "local",
+        }
+        key = ApiKey(**fields | values)
         await self.services.database.write(api_keys.create, key, digest_of(text))
         await self.book.refresh()
         return key.id, text

@@ -21,7 +21,7 @@ ids = IdFactory()
 async def stored(database: Database, **values: Any) -> tuple[ApiKey, str]:
     """A key that is in the database, and its text."""
     text = new_key()
-    fields = {
+    fields: dict[str, Any] = {
         "id": ids.new(),
         "name": "shop",
         "hint": hint_of(text),
