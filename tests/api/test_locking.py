@@ -60,6 +60,8 @@ async def test_requests_without_a_key_are_no_guesses() -> None:
     async with from_address("192.0.2.1", failures) as client:
         for _ in range(MOST_OF_CLIENT + 1):
             assert (await client.get("/api/events")).status_code == 401
+            basic = {"authorization": "Basic b3BzOnNlY3JldA=="}
+            assert (await client.get("/api/events", headers=basic)).status_code == 401
         assert (await client.get("/api/events", headers=bearer(ADMIN_KEY))).status_code == 200
 
 

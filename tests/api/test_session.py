@@ -140,8 +140,9 @@ async def test_a_session_ends_when_it_is_idle_and_goes_on_while_it_is_not(fleet:
     assert (over.status_code, await code_of(over)) == (401, "session_over")
 
 
-async def test_ending_a_session_takes_the_cookie_away(fleet: Fleet) -> None:
+async def test_ending_a_session_takes_the_cookie_away(fleet: Fleet, clock: Clock) -> None:
     own = await begin(fleet, AS_ADMIN)
+    clock.now += 2 * SEEN_EVERY  # any other answer would say anew that it was seen
 
     ended = await fleet.client.delete(SESSION, headers=own)
 
@@ -166,6 +167,14 @@ async def test_a_key_that_comes_with_a_request_counts_before_its_cookie(fleet: F
 
     assert both.json()["role"] == "viewer"
     assert wrong.status_code == 401
+
+
+async def test_what_a_proxy_asks_for_besides_takes_nothing_from_a_session(fleet: Fleet) -> None:
+    await begin(fleet, AS_ADMIN)
+
+    answer = await fleet.client.get(SESSION, headers={"authorization": "Basic b3BzOnNlY3JldA=="})
+
+    assert answer.json()["proof"] == "admin_key"
 
 
 async def test_an_expiring_key_ends_its_sessions_with_it(fleet: Fleet, clock: Clock) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select
 
-from kanca.api.key_book import USES_EVERY, KeyBook
+from kanca.api.key_book import REFRESH, USES_EVERY, KeyBook
 from kanca.domain.api_key import ApiKey, Role, digest_of, hint_of, new_key
 from kanca.domain.ids import IdFactory
-from kanca.errors import ApiKeyNotFound, InvalidInput
+from kanca.errors import ApiKeyNotFound, DatabaseUnavailable, InvalidInput
 from kanca.storage import api_keys
 from kanca.storage.ports import Database
 from kanca.storage.tables import api_keys as keys_table
@@ -119,3 +119,35 @@ async def test_a_use_is_written_down_later_and_at_most_once_a_minute(database: D
     book.note_use(key.id, NOW + USES_EVERY)
     await book.run_once()
     assert await last_use() == NOW + 2 * USES_EVERY
+
+
+class Away:
+    """A database that cannot be reached."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def read(self, *_: object) -> None:
+        self.asked += 1
+        raise DatabaseUnavailable
+
+    write = read
+
+
+async def test_while_the_database_is_away_what_is_known_is_used_on(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, text = await stored(database)
+    book = KeyBook(database)
+    await book.run_once()
+    book.note_use(key.id, NOW)
+    away = Away()
+    with monkeypatch.context() as patch:
+        patch.setattr(book, "_database", away)
+        assert await book.run_once() == REFRESH
+        patch.setattr(book, "refresh", book._write_uses)  # noqa: SLF001 - as if it went away between the two
+        assert await book.run_once() == REFRESH
+
+    assert (away.asked, book.find(text)) == (2, key)
+    await book.run_once()
+    assert (await database.read(api_keys.get, key.id)).last_used_at == NOW

@@ -52,7 +52,7 @@ class Authentication:
         key = api_key_in(headers)
         if key is not None:
             return self._caller_with(key, now)
-        if not _has_authorization(headers) and (caller := self._caller_in(scope, arrival, now)) is not None:
+        if not gives_key(headers) and (caller := self._caller_in(scope, arrival, now)) is not None:
             return caller
         if error is not None:
             raise error
@@ -113,5 +113,8 @@ def api_key_in(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     return text if scheme.lower() == b"bearer" and text.startswith(PREFIX) else None
 
 
-def _has_authorization(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"authorization" for name, _ in headers)
+def gives_key(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether a request comes with a key or a token. Other credentials are for whoever stands in front of Kanca."""
+    return any(
+        name == b"authorization" and value.partition(b" ")[0].lower() == b"bearer" for name, value in headers
+    )

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.access import AccessRule
 from kanca.api.arrival import SCOPE_ARRIVAL, Arrival, direct_arrival
-from kanca.api.authentication import Authentication
+from kanca.api.authentication import Authentication, gives_key
 from kanca.api.callers import SCOPE_KEY, Caller, Proof
 from kanca.api.failed_attempts import FailedAttempts
 from kanca.api.key_book import KeyBook
@@ -76,15 +76,15 @@ class ManagementGuard:
 
     def _caller(self, scope: Scope, arrival: Arrival) -> Caller:
         """Who calls. Raises KancaError for who may not, and for who has guessed too often."""
-        gives_key = any(name == b"authorization" for name, _ in scope["headers"])
-        wait_s = self._failures.wait_s(arrival.client) if gives_key else None
+        is_attempt = gives_key(scope["headers"])
+        wait_s = self._failures.wait_s(arrival.client) if is_attempt else None
         if wait_s is not None:
             raise TooManyFailures(retry_after_seconds=wait_s)
         try:
             return self._authentication.caller(scope, _path(scope), arrival, self._now())
         except Unauthenticated as error:
             # What has ended was right once: that is nobody who guesses.
-            if gives_key and type(error) is Unauthenticated:
+            if is_attempt and type(error) is Unauthenticated:
                 self._failures.failed(arrival.client)
             raise
 

@@ -63,5 +63,9 @@ class KeyBook:
 
     async def _write_uses(self) -> None:
         if self._unwritten:
-            uses, self._unwritten = list(self._unwritten.items()), {}
-            await self._database.write(api_keys.note_uses, uses)
+            uses, self._unwritten = self._unwritten, {}
+            try:
+                await self._database.write(api_keys.note_uses, list(uses.items()))
+            except DatabaseUnavailable:
+                self._unwritten = uses | self._unwritten
+                raise

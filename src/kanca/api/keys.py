@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 
 from fastapi import Response
@@ -15,7 +16,7 @@ from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.api_key import ApiKey, digest_of, hint_of, new_key
 from kanca.domain.ids import KEY, show_id
-from kanca.errors import ApiKeyNotFound, BeyondOwnKey, InvalidInput
+from kanca.errors import ApiKeyNotFound, BeyondOwnKey, DatabaseUnavailable, InvalidInput
 from kanca.storage import api_keys
 
 router = resource("Keys", "/api/keys")
@@ -113,4 +114,6 @@ def _check_expiry(caller: Caller, expires_at: datetime | None, now: datetime) ->
 async def _tell(services: Services) -> None:
     """Have the guard of this process know at once; the others look for themselves."""
     if services.book is not None:
-        await services.book.refresh()
+        # What was changed is stored: a new key that is not shown now would never be.
+        with suppress(DatabaseUnavailable):
+            await services.book.refresh()

@@ -13,12 +13,30 @@ from fastapi.routing import APIRoute
 from kanca.api.callers import Caller, Proof, asks_who_calls, caller_of
 from kanca.api.openapi import refused_with
 from kanca.api.permissions import Permission, Tenancy, permission_of
-from kanca.errors import DatabaseUnavailable, Forbidden, NotForTenants, RoleNotAllowed, Unauthenticated
+from kanca.errors import (
+    CsrfRefused,
+    DatabaseUnavailable,
+    Forbidden,
+    KeyExpired,
+    KeyRevoked,
+    NotForTenants,
+    RoleNotAllowed,
+    SessionOver,
+    TooManyFailures,
+    Unauthenticated,
+)
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_NESTING = 64
 """Levels of nesting that a request's body may have: what is stored is later read by recursion."""
 
+_REFUSALS = (
+    *(Unauthenticated, KeyExpired, KeyRevoked, SessionOver),
+    *(Forbidden, RoleNotAllowed, NotForTenants, CsrfRefused),
+    TooManyFailures,
+    DatabaseUnavailable,
+)
+"""What every route that management guards may be answered with."""
 _TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep"
 
 
@@ -97,7 +115,8 @@ def check_permission(caller: Caller, permission: Permission, *, is_for_tenants: 
     if not is_decided and permission.roles is not None and caller.role not in permission.roles:
         allowed = sorted(permission.roles)
         raise RoleNotAllowed(
-            f"A key of the role `{caller.role}` may not do this; {' and '.join(allowed)} may.", roles=allowed
+            f"A key of the role `{caller.role}` may not do this; these may: {', '.join(allowed)}.",
+            roles=allowed,
         )
     if caller.tenant is None:
         return
@@ -111,7 +130,7 @@ def resource(tag: str, prefix: str = "") -> APIRouter:
         prefix=prefix,
         tags=[tag],
         route_class=StrictRoute,
-        responses=refused_with(Unauthenticated, Forbidden, DatabaseUnavailable),
+        responses=refused_with(*_REFUSALS),
     )
 
 

@@ -18,15 +18,15 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 def with_security_headers(send: Send, *, is_https: bool, besides: Sequence[tuple[bytes, bytes]] = ()) -> Send:
-    """``send``, with these headers wherever the answer does not have its own, and those ``besides``."""
+    """``send``, with these headers and those ``besides`` wherever the answer does not have its own."""
 
     async def send_headed(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = list(message["headers"])
             names = {name.lower() for name, _ in own}
             wanted = (*HEADERS, HSTS) if is_https else HEADERS
-            added = [header for header in wanted if header[0] not in names]
-            message = {**message, "headers": [*own, *added, *besides]}
+            added = [header for header in (*wanted, *besides) if header[0] not in names]
+            message = {**message, "headers": [*own, *added]}
         await send(message)
 
     return send_headed
