@@ -53,6 +53,14 @@ def test_who_has_not_failed_may_try_whoever_else_fails(attempts: FailedAttempts)
     assert attempts.wait_s("10.0.0.1") == WINDOW_S
 
 
+def test_without_a_limit_nobody_waits() -> None:
+    unlimited, strict = FailedAttempts(most_of_client=0), FailedAttempts(most_of_client=1)
+    for attempts in (unlimited, strict):
+        fail(attempts, "192.0.2.1", MOST_IN_ALL + 1)
+
+    assert (unlimited.wait_s("192.0.2.1"), strict.wait_s("192.0.2.1") is None) == (None, False)
+
+
 def test_a_flood_ends_after_a_minute(attempts: FailedAttempts, clock: Clock) -> None:
     fail(attempts, "192.0.2.1", MOST_IN_ALL)
     clock.now += WINDOW_S

@@ -29,20 +29,23 @@ class _Window:
 class FailedAttempts:
     """Counts wrong keys by the address they come from."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock`` gives seconds."""
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, most_of_client: int = MOST_OF_CLIENT
+    ) -> None:
+        """``clock`` gives seconds. An address may fail ``most_of_client`` times a minute; 0: as often as it likes."""
         self._clock = clock
+        self._most_of_client = most_of_client
         self._clients: dict[str, _Window] = {}
         self._all = _Window(clock())
 
     def wait_s(self, client: str) -> int | None:
         """How many whole seconds an address has to wait before its next try; None: it may try."""
         now = self._clock()
-        window = self._clients.get(counted_as(client))
+        window = self._clients.get(counted_as(client)) if self._most_of_client else None
         if window is None or _is_over(window, now):
             return None
         is_flood = self._all.failures >= MOST_IN_ALL and not _is_over(self._all, now)
-        if window.failures < (1 if is_flood else MOST_OF_CLIENT):
+        if window.failures < (1 if is_flood else self._most_of_client):
             return None
         return max(1, math.ceil(window.begun_at + WINDOW_S - now))
 

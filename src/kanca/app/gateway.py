@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from kanca.api.access import AccessRule
 from kanca.api.app import api_document, create_api
+from kanca.api.failed_attempts import FailedAttempts
 from kanca.api.guard import ManagementGuard
 from kanca.api.key_book import KeyBook
 from kanca.api.services import Services
@@ -175,6 +176,7 @@ async def open_gateway(
             book=book,
             sessions=sessions,
             arrival_of=Arrivals(settings.trusted_proxies),
+            failures=FailedAttempts(most_of_client=settings.wrong_keys_per_minute),
         )
         yield Gateway(Root(IngestASGI(ingest), management), ingest, publisher)
     finally:

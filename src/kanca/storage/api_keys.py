@@ -84,7 +84,7 @@ def read_known(connection: Connection, known_version: int | None) -> KnownKeys |
     version = read_versions(connection).get("api_keys", 0)
     if version == known_version:
         return None
-    rows: Sequence[Row[Any]] = connection.execute(select(*_COLUMNS, api_keys.c.digest)).all()
+    rows: Sequence[Any] = connection.execute(select(*_COLUMNS, api_keys.c.digest)).all()
     return KnownKeys(version, {bytes(row.digest): _key(row) for row in rows})
 
 
