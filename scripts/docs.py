@@ -15,6 +15,7 @@ from scripts.cli_page import cli_page
 from scripts.manifest_schema import manifest_schema
 from scripts.metrics_page import metrics_page
 from scripts.nodes_page import nodes_page
+from scripts.permissions_page import permissions_page
 from scripts.provider_pages import provider_pages
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,7 @@ def pages() -> dict[Path, str]:
         ROOT / "docs" / "reference" / "metrics.md": metrics_page(),
         ROOT / "docs" / "reference" / "nodes.md": nodes_page(),
         ROOT / "docs" / "reference" / "openapi.json": openapi_page(),
+        ROOT / "docs" / "reference" / "permissions.md": permissions_page(),
         ROOT / "docs" / "reference" / "settings.md": settings_page(Settings),
         ROOT / "kanca.sample.toml": sample_file(Settings),
         **provider_pages(ROOT),

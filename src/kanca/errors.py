@@ -20,9 +20,15 @@
     │   ├── PlaceUnknown             where a tail shall go on is nowhere
     │   └── UnknownProvider          a provider that is not in the catalogue
     ├── Unauthenticated         401  no key, or a wrong one
-    │   └── TokenExpired             a portal token whose time is over
+    │   ├── TokenExpired             a portal token whose time is over
+    │   ├── KeyExpired               an API key whose time is over
+    │   ├── KeyRevoked               an API key that was taken back
+    │   └── SessionOver              a session whose time is over, or whose key is
     ├── Forbidden               403  the key is right, the request is not allowed
     │   ├── NotForTenants            only an operator may do, or set, this
+    │   ├── RoleNotAllowed           the key's role may not do this
+    │   ├── BeyondOwnKey             a key would get more than the one it is made with
+    │   ├── CsrfRefused              a change with a session, not proven to come from its own page
     │   └── ReadOnlyToken            a portal token that changes nothing
     ├── NotFound                404
     │   ├── EndpointNotFound
@@ -36,6 +42,7 @@
     │   ├── DeliveryNotFound
     │   ├── ReplayNotFound
     │   ├── EventTypeNotFound
+    │   ├── ApiKeyNotFound
     │   └── DeadLetterNotFound
     ├── Conflict                409  right in itself, impossible in the present state
     │   ├── BuiltInEndpoint          the endpoint came with Kanca
@@ -63,6 +70,7 @@
     │   └── ConfigUnreadable         a newer Kanca has stored what this one does not know
     ├── TooManyRequests         429
     │   ├── CommitQueueFull          more requests wait for a commit than may
+    │   ├── TooManyFailures          wrong keys from that address
     │   └── TooManyTails             a gateway has as many tails as it may
     ├── Unavailable             503  try again later
     │   ├── DatabaseUnavailable
@@ -257,6 +265,27 @@ class TokenExpired(Unauthenticated):
     title = "Token expired"
 
 
+class KeyExpired(Unauthenticated):
+    """The key's time is over; get another one."""
+
+    code = "key_expired"
+    title = "Key expired"
+
+
+class KeyRevoked(Unauthenticated):
+    """The key was revoked; get another one."""
+
+    code = "key_revoked"
+    title = "Key revoked"
+
+
+class SessionOver(Unauthenticated):
+    """The session is over; sign in again."""
+
+    code = "session_over"
+    title = "Session over"
+
+
 class Forbidden(KancaError):
     """The request is not allowed."""
 
@@ -267,10 +296,31 @@ class Forbidden(KancaError):
 
 
 class NotForTenants(Forbidden):
-    """A portal token is not for this."""
+    """Who is confined to a tenant may not do this."""
 
     code = "not_for_tenants"
     title = "Not for tenants"
+
+
+class RoleNotAllowed(Forbidden):
+    """The key's role may not do this; `roles` says which may."""
+
+    code = "role_not_allowed"
+    title = "Not for this role"
+
+
+class BeyondOwnKey(Forbidden):
+    """No key can be given more than the key has that it is made with."""
+
+    code = "beyond_own_key"
+    title = "Beyond your own key"
+
+
+class CsrfRefused(Forbidden):
+    """With a session, changes come from Kanca's own pages, with the header `X-CSRF-Token`."""
+
+    code = "csrf_refused"
+    title = "Not from this site"
 
 
 class ReadOnlyToken(Forbidden):
@@ -371,6 +421,12 @@ class JobNotFound(NotFound):
 
     code = "job_not_found"
     title = "Job not found"
+
+
+class ApiKeyNotFound(NotFound):
+    """There is no such key."""
+
+    code = "api_key_not_found"
 
 
 class DeadLetterNotFound(NotFound):
@@ -571,6 +627,13 @@ class TooManyRequests(KancaError):
     title = "Too many requests"
     status = 429
     exit_code = 6
+
+
+class TooManyFailures(TooManyRequests):
+    """Too many wrong keys came from this address; wait as long as `Retry-After` says."""
+
+    code = "too_many_failures"
+    title = "Too many wrong keys"
 
 
 class CommitQueueFull(TooManyRequests):

@@ -140,6 +140,14 @@ class Settings(BaseModel):
             "Required unless Kanca is bound to a loopback address."
         ),
     )
+    wrong_keys_per_minute: int = Field(
+        10,
+        ge=0,
+        description=(
+            "Wrong keys that one address may send to the management API in a minute before it has to wait; "
+            "0 = no limit."
+        ),
+    )
     webhook_secret: SecretStr | None = Field(
         None,
         min_length=1,

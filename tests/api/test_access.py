@@ -56,6 +56,7 @@ def test_of_several_origins_each_counts() -> None:
     [
         *(b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-forwarded-server", b"forwarded"),
         *(b"via", b"x-real-ip", b"x-client-ip", b"true-client-ip", b"cf-connecting-ip"),
+        *(b"x-cluster-client-ip", b"fastly-client-ip", b"fly-client-ip", b"x-envoy-external-address"),
     ],
 )
 def test_a_forwarded_request_may_not(name: bytes) -> None:
@@ -74,6 +75,29 @@ def test_a_forwarded_request_may_not(name: bytes) -> None:
 )
 def test_a_page_of_another_origin_may_not(origin: bytes) -> None:
     assert refusal(HERE, "127.0.0.1", [HOST, (b"origin", origin)]) is not None
+
+
+def fetched(site: bytes, mode: bytes = b"no-cors", dest: bytes = b"image") -> list[tuple[bytes, bytes]]:
+    """A request of a browser's that has no origin, as those for images have none."""
+    return [HOST, (b"sec-fetch-site", site), (b"sec-fetch-mode", mode), (b"sec-fetch-dest", dest)]
+
+
+@pytest.mark.parametrize("site", [b"cross-site", b"same-site", b"what-comes-next"])
+@pytest.mark.parametrize(("mode", "dest"), [(b"no-cors", b"image"), (b"navigate", b"iframe")])
+def test_what_a_page_of_another_site_loads_it_may_not(site: bytes, mode: bytes, dest: bytes) -> None:
+    assert refusal(HERE, "127.0.0.1", fetched(site, mode, dest)) is not None
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        fetched(b"same-origin"),
+        fetched(b"none", b"navigate", b"document"),
+        fetched(b"cross-site", b"navigate", b"document"),
+    ],
+)
+def test_who_types_the_address_or_follows_a_link_may(headers: list[tuple[bytes, bytes]]) -> None:
+    assert refusal(HERE, "127.0.0.1", headers) is None
 
 
 def test_a_page_of_its_own_origin_may() -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 import kanca.api
-from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.access import AccessRule
 from kanca.api.app import create_api
 from kanca.api.audit import is_audited
 from kanca.api.audited import (
@@ -29,6 +29,7 @@ from kanca.api.audited import (
     shown_url,
     subscription_config,
 )
+from kanca.api.guard import ManagementGuard
 from kanca.api.services import Services
 from kanca.domain.answer import AnswerSpec
 from kanca.domain.audit import changes

@@ -10,7 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 from starlette.types import Message
 
-from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.access import AccessRule
+from kanca.api.guard import ManagementGuard
 from tests.api.conformity import ROUTES, check_problem
 
 KEYED = AccessRule(admin_key="the-key", is_bound_to_loopback=True)

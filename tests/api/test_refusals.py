@@ -3,8 +3,9 @@ from __future__ import annotations
 import httpx
 from structlog.testing import capture_logs
 
-from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.access import AccessRule
 from kanca.api.app import create_api
+from kanca.api.guard import ManagementGuard
 from kanca.api.services import Services
 from kanca.domain.portal_token import KEY_LABEL, PortalToken, make_token
 from kanca.telemetry.metrics import MANAGEMENT_REFUSED

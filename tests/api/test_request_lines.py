@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.access import AccessRule
 from kanca.api.app import create_api
+from kanca.api.guard import ManagementGuard
 from kanca.api.request_lines import NamedRoute, RequestLines
 from kanca.api.services import Services
 from tests.api.conftest import speaking_to

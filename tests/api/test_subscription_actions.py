@@ -10,8 +10,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.access import AccessRule
 from kanca.api.app import create_api
+from kanca.api.guard import ManagementGuard
 from kanca.api.services import Services
 from kanca.domain.portal_token import PortalToken, make_token
 from kanca.domain.subscription import SignatureKind, Subscription

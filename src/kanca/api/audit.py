@@ -17,9 +17,10 @@ from fastapi.dependencies.models import Dependant
 from sqlalchemy import Connection
 
 from kanca.api.audited import Kind
-from kanca.api.callers import Caller, caller_of
+from kanca.api.callers import Caller, Proof, caller_of
 from kanca.api.services import Services, services_of
 from kanca.domain.audit import Actor, ActorKind, AuditEntry, State, changes, shown
+from kanca.domain.ids import KEY, show_id
 from kanca.storage import audit
 
 P = ParamSpec("P")
@@ -53,9 +54,14 @@ Record = Callable[[About[Any], Callable[[Connection], Any]], Any]
 
 def actor_of(caller: Caller) -> Actor:
     """Who an entry says it was."""
-    if caller.tenant is not None:
-        return Actor(ActorKind.TENANT, caller.tenant)
-    return Actor(ActorKind.ADMIN_KEY if caller.is_keyed else ActorKind.LOOPBACK)
+    match caller.proof:
+        case Proof.PORTAL_TOKEN:
+            return Actor(ActorKind.TENANT, caller.tenant)
+        case Proof.API_KEY if caller.key_id is not None:
+            return Actor(ActorKind.API_KEY, show_id(KEY, caller.key_id), caller.name)
+        case Proof.ADMIN_KEY:
+            return Actor(ActorKind.ADMIN_KEY)
+    return Actor(ActorKind.LOOPBACK)
 
 
 class Trail:

@@ -16,10 +16,11 @@ from sqlalchemy import Connection
 
 from kanca.domain.audit import REDACTED, Hidden, State
 from kanca.domain.endpoint import EndpointConfig, Secret, show_config
-from kanca.domain.ids import DEAD_LETTER, DELIVERY, EVENT, JOB, REPLAY, RUN, show_id
+from kanca.domain.ids import DEAD_LETTER, DELIVERY, EVENT, JOB, KEY, REPLAY, RUN, show_id
 from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
-from kanca.errors import CredentialNotFound, EventTypeNotFound, JobNotFound
+from kanca.errors import ApiKeyNotFound, CredentialNotFound, EventTypeNotFound, JobNotFound
 from kanca.storage import (
+    api_keys,
     credentials,
     dead_letters,
     deliveries,
@@ -274,6 +275,21 @@ def _replay(connection: Connection, _box: SecretBox, replay_id: UUID) -> State |
     return State(found.tenant, fields)
 
 
+def _api_key(connection: Connection, _box: SecretBox, key_id: UUID) -> State | None:
+    """Neither the key nor its hash is in it."""
+    try:
+        found = api_keys.get(connection, key_id)
+    except ApiKeyNotFound:
+        return None
+    fields = {
+        "name": found.name,
+        "role": str(found.role),
+        "expires_at": found.expires_at,
+        "revoked_at": found.revoked_at,
+    }
+    return State(found.tenant, fields)
+
+
 def _job(connection: Connection, _box: SecretBox, job_id: UUID) -> State | None:
     try:
         found = jobs.get(connection, job_id)
@@ -303,6 +319,9 @@ A_RUN = Kind[UUID]("run", _run, lambda key: show_id(RUN, key))
 A_DELIVERY = Kind[UUID]("delivery", _delivery, lambda key: show_id(DELIVERY, key))
 LETTER = Kind[UUID]("dead_letter", _dead_letter, lambda key: show_id(DEAD_LETTER, key))
 A_REPLAY = Kind[UUID]("replay", _replay, lambda key: show_id(REPLAY, key))
+A_KEY = Kind[UUID]("key", _api_key, lambda key: show_id(KEY, key), lock="api_keys")
+SESSION = Kind[None]("session", lambda *_: None)
+"""Not stored: an entry says whose it is."""
 A_JOB = Kind[UUID]("job", _job, lambda key: show_id(JOB, key))
 A_TENANT = Kind("tenant", _tenant)
 PORTAL_TOKEN = Kind("portal_token", _tenant)

@@ -13,13 +13,12 @@ from sqlalchemy import Connection
 from kanca.api import credentials as credential_requests
 from kanca.api import endpoint_rules
 from kanca.api import event_types as event_type_requests
-from kanca.api.callers import OPERATOR
+from kanca.api.callers import DEFAULT_TENANT, OPERATOR
 from kanca.api.endpoint_changes import change_endpoint, create_endpoint, rotate_endpoint_secret
 from kanca.api.endpoint_models import EndpointChange, EndpointRequest, Rotation
 from kanca.api.fields import ChosenId, Moment, Text
 from kanca.api.services import Services
 from kanca.api.subscription_changes import (
-    DEFAULT_TENANT,
     change_subscription,
     create_subscription,
     rotate_subscription_secret,
@@ -167,12 +166,12 @@ def _delete_workflow(connection: Connection, _services: Services, change: Change
 
 def _create_endpoint(connection: Connection, services: Services, change: Change) -> Done:
     request = _read(EndpointRequest, change.body)
-    return Done(create_endpoint(connection, services, request).webhook_id)
+    return Done(create_endpoint(connection, services, OPERATOR, request).webhook_id)
 
 
 def _change_endpoint(connection: Connection, services: Services, change: Change) -> Done:
     webhook_id = _webhook_id(connection, services, change)
-    change_endpoint(connection, services, webhook_id, _read(EndpointChange, change.body))
+    change_endpoint(connection, services, OPERATOR, webhook_id, _read(EndpointChange, change.body))
     return Done(webhook_id)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from kanca.api.answers import Json, Message
 from kanca.api.audit import About, Audited, Trail
 from kanca.api.audited import A_JOB, LETTER, LETTERS
+from kanca.api.callers import Caller, CallerTenant
 from kanca.api.dead_letter_models import (
     AT_ONCE,
     KINDS,
@@ -33,6 +34,7 @@ from kanca.api.endpoints import find as find_endpoint
 from kanca.api.event_views import LISTED_PAYLOAD_BYTES, SHOWN_PAYLOAD_BYTES
 from kanca.api.fields import read_dead_letter_id
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import check_endpoint
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.delivery import work_of as work_of_subscription
@@ -40,7 +42,7 @@ from kanca.domain.ids import DEAD_LETTER, JOB, show_id
 from kanca.domain.job import Job, JobKind
 from kanca.domain.task import DeadLetter
 from kanca.errors import DeadLetterNotFound, EndpointNotFound, EventGone, InvalidInput, PayloadExpunged
-from kanca.storage import dead_letters, endpoints, jobs
+from kanca.storage import dead_letters, endpoints, jobs, owners
 from kanca.storage.dead_letter_jobs import filter_as_json
 from kanca.storage.dead_letters import DeadLetterFilter
 from kanca.storage.endpoints import EndpointName
@@ -65,9 +67,9 @@ LetterPath = Annotated[
     response_model=LetterPage,
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
-async def list_all(services: Given, search: Annotated[LetterSearch, Query()]) -> Json:
+async def list_all(services: Given, caller: CallerTenant, search: Annotated[LetterSearch, Query()]) -> Json:
     """List dead letters, the oldest first."""
-    wanted = await _wanted(services, search)
+    wanted = await _wanted(services, caller, search)
     count, page, names = await services.database.read(_page, wanted, search.limit, search.cursor)
     items = [show_letter(letter, names, LISTED_PAYLOAD_BYTES) for letter in page.items]
     return Json(LetterPage(count=count, items=items, next_cursor=page.next_cursor))
@@ -80,9 +82,9 @@ async def list_all(services: Given, search: Annotated[LetterSearch, Query()]) ->
     response_model=LetterWithAttempts,
     responses=refused_with(DeadLetterNotFound),
 )
-async def get(services: Given, letter: LetterPath) -> Json:
+async def get(services: Given, caller: CallerTenant, letter: LetterPath) -> Json:
     """Read one dead letter with its cause, and each attempt that failed."""
-    letter_id = await _id_of(services, letter)
+    letter_id = await _id_of(services, caller, letter)
     found = await services.database.read(dead_letters.get, letter_id)
     if found is None:
         raise _missing(letter)
@@ -99,7 +101,10 @@ async def get(services: Given, letter: LetterPath) -> Json:
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
 async def retry_many(
-    services: Given, trail: Audited, request: Annotated[LetterRetry | None, Body()] = None
+    services: Given,
+    caller: CallerTenant,
+    trail: Audited,
+    request: Annotated[LetterRetry | None, Body()] = None,
 ) -> ManyRetried:
     """Give the work of all dead letters that fit back to the queue, with all its attempts.
 
@@ -107,7 +112,7 @@ async def retry_many(
     it. Those whose payload was expunged, or whose event is gone, stay.
     """
     asked = request or LetterRetry()
-    wanted = await _wanted(services, asked)
+    wanted = await _wanted(services, caller, asked)
     wanted = replace(wanted, until=wanted.until or services.now())
     count = await services.database.read(dead_letters.count_retried, wanted)
     if asked.limit is not None:
@@ -127,11 +132,11 @@ async def retry_many(
     operation_id="purge_dead_letters",
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
-async def purge(services: Given, trail: Audited, request: LetterPurge) -> ManyPurged:
+async def purge(services: Given, caller: CallerTenant, trail: Audited, request: LetterPurge) -> ManyPurged:
     """Delete all dead letters that fit: their work is given up. Where they are many, a job does it."""
     if not request.all and not request.model_fields_set - {"all", "dry_run"}:
         raise InvalidInput("Say which letters: at least one condition, or `all`.")
-    wanted = await _wanted(services, request)
+    wanted = await _wanted(services, caller, request)
     wanted = replace(wanted, until=wanted.until or services.now())
     count = await services.database.read(dead_letters.count, wanted)
     if request.dry_run:
@@ -150,9 +155,9 @@ async def purge(services: Given, trail: Audited, request: LetterPurge) -> ManyPu
     operation_id="retry_dead_letter",
     responses=refused_with(DeadLetterNotFound, EventGone, PayloadExpunged),
 )
-async def retry(services: Given, trail: Audited, letter: LetterPath) -> Retried:
+async def retry(services: Given, caller: CallerTenant, trail: Audited, letter: LetterPath) -> Retried:
     """Give its work back to the queue, with all its attempts."""
-    letter_id = await _id_of(services, letter)
+    letter_id = await _id_of(services, caller, letter)
     retried = About[None]("dead_letter.retried", LETTER, letter_id)
     await trail.write(retried, _retry, letter_id, letter, services.now())
     services.wake()
@@ -165,9 +170,9 @@ async def retry(services: Given, trail: Audited, letter: LetterPath) -> Retried:
     operation_id="delete_dead_letter",
     responses=refused_with(DeadLetterNotFound),
 )
-async def delete(services: Given, trail: Audited, letter: LetterPath) -> Message:
+async def delete(services: Given, caller: CallerTenant, trail: Audited, letter: LetterPath) -> Message:
     """Give its work up: it stays dead, and is listed no more."""
-    letter_id = await _id_of(services, letter)
+    letter_id = await _id_of(services, caller, letter)
     deleted = About[None]("dead_letter.deleted", LETTER, letter_id)
     await trail.write(deleted, _remove, letter_id, letter)
     return Message(message=f"Dead letter {show_id(DEAD_LETTER, letter_id)} was deleted")
@@ -210,11 +215,13 @@ async def _start(
     return show_id(JOB, job.id)
 
 
-async def _wanted(services: Services, asked: LetterFilter) -> DeadLetterFilter:
-    """The letters that are asked for. Raises EndpointNotFound, InvalidInput."""
+async def _wanted(services: Services, caller: Caller, asked: LetterFilter) -> DeadLetterFilter:
+    """The letters that are asked for. Raises EndpointNotFound, InvalidInput, NotForTenants."""
+    if asked.webhook_id is not None:
+        await check_endpoint(services, caller, asked.webhook_id)
     number = (await find_endpoint(services, asked.webhook_id)).number if asked.webhook_id else None
     return DeadLetterFilter(
-        tenant=asked.tenant,
+        tenant=caller.tenant_of(asked.tenant),
         endpoint=number,
         event_type=asked.event_type,
         kinds=KINDS[asked.kind] if asked.kind else (),
@@ -240,10 +247,20 @@ def _work_in(asked: LetterFilter) -> str | None:
     return given[0] if given else None
 
 
-async def _id_of(services: Services, letter: str) -> UUID:
-    """The id of a letter, which may be named by its position. Raises DeadLetterNotFound."""
+async def _id_of(services: Services, caller: Caller, letter: str) -> UUID:
+    """The id of a letter that is there for the caller. Raises DeadLetterNotFound.
+
+    It may be named by its position, by those who see the list of all.
+    """
     if not letter.isascii() or not letter.isdecimal():
-        return read_dead_letter_id(letter)
+        named = read_dead_letter_id(letter)
+        if caller.tenant is not None and not caller.owns(
+            await services.database.read(owners.of_dead_letter, named)
+        ):
+            raise _missing(letter)
+        return named
+    if caller.tenant is not None:
+        raise _missing(letter)
     # No list is longer than what nine digits can say.
     found = await services.database.read(dead_letters.id_at, int(letter)) if len(letter) < 10 else None
     if found is None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId, Cursor, Limit
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -57,6 +58,7 @@ class EarlyEventPage(BaseModel):
 )
 async def list_all(
     services: Given,
+    caller: CallerTenant,
     limit: Limit = 50,
     cursor: Cursor = None,
     workflow_id: Annotated[ChosenId | None, Query(description="Only those for this workflow.")] = None,
@@ -65,7 +67,7 @@ async def list_all(
 
     One that several versions of a workflow would know by different keys is listed with each of them.
     """
-    page = await services.database.read(early_events.page, limit, cursor, workflow_id)
+    page = await services.database.read(early_events.page, limit, cursor, workflow_id, caller.tenant)
     return EarlyEventPage(items=[_shown(each) for each in page.items], next_cursor=page.next_cursor)
 
 

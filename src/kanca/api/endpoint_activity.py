@@ -15,6 +15,7 @@ from kanca.api.event_models import EventPage
 from kanca.api.events import page_of
 from kanca.api.fields import Cursor, Limit, Offset, WebhookIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_ENDPOINT
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.errors import EndpointNotFound
@@ -120,6 +121,7 @@ class RejectionPage(BaseModel):
     "/events",
     summary="List an endpoint's events",
     operation_id="list_endpoint_events",
+    dependencies=[OWN_ENDPOINT],
     response_model=EventPage,
     responses=refused_with(EndpointNotFound),
 )
@@ -135,6 +137,7 @@ async def list_events(
     "/stats",
     summary="Read an endpoint's statistics",
     operation_id="get_endpoint_stats",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound),
 )
 async def stats(services: Given, webhook_id: WebhookIdPath) -> EndpointStats:
@@ -164,6 +167,7 @@ async def stats(services: Given, webhook_id: WebhookIdPath) -> EndpointStats:
     "/rejections",
     summary="List an endpoint's refused requests",
     operation_id="list_endpoint_rejections",
+    dependencies=[OWN_ENDPOINT],
     response_model=RejectionPage,
     responses=refused_with(EndpointNotFound),
 )

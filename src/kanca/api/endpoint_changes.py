@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from kanca.api import endpoint_rules as rules
+from kanca.api.callers import Caller
 from kanca.api.endpoint_models import EndpointChange, EndpointRequest, Rotation
 from kanca.api.services import Services
 from kanca.domain.endpoint import RESUME_WEBHOOK_ID, Endpoint, NodeBehavior
 from kanca.domain.ids import new_webhook_id
 from kanca.domain.workflow import Definition, read_definition
-from kanca.errors import InvalidEndpoint, WorkflowNotFound
-from kanca.storage import endpoints, workflows
+from kanca.errors import InvalidEndpoint, SlugTaken, WorkflowNotFound
+from kanca.storage import endpoints, owners, workflows
 from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER
 
 
-def create_endpoint(connection: Connection, services: Services, request: EndpointRequest) -> Endpoint:
+def create_endpoint(
+    connection: Connection, services: Services, caller: Caller, request: EndpointRequest
+) -> Endpoint:
     """Store the endpoint that is asked for.
 
     Raises UnknownProvider, InvalidEndpoint, InvalidProvider, InvalidSecret, WorkflowNotFound, SlugTaken,
-    EndpointExists.
+    EndpointExists, NotForTenants.
     """
+    # The label that is given to all who give none is not asked for.
+    tenant = caller.tenant_of(request.tenant if "tenant" in request.model_fields_set else None)
+    _check_own_workflow(connection, caller, request.workflow_id)
     config = rules.read_endpoint_config(request.config, services.retention_days)
     asked = request.provider if "provider" in request.model_fields_set else None
     provider = rules.provider_name(asked, config)
@@ -42,7 +50,7 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
         name=request.name or slug or request.workflow_id or provider,
         slug=slug,
         provider=provider,
-        tenant=request.tenant,
+        tenant=tenant or request.tenant,
         workflow_id=request.workflow_id,
         node_id=_trigger(connection, request.workflow_id, request.node_id),
         config=config,
@@ -54,11 +62,12 @@ def create_endpoint(connection: Connection, services: Services, request: Endpoin
     )
     _check_behavior(connection, endpoint)
     rules.check_waiting(endpoint)
-    return endpoints.create(connection, services.secret_box, endpoint)
+    with _saying_no_more_of_slugs(caller):
+        return endpoints.create(connection, services.secret_box, endpoint)
 
 
 def change_endpoint(
-    connection: Connection, services: Services, webhook_id: str, request: EndpointChange
+    connection: Connection, services: Services, caller: Caller, webhook_id: str, request: EndpointChange
 ) -> Endpoint:
     """Change what the request has of the endpoint.
 
@@ -96,8 +105,10 @@ def change_endpoint(
         return after
 
     _check_not_null(request)
+    _check_own_workflow(connection, caller, request.workflow_id)
     rules.check_slug(request.slug)
-    return endpoints.change(connection, services.secret_box, webhook_id, changed)
+    with _saying_no_more_of_slugs(caller):
+        return endpoints.change(connection, services.secret_box, webhook_id, changed)
 
 
 def rotate_endpoint_secret(
@@ -124,6 +135,25 @@ def _check_not_null(request: EndpointChange) -> None:
             raise InvalidEndpoint(
                 f"{key} cannot be null", problems=[{"key": key, "message": "cannot be null"}]
             )
+
+
+def _check_own_workflow(connection: Connection, caller: Caller, workflow_id: str | None) -> None:
+    """Raise WorkflowNotFound for a workflow of another tenant's: its events would start runs there."""
+    if caller.tenant is None or workflow_id is None:
+        return
+    if not caller.owns(owners.of_workflow(connection, workflow_id)):
+        raise WorkflowNotFound(f"There is no workflow {workflow_id}.", workflow_id=workflow_id)
+
+
+@contextmanager
+def _saying_no_more_of_slugs(caller: Caller) -> Iterator[None]:
+    """Say of a slug only that it is taken: the address that has it may be another tenant's."""
+    try:
+        yield
+    except SlugTaken:
+        if caller.tenant is None:
+            raise
+        raise SlugTaken from None
 
 
 def _free(connection: Connection, services: Services, slug: str | None) -> str | None:

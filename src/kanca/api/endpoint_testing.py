@@ -16,6 +16,7 @@ from kanca.api.endpoint_rules import live_secrets, spec_of
 from kanca.api.endpoints import find
 from kanca.api.fields import EventType, WebhookIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_ENDPOINT
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.endpoint import Endpoint
@@ -61,6 +62,7 @@ class EndpointTest(BaseModel):
     "/test",
     summary="Test an endpoint",
     operation_id="test_endpoint",
+    dependencies=[OWN_ENDPOINT],
     response_model=EndpointTest,
     responses=refused_with(EndpointNotFound, UnknownProvider, InvalidProvider, Unavailable),
 )

@@ -11,6 +11,7 @@ from kanca.api import endpoint_rules as rules
 from kanca.api.answers import Message
 from kanca.api.audit import About, Audited, Trail
 from kanca.api.audited import ENDPOINT
+from kanca.api.callers import CallerTenant
 from kanca.api.endpoint_changes import change_endpoint, create_endpoint, rotate_endpoint_secret
 from kanca.api.endpoint_models import (
     EndpointChange,
@@ -24,6 +25,7 @@ from kanca.api.endpoint_models import (
 )
 from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WebhookIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_ENDPOINT
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.endpoint import BUILT_IN_IDS, RESUME_WEBHOOK_ID, Endpoint
@@ -59,14 +61,14 @@ _NEVER_STORED = {"Cache-Control": "no-store"}
     ),
 )
 async def create(
-    services: Given, trail: Audited, response: Response, request: EndpointRequest
+    services: Given, caller: CallerTenant, trail: Audited, response: Response, request: EndpointRequest
 ) -> EndpointView:
     """Make an address for a sender. `secret_token` is shown in full here, and later only by `reveal-secret`.
 
     An endpoint whose provider alone can make its secret is inactive until it has it; `hint` says how.
     """
     created = About[Endpoint]("endpoint.created", ENDPOINT, made=lambda endpoint: endpoint.webhook_id)
-    endpoint = await trail.write(created, create_endpoint, services, request)
+    endpoint = await trail.write(created, create_endpoint, services, caller, request)
     response.headers.update(_NEVER_STORED)
     return _view(services, endpoint, EndpointStatistics(), shows_secret=True)
 
@@ -74,6 +76,7 @@ async def create(
 @router.get("", summary="List endpoints", operation_id="list_endpoints")
 async def list_all(
     services: Given,
+    caller: CallerTenant,
     limit: Limit = 50,
     cursor: Cursor = None,
     tenant: Tenant = None,
@@ -85,7 +88,7 @@ async def list_all(
         services.secret_box,
         limit,
         cursor,
-        tenant=tenant,
+        tenant=caller.tenant_of(tenant),
         workflow_id=workflow_id,
         # Nobody sends to the address of that one as it is.
         without={RESUME_WEBHOOK_ID} if services.webhook_secret else BUILT_IN_IDS,
@@ -104,6 +107,7 @@ async def list_all(
     "/{webhook_id}",
     summary="Read an endpoint",
     operation_id="get_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound, ConfigUnreadable),
 )
 async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
@@ -115,6 +119,7 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     "/{webhook_id}",
     summary="Change an endpoint",
     operation_id="change_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(
         *_INVALID,
         UnknownProvider,
@@ -127,11 +132,15 @@ async def get(services: Given, webhook_id: WebhookIdPath) -> EndpointView:
     ),
 )
 async def change(
-    services: Given, trail: Audited, webhook_id: WebhookIdPath, request: EndpointChange
+    services: Given,
+    caller: CallerTenant,
+    trail: Audited,
+    webhook_id: WebhookIdPath,
+    request: EndpointChange,
 ) -> EndpointView:
     """Change what is given, key by key within `config`; the rest stays. Takes effect within a second."""
     changed = About[Endpoint]("endpoint.changed", ENDPOINT, webhook_id)
-    endpoint = await trail.write(changed, change_endpoint, services, webhook_id, request)
+    endpoint = await trail.write(changed, change_endpoint, services, caller, webhook_id, request)
     return await _shown(services, endpoint)
 
 
@@ -139,6 +148,7 @@ async def change(
     "/{webhook_id}",
     summary="Delete an endpoint",
     operation_id="delete_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound, BuiltInEndpoint),
 )
 async def delete(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> Message:
@@ -153,6 +163,7 @@ async def delete(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> 
     "/{webhook_id}/rotate-secret",
     summary="Replace an endpoint's secret",
     operation_id="rotate_endpoint_secret",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(
         EndpointNotFound, UnknownProvider, InvalidProvider, InvalidSecret, BuiltInEndpoint
     ),
@@ -177,6 +188,7 @@ async def rotate_secret(
     "/{webhook_id}/reveal-secret",
     summary="Show an endpoint's secret",
     operation_id="reveal_endpoint_secret",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound, SecretRequired),
 )
 async def reveal_secret(
@@ -204,6 +216,7 @@ async def reveal_secret(
     "/{webhook_id}/pause",
     summary="Pause an endpoint's work",
     operation_id="pause_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound),
 )
 async def pause(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> EndpointView:
@@ -215,6 +228,7 @@ async def pause(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> E
     "/{webhook_id}/resume",
     summary="Resume an endpoint's work",
     operation_id="resume_endpoint",
+    dependencies=[OWN_ENDPOINT],
     responses=refused_with(EndpointNotFound),
 )
 async def resume(services: Given, trail: Audited, webhook_id: WebhookIdPath) -> EndpointView:

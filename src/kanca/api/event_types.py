@@ -115,6 +115,7 @@ async def list_all(services: Given, limit: Limit = 50, cursor: Cursor = None) ->
     "/{name}",
     summary="Read an event type",
     operation_id="get_event_type",
+    dependencies=[THE_SAME_FOR_ALL],
     responses=refused_with(EventTypeNotFound),
 )
 async def get(services: Given, name: Name) -> EventTypeView:

@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json
+from kanca.api.callers import CallerTenant
 from kanca.api.endpoints import find as find_endpoint
 from kanca.api.event_models import EventPage, EventWithWork
 from kanca.api.event_views import show_event, show_event_with_work
 from kanca.api.fields import ChosenId, CorrelationId, EventIdPath, EventType, Moment, Text, WebhookId
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_EVENT, check_endpoint
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.event import StoredEvent
@@ -67,16 +69,18 @@ class EventSearch(BaseModel):
     response_model=EventPage,
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
-async def list_all(services: Given, search: Annotated[EventSearch, Query()]) -> Json:
+async def list_all(services: Given, caller: CallerTenant, search: Annotated[EventSearch, Query()]) -> Json:
     """List events, the newest first.
 
     Searching goes back only so far for one page: a page may hold fewer events than `limit` although there are more.
     `next_cursor` is null only at the end.
     """
+    if search.webhook_id is not None:
+        await check_endpoint(services, caller, search.webhook_id)
     number = (await find_endpoint(services, search.webhook_id)).number if search.webhook_id else None
     wanted = EventFilter(
         number,
-        search.tenant,
+        caller.tenant_of(search.tenant),
         search.event_type,
         search.correlation_id,
         search.status,
@@ -91,6 +95,7 @@ async def list_all(services: Given, search: Annotated[EventSearch, Query()]) -> 
     "/{event_id}",
     summary="Read an event",
     operation_id="get_event",
+    dependencies=[OWN_EVENT],
     response_model=EventWithWork,
     responses=refused_with(EventNotFound),
 )
@@ -107,6 +112,7 @@ async def get(services: Given, event_id: EventIdPath) -> Json:
     "/{event_id}/body",
     summary="Download an event's body",
     operation_id="get_event_body",
+    dependencies=[OWN_EVENT],
     response_class=Response,
     responses=refused_with(EventNotFound, PayloadExpunged)
     | {

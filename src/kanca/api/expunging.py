@@ -12,6 +12,7 @@ from kanca.api.audited import STORED_EVENT
 from kanca.api.events import stored_event
 from kanca.api.fields import EventIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_EVENT
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.event import StoredEvent
@@ -52,6 +53,7 @@ class EventExpunged(BaseModel):
     "/{event_id}/expunge",
     summary="Expunge an event's payload",
     operation_id="expunge_event",
+    dependencies=[OWN_EVENT],
     responses=refused_with(EventNotFound, EventUnfinished),
 )
 async def expunge_event(services: Given, trail: Audited, event_id: EventIdPath) -> EventExpunged:

@@ -19,12 +19,14 @@ from kanca.domain.ids import (
     DELIVERY,
     EVENT,
     JOB,
+    KEY,
     REPLAY,
     RUN,
     WEBHOOK_ID,
     read_id,
 )
 from kanca.errors import (
+    ApiKeyNotFound,
     AuditEntryNotFound,
     DeadLetterNotFound,
     DeliveryNotFound,
@@ -164,6 +166,12 @@ AuditIdPath = Annotated[
     BeforeValidator(_id(AUDIT, "audit entry", AuditEntryNotFound)),
     _shown_id(AUDIT),
     Path(description="`aud_` and 32 digits."),
+]
+KeyIdPath = Annotated[
+    UUID,
+    BeforeValidator(_id(KEY, "key", ApiKeyNotFound)),
+    _shown_id(KEY),
+    Path(description="`key_` and 32 digits."),
 ]
 read_dead_letter_id = _id(DEAD_LETTER, "dead letter", DeadLetterNotFound)
 

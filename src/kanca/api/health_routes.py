@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.health import QUEUE_WARNING_PERCENT, Condition, HealthCheck, Redis, Report
 from kanca.api.openapi import refused_with
+from kanca.api.routing import StrictRoute
 from kanca.api.services import Given
 from kanca.errors import Forbidden, Unauthenticated
 from kanca.queue.measuring import Measurer
 from kanca.telemetry.exposition import exposition
 
-router = APIRouter(tags=["Health"])
+router = APIRouter(tags=["Health"], route_class=StrictRoute)
 
 PROCESSOR_WARNING_PERCENT = 80
 

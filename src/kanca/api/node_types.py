@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kanca.api.callers import THE_SAME_FOR_ALL
 from kanca.api.routing import resource
 from kanca.api.services import Given
 
@@ -54,7 +55,7 @@ class NodeTypeList(BaseModel):
     items: list[NodeType]
 
 
-@router.get("", summary="List node types", operation_id="list_node_types")
+@router.get("", summary="List node types", operation_id="list_node_types", dependencies=[THE_SAME_FOR_ALL])
 async def list_all(services: Given) -> NodeTypeList:
     """List the node types that workflows may use."""
     return NodeTypeList(items=[NodeType(**node_type.describe()) for node_type in services.nodes])

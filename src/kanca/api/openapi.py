@@ -7,13 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kanca.api.access import PUBLIC_PATHS
+from kanca.api.permissions import PUBLIC_PATHS
 from kanca.api.portal_access import is_for_tenants
 from kanca.api.problems import MEDIA_TYPE, problem
 from kanca.errors import (
     InvalidRequest,
     KancaError,
-    NotForTenants,
     PayloadTooLarge,
     ReadOnlyToken,
     TokenExpired,
@@ -24,7 +23,8 @@ _PROBLEM_REF = {"$ref": "#/components/schemas/Problem"}
 _ADMIN_KEY = {
     "type": "http",
     "scheme": "bearer",
-    "description": "KANCA_ADMIN_KEY. Without that setting, a server on loopback asks for no key.",
+    "description": "KANCA_ADMIN_KEY, or an API key whose role may use the route. Without that setting, a server on"
+    " loopback asks for no key. In a browser, the cookie of `POST /api/session` takes a key's place.",
 }
 
 _PORTAL_TOKEN = {
@@ -107,7 +107,7 @@ def _document_tenants(operation: dict[str, Any]) -> None:
     """Say that a portal token opens it, and what else may then be answered."""
     operation["security"].append({"portal_token": []})
     responses = operation["responses"]
-    for status, response in refused_with(TokenExpired, NotForTenants, ReadOnlyToken).items():
+    for status, response in refused_with(TokenExpired, ReadOnlyToken).items():
         responses[str(status)] = _merged(response, responses.get(str(status)))
 
 

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 
 from kanca.api.audit import Audited
 from kanca.api.audited import PORTAL_TOKEN
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId
 from kanca.api.routing import resource
 from kanca.api.services import Given
@@ -58,9 +59,10 @@ class PortalTokenMade(BaseModel):
 
 @router.post("/tokens", summary="Make a portal token", operation_id="create_portal_token")
 async def create(
-    services: Given, trail: Audited, response: Response, request: PortalTokenRequest
+    services: Given, caller: CallerTenant, trail: Audited, response: Response, request: PortalTokenRequest
 ) -> PortalTokenMade:
     """Make a token with which a tenant manages and inspects its own subscriptions and deliveries, and nothing else."""
+    caller.tenant_of(request.tenant)
     expires_at = services.now() + timedelta(seconds=request.expires_in_seconds)
     token = PortalToken(request.tenant, expires_at, request.read_only)
     text = make_token(services.secret_box.derived(KEY_LABEL), token)

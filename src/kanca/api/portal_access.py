@@ -7,7 +7,7 @@ from datetime import datetime
 
 from starlette.routing import compile_path
 
-from kanca.api.callers import Caller
+from kanca.api.callers import Caller, Proof
 from kanca.domain.portal_token import PREFIX, read_token
 from kanca.domain.signed_token import ExpiredToken, InvalidToken
 from kanca.errors import NotForTenants, ReadOnlyToken, TokenExpired, Unauthenticated
@@ -63,4 +63,4 @@ def tenant_calling(keys: Sequence[bytes], token: str, method: str, path: str, no
         raise NotForTenants
     if said.is_read_only and method != "GET":
         raise ReadOnlyToken
-    return Caller(said.tenant, said.is_read_only)
+    return Caller(said.tenant, said.is_read_only, proof=Proof.PORTAL_TOKEN)

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Path
 
 from kanca.api import provider_views
+from kanca.api.callers import THE_SAME_FOR_ALL
 from kanca.api.openapi import refused_with
 from kanca.api.provider_models import ProviderDetails, ProviderList
 from kanca.api.routing import resource
@@ -16,7 +17,7 @@ from kanca.errors import ProviderNotFound, UnknownProvider
 router = resource("Providers", "/api/providers")
 
 
-@router.get("", summary="List providers", operation_id="list_providers")
+@router.get("", summary="List providers", operation_id="list_providers", dependencies=[THE_SAME_FOR_ALL])
 async def list_all(services: Given) -> ProviderList:
     """List every provider: those that come with Kanca, and those of this server's settings."""
     catalogue = services.catalogue
@@ -27,6 +28,7 @@ async def list_all(services: Given) -> ProviderList:
     "/{name}",
     summary="Read a provider",
     operation_id="get_provider",
+    dependencies=[THE_SAME_FOR_ALL],
     responses=refused_with(ProviderNotFound),
 )
 async def get(services: Given, name: Annotated[str, Path(max_length=64)]) -> ProviderDetails:

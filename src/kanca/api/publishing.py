@@ -11,6 +11,7 @@ import msgspec
 from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict
 
+from kanca.api.callers import DEFAULT_TENANT, Caller, CallerTenant
 from kanca.api.openapi import refused_with
 from kanca.api.problems import problem_of
 from kanca.api.publishing_models import (
@@ -97,6 +98,7 @@ class Named(BaseModel):
 )
 async def trigger(
     services: Given,
+    caller: CallerTenant,
     publisher: Publishing,
     request: Request,
     named: Annotated[Named, Query()],
@@ -109,7 +111,7 @@ async def trigger(
     body = await _body(request, MAX_PAYLOAD_BYTES + _AROUND_BYTES)
     with request_span(_trace(request), "publish", _ABOUT) as span:
         caused = _Caused(_hops(hops), span.trace if span else _trace(request))
-        event = _event(services, _asked(body, named), caused)
+        event = _event(services, caller, _asked(body, named), caused)
         return Triggered(**_shown(event, await publisher.publish(event)))
 
 
@@ -122,7 +124,7 @@ async def trigger(
     responses=refused_with(*_NOT_NOW),
 )
 async def trigger_batch(
-    services: Given, publisher: Publishing, request: Request, hops: Hops = None
+    services: Given, caller: CallerTenant, publisher: Publishing, request: Request, hops: Hops = None
 ) -> TriggeredBatch:
     """Publish up to 1,000 events, 8 MB in all. Each is published or refused for itself; `results` has their order.
 
@@ -134,7 +136,7 @@ async def trigger_batch(
         raise InvalidRequest(f"A batch has 1 to {MOST_AT_ONCE} events")
     with request_span(_trace(request), "publish", _ABOUT) as span:
         caused = _Caused(_hops(hops), span.trace if span else _trace(request))
-        events = [_event_or_error(services, text, caused) for text in batch]
+        events = [_event_or_error(services, caller, text, caused) for text in batch]
         made = iter(await publisher.publish_all([event for event in events if isinstance(event, NewEvent)]))
     answers = [next(made) if isinstance(event, NewEvent) else event for event in events]
     _raise_if_none_could_be_stored(answers)
@@ -150,13 +152,13 @@ class _Asked(NamedTuple):
     event_type: str
     payload: bytes
     event_id: str | None
-    tenant: str
+    tenant: str | None
     correlation_id: str | None
 
 
 def _asked(body: bytes, named: Named) -> _Asked:
     if named.event_type is not None:
-        return _Asked(named.event_type, body, named.event_id, named.tenant or "default", named.correlation_id)
+        return _Asked(named.event_type, body, named.event_id, named.tenant or None, named.correlation_id)
     if named.model_fields_set:
         raise InvalidRequest(
             "Without `?event_type=` the body says everything, and there are no other parameters"
@@ -176,14 +178,21 @@ class _Caused(NamedTuple):
     trace: Trace | None
 
 
-def _event(services: Services, asked: _Asked, caused: _Caused) -> NewEvent:
-    about = {**asked._asdict(), **caused._asdict()}
+def _event(services: Services, caller: Caller, asked: _Asked, caused: _Caused) -> NewEvent:
+    tenant = caller.tenant_of(asked.tenant)
+    about = {
+        **asked._asdict(),
+        **caused._asdict(),
+        "tenant": DEFAULT_TENANT if tenant is None else tenant,
+    }
     return published_event(services.ids.new(), services.now(), by=BY_API, **about)
 
 
-def _event_or_error(services: Services, text: msgspec.Raw, caused: _Caused) -> NewEvent | KancaError:
+def _event_or_error(
+    services: Services, caller: Caller, text: msgspec.Raw, caused: _Caused
+) -> NewEvent | KancaError:
     try:
-        return _event(services, _asked_in(bytes(text)), caused)
+        return _event(services, caller, _asked_in(bytes(text)), caused)
     except KancaError as error:
         return error
 

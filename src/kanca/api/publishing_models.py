@@ -32,7 +32,7 @@ class TriggerRequest(msgspec.Struct, forbid_unknown_fields=True):
     event_type: str
     payload: msgspec.Raw
     event_id: str | None = None
-    tenant: str = "default"
+    tenant: str | None = None
     correlation_id: str | None = None
 
 

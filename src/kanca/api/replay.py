@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.audit import About, Audited, Trail
 from kanca.api.audited import EVENTS, STORED_EVENT
+from kanca.api.callers import CallerTenant
 from kanca.api.endpoints import find as find_endpoint
 from kanca.api.events import stored_event
 from kanca.api.fields import ChosenId, CorrelationId, EventIdPath, EventType, Moment, WebhookId
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_EVENT, check_endpoint
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.event import NewEvent, StoredEvent
@@ -107,6 +109,7 @@ class ReplayResult(BaseModel):
     "/{event_id}/replay",
     summary="Replay an event",
     operation_id="replay_event",
+    dependencies=[OWN_EVENT],
     responses=refused_with(EventNotFound, PayloadExpunged),
 )
 async def replay(services: Given, trail: Audited, event_id: EventIdPath) -> Replayed:
@@ -127,7 +130,9 @@ async def replay(services: Given, trail: Audited, event_id: EventIdPath) -> Repl
     operation_id="replay_events",
     responses=refused_with(EndpointNotFound, InvalidInput),
 )
-async def replay_many(services: Given, trail: Audited, request: ReplayRequest) -> ReplayResult:
+async def replay_many(
+    services: Given, caller: CallerTenant, trail: Audited, request: ReplayRequest
+) -> ReplayResult:
     """Replay the newest events that fit all conditions, but for replays and those whose payload was expunged.
 
     Every event is a commit away from being replayed twice: after an answer that did not arrive, look at the newest
@@ -137,10 +142,12 @@ async def replay_many(services: Given, trail: Audited, request: ReplayRequest) -
         raise InvalidInput(
             "Say which events: at least one of webhook_id, event_type, status, correlation_id, since…"
         )
+    if request.webhook_id is not None:
+        await check_endpoint(services, caller, request.webhook_id)
     number = (await find_endpoint(services, request.webhook_id)).number if request.webhook_id else None
     wanted = EventFilter(
         number,
-        request.tenant,
+        caller.tenant_of(request.tenant),
         request.event_type,
         request.correlation_id,
         request.status,

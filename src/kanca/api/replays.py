@@ -160,9 +160,11 @@ async def replay_to_subscription(
     operation_id="replay_deliveries",
     responses=refused_with(InvalidInput),
 )
-async def replay_to_all(services: Given, trail: Audited, request: ReplayOfAll) -> ReplayAnswer:
+async def replay_to_all(
+    services: Given, caller: CallerTenant, trail: Audited, request: ReplayOfAll
+) -> ReplayAnswer:
     """Make deliveries to all active subscriptions from stored events that they want as they are now."""
-    asked = _asked(services, request, tenant=request.tenant)
+    asked = _asked(services, request, tenant=caller.tenant_of(request.tenant))
     return await _start(services, trail, asked, await _subscriptions(services), request)
 
 

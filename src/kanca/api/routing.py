@@ -10,14 +10,33 @@ import msgspec
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
-from kanca.api.callers import asks_who_calls, caller_of
+from kanca.api.callers import Caller, Proof, asks_who_calls, caller_of
 from kanca.api.openapi import refused_with
-from kanca.errors import DatabaseUnavailable, Forbidden, NotForTenants, Unauthenticated
+from kanca.api.permissions import Permission, Tenancy, permission_of
+from kanca.errors import (
+    CsrfRefused,
+    DatabaseUnavailable,
+    Forbidden,
+    KeyExpired,
+    KeyRevoked,
+    NotForTenants,
+    RoleNotAllowed,
+    SessionOver,
+    TooManyFailures,
+    Unauthenticated,
+)
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_NESTING = 64
 """Levels of nesting that a request's body may have: what is stored is later read by recursion."""
 
+_REFUSALS = (
+    *(Unauthenticated, KeyExpired, KeyRevoked, SessionOver),
+    *(Forbidden, RoleNotAllowed, NotForTenants, CsrfRefused),
+    TooManyFailures,
+    DatabaseUnavailable,
+)
+"""What every route that management guards may be answered with."""
 _TOO_DEEP = f"The body is nested more than {MAX_NESTING} levels deep"
 
 
@@ -71,20 +90,38 @@ def _refused(why: str) -> json.JSONDecodeError:
 
 
 class StrictRoute(APIRoute):
-    """A route that reads its request as a StrictRequest, and is for operators only unless it asks who calls."""
+    """A route that reads its request as a StrictRequest, for those only who may use it (``permissions``)."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler, with the stricter request. It raises NotForTenants."""
+        """The handler, with the stricter request. It raises NotForTenants, RoleNotAllowed."""
         handle = super().get_route_handler()
         is_for_tenants = asks_who_calls(self.dependant)
 
         async def strict(request: Request) -> Response:
-            # The guard knows the address only. A route that does not know of tenants would show one what is another's.
-            if not is_for_tenants and caller_of(request).tenant is not None:
-                raise NotForTenants
+            permission = permission_of(request.method, self.path)
+            check_permission(caller_of(request), permission, is_for_tenants=is_for_tenants)
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strict
+
+
+def check_permission(caller: Caller, permission: Permission, *, is_for_tenants: bool) -> None:
+    """Make sure that the caller may use a route. Raises RoleNotAllowed, NotForTenants.
+
+    ``is_for_tenants``: the route asks who calls. One that does not would show a tenant what is another's.
+    """
+    # What portal tokens open, and what is open to all, the guard has decided.
+    is_decided = permission.roles is None or caller.proof is Proof.PORTAL_TOKEN
+    if not is_decided and permission.roles is not None and caller.role not in permission.roles:
+        allowed = sorted(permission.roles)
+        raise RoleNotAllowed(
+            f"A key of the role `{caller.role}` may not do this; these may: {', '.join(allowed)}.",
+            roles=allowed,
+        )
+    if caller.tenant is None:
+        return
+    if not is_for_tenants or (not is_decided and permission.tenancy is Tenancy.REFUSED):
+        raise NotForTenants
 
 
 def resource(tag: str, prefix: str = "") -> APIRouter:
@@ -93,7 +130,7 @@ def resource(tag: str, prefix: str = "") -> APIRouter:
         prefix=prefix,
         tags=[tag],
         route_class=StrictRoute,
-        responses=refused_with(Unauthenticated, Forbidden, DatabaseUnavailable),
+        responses=refused_with(*_REFUSALS),
     )
 
 

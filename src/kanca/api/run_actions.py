@@ -15,6 +15,7 @@ from kanca.api.audit import About, Audited
 from kanca.api.audited import A_RUN
 from kanca.api.fields import RunIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_RUN
 from kanca.api.routing import resource
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
@@ -65,6 +66,7 @@ class RunRetry(BaseModel):
     "/{run_id}/cancel",
     summary="Cancel a run",
     operation_id="cancel_run",
+    dependencies=[OWN_RUN],
     response_model=Run,
     responses=refused_with(RunNotFound, RunOver),
 )
@@ -83,6 +85,7 @@ async def cancel(services: Given, trail: Audited, run_id: RunIdPath) -> Json:
     "/{run_id}/retry",
     summary="Retry a run",
     operation_id="retry_run",
+    dependencies=[OWN_RUN],
     response_model=Run,
     responses=refused_with(
         InvalidInput, InvalidWorkflow, PayloadExpunged, RunNotFailed, RunNotFound, RunUnfinished
@@ -110,6 +113,7 @@ async def retry(
     "/{run_id}/replay",
     summary="Replay a run",
     operation_id="replay_run",
+    dependencies=[OWN_RUN],
     response_model=Run,
     responses=refused_with(
         EventNotFound,

@@ -14,8 +14,10 @@ from sqlalchemy import Connection
 
 from kanca.api.audit import About, Audited
 from kanca.api.audited import A_RUN
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import EventId, RunIdPath, Text
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_RUN, check_event
 from kanca.api.routing import resource
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
@@ -138,6 +140,7 @@ class _Waiting:
     "/{run_id}/waits/{node_id}/resume",
     summary="Resume a run",
     operation_id="resume_run",
+    dependencies=[OWN_RUN],
     responses=refused_with(InvalidInput, RunNotFound, WaitNotFound, WaitOver),
 )
 async def resume(
@@ -172,14 +175,21 @@ async def resume(
     "/{run_id}/waits/{node_id}/apply",
     summary="Apply an event to a run",
     operation_id="apply_event",
+    dependencies=[OWN_RUN],
     responses=refused_with(
         EventInUse, EventNotFound, InvalidInput, PayloadExpunged, RunNotFound, WaitNotFound, WaitOver
     ),
 )
 async def apply(
-    services: Given, trail: Audited, run_id: RunIdPath, node_id: NodePath, asked: Apply
+    services: Given,
+    caller: CallerTenant,
+    trail: Audited,
+    run_id: RunIdPath,
+    node_id: NodePath,
+    asked: Apply,
 ) -> Applied:
     """Let a run go on with an event that did not find it: it came late, is still kept, or could have meant several."""
+    await check_event(services, caller, asked.event_id)
     event_id = show_id(EVENT, asked.event_id)
     detail = {"node_id": node_id, "event_id": event_id}
     applied = About[None]("run.event_applied", A_RUN, run_id, detail=lambda _: detail)
@@ -192,6 +202,7 @@ async def apply(
     "/{run_id}/waits/{node_id}/urls",
     summary="Reveal resume addresses",
     operation_id="reveal_resume_urls",
+    dependencies=[OWN_RUN],
     responses=refused_with(InvalidInput, NoPublicUrl, RunNotFound, WaitNotFound, WaitOver),
 )
 async def urls(

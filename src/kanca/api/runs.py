@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from kanca.api.answers import Json
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId, EventId, Moment, RunIdPath, Text
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_RUN
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.api.workflow_documents import drawing, drawing_response
@@ -56,9 +58,9 @@ class RunSearch(BaseModel):
 
 
 @router.get("", summary="List runs", operation_id="list_runs", response_model=RunPage)
-async def list_all(services: Given, search: Annotated[RunSearch, Query()]) -> Json:
+async def list_all(services: Given, caller: CallerTenant, search: Annotated[RunSearch, Query()]) -> Json:
     """List runs, the newest first, without their steps."""
-    wanted = RunFilter(**search.model_dump(exclude={"limit", "cursor"}))
+    wanted = RunFilter(**search.model_dump(exclude={"limit", "cursor"}), tenant=caller.tenant)
     page = await services.database.read(runs.page, wanted, search.limit, search.cursor)
     return Json(RunPage(items=[Run(**run_fields(run)) for run in page.items], next_cursor=page.next_cursor))
 
@@ -67,6 +69,7 @@ async def list_all(services: Given, search: Annotated[RunSearch, Query()]) -> Js
     "/{run_id}",
     summary="Read a run",
     operation_id="get_run",
+    dependencies=[OWN_RUN],
     response_model=RunWithSteps,
     responses=refused_with(RunNotFound),
 )
@@ -79,6 +82,7 @@ async def get(services: Given, run_id: RunIdPath) -> Json:
     "/{run_id}/mermaid",
     summary="Draw a run",
     operation_id="draw_run",
+    dependencies=[OWN_RUN],
     response_class=Response,
     responses=refused_with(RunNotFound) | drawing_response(_MERMAID),
 )

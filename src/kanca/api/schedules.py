@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId, Cursor, Limit
 from kanca.api.routing import resource
 from kanca.api.services import Given
@@ -55,11 +56,12 @@ class SchedulePage(BaseModel):
 @router.get("", summary="List schedules", operation_id="list_schedules")
 async def list_all(
     services: Given,
+    caller: CallerTenant,
     limit: Limit = 50,
     cursor: Cursor = None,
     workflow_id: Annotated[ChosenId | None, Query(description="Only those of this workflow.")] = None,
 ) -> SchedulePage:
     """List the schedules of published workflows, with the moments for which they start runs next."""
-    page = await services.database.read(schedules.page, limit, cursor, workflow_id)
+    page = await services.database.read(schedules.page, limit, cursor, workflow_id, caller.tenant)
     items = [Schedule(**asdict(schedule)) for schedule in page.items]
     return SchedulePage(items=items, next_cursor=page.next_cursor)

@@ -12,6 +12,8 @@ from fastapi import Depends, Request
 from pydantic import SecretStr
 from starlette.types import Scope
 
+from kanca.api.key_book import KeyBook
+from kanca.api.sessions import Sessions
 from kanca.api.tail_hub import TailHub
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
@@ -94,6 +96,10 @@ class Services:
     """Whether what is shared over Redis is within reach; None: nothing is."""
     tails: TailHub | None = None
     """What feeds live tails; None: one is made, with nobody to close it."""
+    book: KeyBook | None = None
+    """The API keys as the guard knows them; None: there are none to keep in mind."""
+    sessions: Sessions | None = None
+    """What makes sessions of the dashboard; None: nobody can begin one here."""
     webhook_secret: SecretStr | None = None
     """The secret of the built-in endpoints; None: they take nothing."""
     public_url: str | None = None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from kanca.api import subscription_rules as rules
-from kanca.api.callers import Caller
+from kanca.api.callers import DEFAULT_TENANT, Caller
 from kanca.api.endpoint_models import Rotation
 from kanca.api.services import Services
 from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
@@ -21,7 +21,6 @@ from kanca.storage.versions import bump_version
 
 OPERATORS = frozenset({"credential", "sources"})
 """What a tenant cannot set: it would get at what is the operator's."""
-DEFAULT_TENANT = "default"
 _LONGEST_NAME = 200
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
-from kanca.api.callers import Caller, caller_of
+from kanca.api.callers import Caller, CallerTenant
 from kanca.api.fields import ChosenId, EventType, Moment, Text
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
@@ -93,6 +93,7 @@ class TailSearch(BaseModel):
 )
 async def tail(
     services: Given,
+    caller: CallerTenant,
     request: Request,
     search: Annotated[TailSearch, Query()],
     last_event_id: Annotated[
@@ -106,7 +107,6 @@ async def tail(
     """
     hub: TailHub = request.app.state.tails
     hub.check_room()
-    caller = caller_of(request)
     wanted = await filter_of(services, caller, search)
     reach = await hub.reach()
     options = TailOptions(

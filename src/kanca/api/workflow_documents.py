@@ -12,8 +12,10 @@ from fastapi import Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kanca.api.answers import Json
+from kanca.api.callers import THE_SAME_FOR_ALL
 from kanca.api.fields import WorkflowIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_WORKFLOW
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.api.workflow_models import DEFINITION
@@ -60,6 +62,7 @@ def drawing(text: str) -> Response:
     "/validate",
     summary="Check a definition",
     operation_id="validate_workflow",
+    dependencies=[THE_SAME_FOR_ALL],
     response_model=Checked,
     responses=refused_with(InvalidWorkflow),
 )
@@ -73,6 +76,7 @@ async def validate(services: Given, definition: DefinitionBody) -> Json:
     "/{workflow_id}/export",
     summary="Export a workflow",
     operation_id="export_workflow",
+    dependencies=[OWN_WORKFLOW],
     response_class=Response,
     responses=refused_with(WorkflowNotFound)
     | {
@@ -109,6 +113,7 @@ async def export(
     "/{workflow_id}/mermaid",
     summary="Draw a workflow",
     operation_id="draw_workflow",
+    dependencies=[OWN_WORKFLOW],
     response_class=Response,
     responses=refused_with(WorkflowNotFound) | drawing_response(_MERMAID),
 )

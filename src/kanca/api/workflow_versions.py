@@ -16,6 +16,7 @@ from kanca.api.audit import About, Audited
 from kanca.api.audited import WORKFLOW
 from kanca.api.fields import Cursor, Limit, WorkflowIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_WORKFLOW
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.api.workflow_models import WorkflowView, workflow_fields
@@ -129,6 +130,7 @@ ToQuery = Annotated[int | None, Query(alias="to", ge=1, le=2**31 - 1, descriptio
     "/{workflow_id}/versions",
     summary="List the versions of a workflow",
     operation_id="list_workflow_versions",
+    dependencies=[OWN_WORKFLOW],
     responses=refused_with(InvalidInput, WorkflowNotFound),
 )
 async def list_versions(
@@ -142,6 +144,7 @@ async def list_versions(
     "/{workflow_id}/diff",
     summary="Compare two versions of a workflow",
     operation_id="compare_workflow_versions",
+    dependencies=[OWN_WORKFLOW],
     response_model=VersionDifference,
     responses=refused_with(WorkflowNotFound, WorkflowNotPublished),
 )
@@ -157,6 +160,7 @@ async def diff(
     "/{workflow_id}/rollback",
     summary="Go back to an older version of a workflow",
     operation_id="roll_back_workflow",
+    dependencies=[OWN_WORKFLOW],
     responses=refused_with(InvalidWorkflow, WorkflowNotFound, WorkflowNotPublished),
 )
 async def rollback(

@@ -14,8 +14,10 @@ from sqlalchemy import Connection
 from kanca.api.answers import Json, Message
 from kanca.api.audit import About, Audited, Trail
 from kanca.api.audited import A_RUN, WORKFLOW
+from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WorkflowIdPath
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import OWN_WORKFLOW
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.api.workflow_models import (
@@ -79,10 +81,10 @@ async def create(
 
 @router.get("", summary="List workflows", operation_id="list_workflows")
 async def list_all(
-    services: Given, limit: Limit = 50, cursor: Cursor = None, tenant: Tenant = None
+    services: Given, caller: CallerTenant, limit: Limit = 50, cursor: Cursor = None, tenant: Tenant = None
 ) -> WorkflowPage:
     """List workflows by id, without their definitions."""
-    page = await services.database.read(workflows.page, limit, cursor, tenant)
+    page = await services.database.read(workflows.page, limit, cursor, caller.tenant_of(tenant))
     items = [WorkflowView(**workflow_fields(workflow)) for workflow in page.items]
     return WorkflowPage(items=items, next_cursor=page.next_cursor)
 
@@ -91,6 +93,7 @@ async def list_all(
     "/{workflow_id}",
     summary="Read a workflow",
     operation_id="get_workflow",
+    dependencies=[OWN_WORKFLOW],
     response_model=WorkflowWithDefinition,
     responses=refused_with(WorkflowNotFound),
 )
@@ -128,6 +131,7 @@ async def save(
     "/{workflow_id}/publish",
     summary="Publish a workflow",
     operation_id="publish_workflow",
+    dependencies=[OWN_WORKFLOW],
     responses=refused_with(InvalidWorkflow, WorkflowNotFound),
 )
 async def publish(
@@ -143,6 +147,7 @@ async def publish(
     "/{workflow_id}/unpublish",
     summary="Unpublish a workflow",
     operation_id="unpublish_workflow",
+    dependencies=[OWN_WORKFLOW],
     responses=refused_with(WorkflowNotFound),
 )
 async def unpublish(services: Given, trail: Audited, workflow_id: WorkflowIdPath) -> WorkflowView:
@@ -156,6 +161,7 @@ async def unpublish(services: Given, trail: Audited, workflow_id: WorkflowIdPath
     "/{workflow_id}/pause",
     summary="Pause a workflow",
     operation_id="pause_workflow",
+    dependencies=[OWN_WORKFLOW],
     responses=refused_with(WorkflowNotFound),
 )
 async def pause(services: Given, trail: Audited, workflow_id: WorkflowIdPath) -> WorkflowView:
@@ -168,6 +174,7 @@ async def pause(services: Given, trail: Audited, workflow_id: WorkflowIdPath) ->
     "/{workflow_id}/resume",
     summary="Resume a workflow",
     operation_id="resume_workflow",
+    dependencies=[OWN_WORKFLOW],
     responses=refused_with(WorkflowNotFound),
 )
 async def resume(services: Given, trail: Audited, workflow_id: WorkflowIdPath) -> WorkflowView:
@@ -182,6 +189,7 @@ async def resume(services: Given, trail: Audited, workflow_id: WorkflowIdPath) -
     "/{workflow_id}",
     summary="Delete a workflow",
     operation_id="delete_workflow",
+    dependencies=[OWN_WORKFLOW],
     responses=refused_with(WorkflowNotFound, WorkflowInUse),
 )
 async def delete(trail: Audited, workflow_id: WorkflowIdPath) -> Message:
@@ -195,6 +203,7 @@ async def delete(trail: Audited, workflow_id: WorkflowIdPath) -> Message:
     "/{workflow_id}/runs",
     summary="Start a run by hand",
     operation_id="start_run",
+    dependencies=[OWN_WORKFLOW],
     response_model=Run,
     responses=refused_with(InvalidInput, InvalidWorkflow, WorkflowNotFound, WorkflowNotPublished),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from kanca.api.access import AccessRule, ManagementGuard
+from kanca.api.access import AccessRule
 from kanca.api.app import api_document, create_api
+from kanca.api.failed_attempts import FailedAttempts
+from kanca.api.guard import ManagementGuard
+from kanca.api.key_book import KeyBook
 from kanca.api.request_lines import NamedRoute, RequestLines
 from kanca.api.services import Services
+from kanca.api.sessions import Sessions
 from kanca.api.tail_hub import TailHub
+from kanca.app.arrivals import Arrivals
 from kanca.app.clock import ClockCorrection
 from kanca.app.ended_secrets import PERIOD as ENDED_SECRETS_EVERY
 from kanca.app.ended_secrets import EndedSecrets
@@ -27,7 +32,7 @@ from kanca.app.presence import GatewayPresence, describe
 from kanca.app.resume_urls import resume_urls
 from kanca.app.sending_now import SendingNow
 from kanca.app.telling import hurry_on_changes, open_broadcast, tell_of_changes
-from kanca.domain import portal_token
+from kanca.domain import portal_token, session_token
 from kanca.domain.ids import IdFactory
 from kanca.domain.resume_token import KEY_LABEL
 from kanca.ingest.asgi import IngestASGI
@@ -159,6 +164,9 @@ async def open_gateway(
     duties["node types"] = known
     ended = EndedSecrets(database, box)
     duties["ended secrets"] = OneForAll(database, "ended secrets", ended, ENDED_SECRETS_EVERY)
+    book = KeyBook(database)
+    duties["API keys"] = book
+    sessions = Sessions(box.derived(session_token.KEY_LABEL), access.admin_key, own_settings.public_url)
     publisher = Publisher(
         database,
         box,
@@ -186,6 +194,8 @@ async def open_gateway(
         publisher=publisher,
         tails=tails,
         backlog=lambda: gauge.size,
+        book=book,
+        sessions=sessions,
         webhook_secret=settings.webhook_secret,
         is_redis_available=None if shared is None else lambda: shared.is_available,
         public_url=own_settings.public_url,
@@ -197,6 +207,7 @@ async def open_gateway(
     await known.run_once()
     presence = GatewayPresence(database, describe(settings, ids), address)
     duties["presence"] = presence
+    await book.run_once()
     regular = Duties(duties, limit=timedelta(seconds=30))
 
     broadcast = open_broadcast(settings)
@@ -207,9 +218,7 @@ async def open_gateway(
     await ingest.start()
     regular.start()
     try:
-        portal_keys = box.derived(portal_token.KEY_LABEL)
-        api = NamedRoute(create_api(services, ingest_document()))
-        management = RequestLines(ManagementGuard(api, access, portal_keys))
+        management = _management(services, access, settings, box.derived(portal_token.KEY_LABEL))
         root = Root(IngestASGI(ingest), management, leaving)
         yield Gateway(root, ingest, publisher, leaving, presence, regular, tails)
     finally:
@@ -217,11 +226,26 @@ async def open_gateway(
         await presence.leave()
         limit = timedelta(seconds=settings.shutdown_seconds)
         await asyncio.gather(ingest.stop(limit), publisher.close(limit), tails.close())
-        await outgoing.close()
-        await waker.close()
-        await broadcast.close()
-        if shared is not None:
-            await shared.close()
+        for opened in (outgoing, waker, broadcast, shared):
+            if opened is not None:
+                await opened.close()
+
+
+def _management(
+    services: Services, access: AccessRule, settings: Settings, portal_keys: Sequence[bytes]
+) -> ASGIApp:
+    """The management API, and what stands in front of it."""
+    return RequestLines(
+        ManagementGuard(
+            NamedRoute(create_api(services, ingest_document())),
+            access,
+            portal_keys,
+            book=services.book,
+            sessions=services.sessions,
+            arrival_of=Arrivals(settings.trusted_proxies),
+            failures=FailedAttempts(most_of_client=settings.wrong_keys_per_minute),
+        )
+    )
 
 
 def _address_by(proxies: Proxies) -> Callable[[Scope], str | None]:

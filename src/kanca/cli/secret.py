@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from kanca.cli.output import Output, details, progress
-from kanca.cli.server import Server, speaks_to_server
+from kanca.cli.migrate import DatabaseUrl
+from kanca.cli.output import Output, details, plain, progress
+from kanca.cli.server import AsJson, Server, speaks_to_server
+from kanca.errors import InvalidInput
 
 app = typer.Typer(name="secret", help="The key that stored secrets are encrypted with.", no_args_is_help=True)
 
@@ -16,11 +19,6 @@ AT_ONCE = 100
 """Secrets that one request encrypts: so few that nobody else waits for it."""
 COUNTED = ("reencrypted", "current", "older", "unreadable")
 LISTED = ("unreadable_endpoints", "unreadable_credentials", "unreadable_subscriptions")
-
-
-@app.callback()
-def noun() -> None:
-    """Keep the command a noun with verbs, although there is one verb."""
 
 
 @app.command()
@@ -46,6 +44,52 @@ def rotate(
     output.show_data(total, details)
     if total["unreadable"] or (total["older"] and not dry_run):
         raise typer.Exit(1)
+
+
+@app.command()
+def forget(
+    *,
+    unreadable: Annotated[
+        bool,
+        typer.Option(
+            "--unreadable", help="Those that none of the keys opens; there are no others to forget."
+        ),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; only say which.")] = False,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take away the stored secrets whose key is lost, in the database itself, and say what to set anew.
+
+    A server that does not have the key refuses to start before that.
+    """
+    import asyncio
+
+    from kanca.app.recovering import forget_unreadable
+    from kanca.settings import load_settings
+
+    if not unreadable:
+        raise InvalidInput("Say --unreadable: only secrets that nobody can read are taken away.")
+    settings = load_settings(database_url=database_url)
+    found = asyncio.run(forget_unreadable(settings, is_real=not dry_run))
+    Output(as_json).show_data({"is_dry_run": dry_run, **asdict(found)}, _forgotten)
+
+
+def _forgotten(data: dict[str, Any]) -> str:
+    """What was taken away, and what to do for each."""
+    lines = [
+        *(f"kanca endpoint rotate-secret {name}" for name in data["endpoints"]),
+        *(f"kanca subscription rotate-secret {name}" for name in data["subscriptions"]),
+        *(f"kanca credential set {plain(name)} …" for name in data["credentials"]),
+    ]
+    if not data["count"]:
+        return "Every stored secret can be read: there is nothing to forget."
+    if not lines:
+        return (
+            "There is nothing to set anew." if data["is_dry_run"] else "Done. There is nothing to set anew."
+        )
+    told = "Would be taken away. Then" if data["is_dry_run"] else "Taken away. Start the server, and"
+    return "\n".join([f"{told} set anew:", *(f"  {line}" for line in lines)])
 
 
 def _parts(server: Server, *, is_dry_run: bool) -> Iterator[dict[str, Any]]:

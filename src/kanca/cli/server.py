@@ -29,7 +29,12 @@ Url = Annotated[
 ]
 Key = Annotated[
     str | None,
-    typer.Option("--key", envvar="KANCA_ADMIN_KEY", help="The management key.", show_default=False),
+    typer.Option(
+        "--key",
+        envvar=["KANCA_KEY", "KANCA_ADMIN_KEY"],
+        help="The management key, or an API key.",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print plain JSON.")]
 

@@ -95,7 +95,7 @@ def by_itself(
     subject: tuple[str, str],
     tenant: str | None,
     *,
-    before: Mapping[str, Any],
+    before: Mapping[str, Any] | None,
     after: Mapping[str, Any],
 ) -> AuditEntry:
     """The entry of a change that a ``part`` of Kanca made and nobody asked for. ``subject`` is a kind and an id."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, true
 
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.tables import early_events, workflows
@@ -33,9 +33,13 @@ _COLUMNS = (
 
 
 def page(
-    connection: Connection, limit: int = 50, cursor: str | None = None, workflow_id: str | None = None
+    connection: Connection,
+    limit: int = 50,
+    cursor: str | None = None,
+    workflow_id: str | None = None,
+    tenant: str | None = None,
 ) -> Page[EarlyEvent]:
-    """List up to ``limit`` events, the oldest first, each with all its keys.
+    """List up to ``limit`` events, the oldest first, each with all its keys; with ``tenant``, those for its workflows.
 
     Raises InvalidInput for a wrong limit or cursor.
     """
@@ -43,13 +47,17 @@ def page(
     wanted = select(_EARLY.event_id).select_from(source).distinct().order_by(_EARLY.event_id)
     if workflow_id is not None:
         wanted = wanted.where(workflows.c.id == workflow_id)
+    if tenant is not None:
+        wanted = wanted.where(workflows.c.tenant == tenant)
     if cursor is not None:
         wanted = wanted.where(_EARLY.event_id > read_id_cursor(cursor))
     ids = connection.scalars(wanted.limit(check_limit(limit) + 1)).all()
     query = (
         select(*_COLUMNS)
         .select_from(source)
-        .where(_EARLY.event_id.in_(ids[:limit]))
+        .where(
+            _EARLY.event_id.in_(ids[:limit]), workflows.c.tenant == tenant if tenant is not None else true()
+        )
         .order_by(_EARLY.event_id, _EARLY.rule)
     )
     items = tuple(EarlyEvent(*row) for row in connection.execute(query))

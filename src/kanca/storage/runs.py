@@ -15,6 +15,7 @@ from kanca.domain.status import RunOrigin, RunStatus, StepStatus
 from kanca.domain.task import Attempt, NewTask, RunChange, Step
 from kanca.storage.events import CLOCKS_DIFFER_BY, padded
 from kanca.storage.new_tasks import add_tasks
+from kanca.storage.owners import is_run_of
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.scanning import IN_DATABASE, Scan, look
 from kanca.storage.tables import OPEN, attempts, runs, steps, waits
@@ -40,6 +41,8 @@ class RunFilter:
     is_test: bool | None = None
     waiting_for: str | None = None
     """They wait now for an event with this key."""
+    tenant: str | None = None
+    """Of its workflows."""
 
 
 ALL = RunFilter()
@@ -147,6 +150,8 @@ def _bounds(wanted: RunFilter) -> list[ColumnElement[bool]]:
     if wanted.is_test is False:
         # Few are, so leaving them out costs little; finding them takes looking at all.
         bounds.append(~runs.c.is_test)
+    if wanted.tenant is not None:
+        bounds.append(is_run_of(wanted.tenant))
     if wanted.waiting_for is not None:
         theirs = select(waits.c.run_id).where(waits.c.key == wanted.waiting_for, OPEN)
         bounds.append(runs.c.id.in_(theirs))

@@ -113,9 +113,16 @@ def move_on(connection: Connection, schedule: Schedule, next_at: datetime, last_
 
 
 def page(
-    connection: Connection, limit: int = 50, cursor: str | None = None, workflow_id: str | None = None
+    connection: Connection,
+    limit: int = 50,
+    cursor: str | None = None,
+    workflow_id: str | None = None,
+    tenant: str | None = None,
 ) -> Page[Schedule]:
-    """List schedules by workflow and node. Raises InvalidInput for a wrong limit or cursor."""
+    """List schedules by workflow and node; with ``tenant``, those of its workflows.
+
+    Raises InvalidInput for a wrong limit or cursor.
+    """
     place = tuple_(schedules.c.workflow_id, schedules.c.node_id)
     query = select(schedules).order_by(*place).limit(check_limit(limit) + 1)
     if cursor is not None:
@@ -124,6 +131,9 @@ def page(
         query = query.where(place > tuple_(before, node_id))
     if workflow_id is not None:
         query = query.where(schedules.c.workflow_id == workflow_id)
+    if tenant is not None:
+        theirs = select(workflows.c.number).where(workflows.c.tenant == tenant)
+        query = query.where(schedules.c.workflow.in_(theirs))
     rows = [_schedule(row) for row in connection.execute(query)]
     items = tuple(rows[:limit])
     last = f"{items[-1].workflow_id}/{items[-1].node_id}" if len(rows) > limit else None

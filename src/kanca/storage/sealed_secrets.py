@@ -13,13 +13,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Column, Connection, func, select, update
+from sqlalchemy import Column, Connection, delete, func, select, update
 
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID, Secret
 from kanca.errors import InvalidSetting
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import credentials, endpoints, subscriptions
+from kanca.storage.versions import Subject, bump_version
 
 NOTHING = b""
 """What stands in the place of a sealed value where there are no secrets."""
@@ -93,6 +94,12 @@ _STORES = (
     ),
 )
 """In the order of their places."""
+_SUBJECTS: dict[Owner, Subject] = {
+    Owner.CREDENTIAL: "credentials",
+    Owner.ENDPOINT: "endpoints",
+    Owner.SUBSCRIPTION: "subscriptions",
+}
+"""What moves on when one of theirs is changed."""
 
 
 class Anew(NamedTuple):
@@ -215,6 +222,24 @@ def _replace(connection: Connection, before: Sealed, value: bytes) -> int:
     store = next(store for store in _STORES if store.owner is before.place.owner)
     change = update(store.key.table).where(store.key == before.place.key, store.value == before.value)
     return connection.execute(change.values({store.value: value})).rowcount
+
+
+def forget(connection: Connection, values: Sequence[Sealed]) -> int:
+    """Take these values away where they still are as they were read; gives how many that were. Processes notice.
+
+    Endpoints and subscriptions have no secrets then, and credentials are no more.
+    """
+    owners = sorted({sealed.place.owner for sealed in values})
+    for owner in owners:
+        bump_version(connection, _SUBJECTS[owner])
+    return sum(_forget(connection, sealed) for sealed in values)
+
+
+def _forget(connection: Connection, sealed: Sealed) -> int:
+    if sealed.place.owner is not Owner.CREDENTIAL:
+        return _replace(connection, sealed, NOTHING)
+    is_that = credentials.c.name == sealed.place.key, credentials.c.sealed == sealed.value
+    return connection.execute(delete(credentials).where(*is_that)).rowcount
 
 
 def check_keys(connection: Connection, box: SecretBox) -> None:

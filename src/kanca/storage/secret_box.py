@@ -58,8 +58,8 @@ class SecretBox:
                 continue
         raise InvalidSetting(
             f"{self._source} does not have the key that the stored secrets are encrypted with."
-            " Put that key back, behind the newer ones"
-            " (docs/guides/operating.md, under Rotating the key, says more)"
+            " Put that key back, behind the newer ones; if it is lost, see `kanca secret forget`"
+            " (docs/guides/access.md, under Recovery, says more)"
         )
 
 

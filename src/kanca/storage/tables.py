@@ -699,5 +699,21 @@ audit = Table(
 )
 """Rows are only added: triggers refuse to change one, or to delete one that is young (see its migration)."""
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True, comment="SHA-256 of the key"),
+    Column("hint", Text, nullable=False, comment="how the key begins"),
+    Column("role", Text, nullable=False),
+    Column("tenant", Text, comment="null: all tenants"),
+    Column("created_at", Instant, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", Instant),
+    Column("last_used_at", Instant),
+    Column("revoked_at", Instant),
+)
+
 PARTITIONED = (events, outcomes, attempts, steps, deliveries, event_fields)
 """Tables that PostgreSQL keeps a partition a day of."""

@@ -10,6 +10,7 @@ from kanca.storage.moves import note_move
 from kanca.storage.tables import versions
 
 Subject = Literal[
+    "api_keys",
     "credentials",
     "endpoints",
     "event_types",

@@ -5,7 +5,7 @@ is younger than 30 days (the least that ``KANCA_AUDIT_RETENTION_DAYS`` can be) i
 drop triggers: the owner of the tables can.
 
 Revision ID: 0007
-Revises: 0005
+Revises: 0006
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kanca.storage.dialects.schema import has_schemas
 from kanca.storage.types import Id, Instant
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 SCHEMA = "kanca"
 _YOUNG_DAYS = 30
