@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import Connection, func, select
 
 from bench.cpu import cpu_seconds
-from bench.end_to_end import APP, DRAIN_LIMIT_S
+from bench.end_to_end import APP
 from bench.load import run_wrk, signed_requests
 from bench.report import report
 from bench.servers import SECRET, kanca, stripe_endpoint, workers
@@ -31,6 +31,8 @@ ALL_BUSY = 0.9
 """The part of the cores from which they are what limits."""
 LOOK_S = 0.05
 ENDLESS = 10**12
+LIMIT_S = 300
+"""The longest that workers may take to start and to work off what is there."""
 BEGUN_SHARE = 0.05
 """The part of the work during which workers are only starting: it is not counted."""
 COLUMNS = ("accepted/s", "ratio", "µs CPU", "database µs", "cores", "limit")
@@ -78,7 +80,7 @@ def _accept(url: str, number: int, database_pid: int, directory: Path, seconds: 
 
 def _work(url: str, number: int, database_pid: int, directory: Path) -> dict[str, float]:
     """Work off what is there; counted from when all workers are at it."""
-    give_up_at = time.monotonic() + DRAIN_LIMIT_S
+    give_up_at = time.monotonic() + LIMIT_S
     waiting = asyncio.run(_until_left(url, ENDLESS, give_up_at))
     with workers(url, directory, number, "--app", APP) as pid:
         left = asyncio.run(_until_left(url, int(waiting * (1 - BEGUN_SHARE)), give_up_at))
