@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kanca.queue.cleaner import Cleaner
+from kanca.workers import worker
 from tests.acceptance.app import hooks
 
 __all__ = ["hooks"]
 
-CLEANS_EVERY = timedelta(seconds=4)
-
-_clean = Cleaner.run_once
-
-
-async def _clean_often(self: Cleaner) -> timedelta:
-    await _clean(self)
-    return CLEANS_EVERY
-
-
-Cleaner.run_once = _clean_often  # type: ignore[method-assign]  # nothing else has a reason to set this
+worker.CLEANED_EVERY = timedelta(seconds=4)  # type: ignore[attr-defined]  # the worker takes it from there
