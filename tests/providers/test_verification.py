@@ -215,7 +215,9 @@ def test_no_detail_shows_a_secret_or_anything_received(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "secret"), [("stripe", STRIPE_SECRET), ("standardwebhooks", STANDARD_SECRET)]
+    ("name", "secret"),
+    [("stripe", STRIPE_SECRET), ("standardwebhooks", STANDARD_SECRET)],
+    ids=["stripe", "standardwebhooks"],
 )
 def test_a_right_signature_counts_only_within_the_tolerance(name: str, secret: str) -> None:
     spec = get_provider(name)
