@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from tests.acceptance.processes import WEBHOOK_SECRET, Client, KancaProcess, eventually
+from tests.acceptance.processes import ROOT, WEBHOOK_SECRET, Client, KancaProcess, eventually
 
 SENDERS = 12
 PAUSE_S = 0.05
@@ -214,16 +215,21 @@ async def _pause(seconds: float) -> None:
     await asyncio.sleep(seconds)  # senders have a pace; nothing is waited for
 
 
-def gateway_machine(url: str, directory: Path, environ: dict[str, str]) -> KancaProcess:
-    """A machine that only accepts."""
-    return _machine(url, directory, environ, "--workers", "0")
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What machines are made of."""
 
+    url: str
+    """Of the database."""
+    directory: Path
+    environ: dict[str, str]
 
-def worker_machine(url: str, directory: Path, environ: dict[str, str]) -> KancaProcess:
-    """A machine that only works."""
-    return _machine(url, directory, environ, "--gateways", "0")
-
-
-def _machine(url: str, directory: Path, environ: dict[str, str], *options: str) -> KancaProcess:
-    directory.mkdir()
-    return KancaProcess(url, directory, *options, environ=environ)
+    def machine(self, kind: str, name: str, sources: Path = ROOT / "src") -> KancaProcess:
+        """A machine with a ``gateway`` or a ``worker`` and nothing else; ``sources``: its version of Kanca."""
+        directory = self.directory / name
+        directory.mkdir()
+        nothing_else = "--workers" if kind == "gateway" else "--gateways"
+        search = os.pathsep.join([str(sources), str(ROOT)])
+        return KancaProcess(
+            self.url, directory, nothing_else, "0", environ=self.environ | {"PYTHONPATH": search}
+        )

@@ -1,5 +1,7 @@
 """Two gateway machines and two worker machines on one PostgreSQL and one Valkey, disturbed in every way there is.
 
+One machine of each kind is of the version before, until it is replaced.
+
 No accepted event is lost or doubled, and senders see nothing but 200, and 503 with ``Retry-After`` while the database
 is away or a machine stops; of a gateway that is killed they see a broken connection, as of any server. The report says
 how long each disturbance lasted at the client (``pytest -rP`` shows it).
@@ -18,10 +20,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.fleet import REFUSED, Disturbance, Fleet, Senders, gateway_machine, worker_machine
-from tests.acceptance.processes import Client, KancaProcess, eventually
+from tests.acceptance.fleet import REFUSED, Disturbance, Fleet, Senders, Site
+from tests.acceptance.processes import ROOT, Client, KancaProcess, eventually
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
+from tests.upgrades.previous import unpack
 
 VALKEY_AWAY_S = 1.0
 
@@ -70,12 +73,15 @@ async def test_a_fleet_loses_and_doubles_nothing_whatever_is_done_to_its_parts(
         valkey = stack.enter_context(ValkeyServer())
         url = postgres.create_database("fleet")
         environ = {"KANCA_REDIS_URL": valkey.url, "CALLS_FILE": str(tmp_path / "calls.txt")}
-        gateways = [
-            stack.enter_context(gateway_machine(url, tmp_path / f"gateway-{n}", environ)) for n in (1, 2)
-        ]
-        workers = [
-            stack.enter_context(worker_machine(url, tmp_path / f"worker-{n}", environ)) for n in (1, 2)
-        ]
+        site, before = Site(url, tmp_path, environ), unpack(tmp_path / "previous")
+        # The version before was there first: the present one joins it, and expands the schema under its feet.
+        first = {
+            (kind, name): stack.enter_context(site.machine(kind, f"{kind}-{name}", sources))
+            for name, sources in (("before", before), ("now", ROOT / "src"))
+            for kind in ("gateway", "worker")
+        }
+        gateways = [first["gateway", name] for name in ("now", "before")]
+        workers = [first["worker", name] for name in ("now", "before")]
         senders = await stack.enter_async_context(Senders([each.url for each in gateways]))
         fleet = Fleet(senders, gateways[0], settles_s)
 
@@ -96,9 +102,8 @@ async def test_a_fleet_loses_and_doubles_nothing_whatever_is_done_to_its_parts(
 
         async def replace(machines: list[KancaProcess], number: int) -> None:
             """A new machine joins, the load balancer learns of it, and an old one stops."""
-            make = gateway_machine if machines is gateways else worker_machine
-            name = f"{'gateway' if machines is gateways else 'worker'}-new-{number}"
-            new = make(url, tmp_path / name, environ)
+            kind = "gateway" if machines is gateways else "worker"
+            new = site.machine(kind, f"{kind}-new-{number}")
             await asyncio.to_thread(new.start)
             stack.callback(new.__exit__, None, None, None)
             old = machines.pop()
