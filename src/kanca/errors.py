@@ -614,9 +614,9 @@ class ConfigUnreadable(Conflict):
 
     code = "config_unreadable"
 
-    def __init__(self, detail: str = "", number: int | None = None) -> None:
+    def __init__(self, detail: str = "", *, number: int | None = None, **facts: Any) -> None:
         """``number`` is that of the endpoint or subscription whose config it is."""
-        super().__init__(detail)
+        super().__init__(detail, **facts)
         self.number = number
 
 

@@ -36,6 +36,7 @@ MIN_KEY_LENGTH = 16
 
 FROM_FILES = (
     "database_url",
+    "database_direct_url",
     "redis_url",
     "secret_key",
     "admin_key",

@@ -20,7 +20,7 @@ from kanca.api.sessions import Sessions
 from kanca.domain.api_key import ApiKey, Role, digest_of, new_key
 from kanca.domain.delivery import delivery_id
 from kanca.domain.event import NewEvent
-from kanca.domain.ids import DEAD_LETTER, DELIVERY, EVENT, KEY, show_id
+from kanca.domain.ids import AUDIT, DEAD_LETTER, DELIVERY, EVENT, JOB, KEY, show_id
 from kanca.storage import api_keys
 from kanca.storage.ports import Database
 from tests.api.rows import later_ids, store
@@ -149,6 +149,9 @@ async def furnish(fleet: Fleet, tenant: str) -> Things:
         "letter": await letter_of(fleet, tenant),
         "replay_id": replay["id"],
         "key_id": show_id(KEY, key_id),
+        "job_id": show_id(JOB, later_ids.new()),
+        "entry_id": show_id(AUDIT, later_ids.new()),
+        "tenant": tenant,
         "node_id": "node-456",
         "name": "anything",
     }
@@ -171,7 +174,8 @@ async def _accept(database: Database, tenant: str) -> NewEvent:
 
 def path_to(route: APIRoute, things: Things) -> str:
     """The path of a route, for what a tenant has."""
-    return route.path.format(**things)
+    path = route.path.format(**things)
+    return f"{path}?follow=false" if path == "/api/tail" else path  # else it would never end
 
 
 def later(services: Services, **amount: float) -> Any:

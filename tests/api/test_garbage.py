@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kanca.api.app import api_document
 from kanca.domain.delivery import delivery_id
-from kanca.domain.ids import DEAD_LETTER, DELIVERY, JOB, REPLAY, RUN, show_id
+from kanca.domain.ids import AUDIT, DEAD_LETTER, DELIVERY, JOB, KEY, REPLAY, RUN, show_id
 from kanca.domain.job import Job, JobKind
 from kanca.domain.status import RunStatus
 from kanca.domain.task import RunChange
@@ -153,6 +153,8 @@ async def known(client: httpx.AsyncClient, database: Database) -> dict[str, str]
         "subscription_id": shop.id,
         "name": "stripe",
         "job_id": show_id(JOB, job.id),
+        "key_id": show_id(KEY, ids.new()),
+        "entry_id": show_id(AUDIT, ids.new()),
         "tenant": "acme",
     }
 
@@ -166,7 +168,10 @@ async def test_no_request_is_answered_500(
         return known[parameter[1]] if request_.text is None else _quoted(request_.text)
 
     path = re.sub(r"\{(\w+)\}", name, request_.path)
-    query = "&".join(f"{key}={_quoted(value)}" for key, value in request_.query.items())
+    # A tail that is followed would never end.
+    query = "follow=false&" * path.endswith("/tail") + "&".join(
+        f"{key}={_quoted(value)}" for key, value in request_.query.items()
+    )
     # The client checks the form of every answer itself, and fails when the app raises.
     answer = await client.request(
         request_.method,

@@ -114,6 +114,7 @@ async def test_events_are_shown_as_they_come(app: FastAPI, database: Database, s
         "payload": {"n": 1, "big": 12345678901234567890123},
         "body_base64": None,
         "is_payload_omitted": False,
+        "expunged_at": None,
         "request_method": "POST",
         "request_path": "/webhooks/shop",
         "request_headers": {"a": "1, 2"},

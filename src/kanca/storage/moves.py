@@ -47,10 +47,11 @@ def noting(
 
     def run(connection: Connection, /, *args: P.args, **kwargs: P.kwargs) -> T:
         subjects.clear()
-        connection.info[_NOTED] = subjects
+        info = connection.info  # asked of a connection that was lost, it would be made anew
+        info[_NOTED] = subjects
         try:
             return change(connection, *args, **kwargs)
         finally:
-            del connection.info[_NOTED]
+            del info[_NOTED]
 
     return run

@@ -16,7 +16,8 @@ _KEYS = """
     WHERE c.oid = 'kanca.dedupe'::regclass
 """
 _CONNECTIONS = """
-    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'kanca'
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND split_part(application_name, ' ', 1) = 'kanca'
 """
 
 

@@ -32,7 +32,7 @@ _ON_SERVER = (
                 RETURN OLD;
             END IF;
         END IF;
-        RAISE EXCEPTION 'the audit log is only added to' USING ERRCODE = 'insufficient_privilege';
+        RAISE EXCEPTION 'the audit log is only added to' USING ERRCODE = 'restrict_violation';
     END $$
     """,
     """
