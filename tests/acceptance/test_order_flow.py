@@ -310,4 +310,4 @@ def test_applying_the_file_again_changes_nothing(
     text = (EXAMPLE / "hooks.yaml").read_text().replace(SERVICES_URL, url_of(services))
     file = tmp_path / "hooks.yaml"
     file.write_text(text.replace("initial_delay: 1", "initial_delay: 0.1"))
-    assert "Everything is as the file says." in Shop(server).kanca("apply", "-f", str(file))
+    assert "Everything is as the manifest says." in Shop(server).kanca("apply", "-f", str(file))
