@@ -21,7 +21,7 @@ run dev: $(INSTALLED) ## Start Kanca on http://127.0.0.1:8000 with something to 
 setup: $(INSTALLED) $(NODE_INSTALLED) ## Make the environment in .venv; the others do it by themselves
 	@echo 'Ready: .venv/bin/kanca'
 test: setup ## Run the tests, on SQLite and on PostgreSQL 18
-	@$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 check: setup ## Format, lint, types, imports, dependencies, dead code: what CI asks before the tests
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)

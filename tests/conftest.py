@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,11 @@ from kanca.telemetry.lines import lines
 from tests.servers.mariadb import MariadbServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
+
+TESTS = Path(__file__).parent
+BUSY = {"acceptance", "upgrades"}
+"""They start servers and kill them: two at once would take longer than they wait."""
+ALONE = "servers"
 
 pytest_plugins = ["tests.databases"]
 
@@ -62,6 +68,15 @@ def written() -> Iterator[list[dict[str, Any]]]:
     lines.configure("all", keep)
     yield kept
     lines.configure("off", lambda *_: None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one process, and those with processes of their own one after the other."""
+    for item in items:
+        name = item.path.relative_to(TESTS).parts[0]
+        group = ALONE if name in BUSY else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_configure() -> None:
