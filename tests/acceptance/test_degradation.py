@@ -29,7 +29,11 @@ RECOVERY_S = 12.0
 LINES_A_FAULT = 5
 """A gateway, a worker and its lease, and the relay: each says once that its database is away, and that it is back."""
 DATABASE = "degradation"
-ENVIRON = {"KANCA_COMMIT_TIMEOUT_SECONDS": str(COMMIT_TIMEOUT_S), "KANCA_LOG_FORMAT": "json"}
+ENVIRON = {
+    "KANCA_COMMIT_TIMEOUT_SECONDS": str(COMMIT_TIMEOUT_S),
+    "KANCA_LOG_FORMAT": "json",
+    "KANCA_LOG_REQUESTS": "off",  # those have a line each, if they are asked for
+}
 
 
 @pytest.fixture(scope="module")
