@@ -28,6 +28,7 @@ DAY_S = 32.0
 RETENTION_DAYS = 2
 STEADY_FROM = 5
 """Days until as much goes as comes: retention, and what processes learn when they start."""
+MAY_VARY = 1.5
 MAY_GROW = 1.15
 """Times: what later days may take more than earlier ones."""
 PATIENCE_S = 0.25
@@ -95,7 +96,8 @@ def _stays_flat(samples: list[Sample]) -> None:
     before, after = steady[: len(steady) // 2], steady[len(steady) // 2 :]
     for kind in ("gateway", "worker"):
         assert grown([s.memory_mb[kind] for s in before], [s.memory_mb[kind] for s in after]) < MAY_GROW, kind
-        assert max(s.files[kind] for s in after) <= max(s.files[kind] for s in before) + 8, kind
+        # Some more or fewer, as connections to receivers come and go; a leak would add some each day.
+        assert grown([s.files[kind] for s in before], [s.files[kind] for s in after]) < MAY_VARY, kind
     assert max(s.partitions for s in after) <= max(s.partitions for s in before)
     # The busier the machine, the fewer events: what is kept is to be in proportion to those that are kept.
     events = [
