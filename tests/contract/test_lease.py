@@ -10,12 +10,15 @@ import pytest
 
 from kanca.errors import DatabaseUnavailable
 from kanca.queue.lease import BEATS, Lease, WorkerIdentity
+from kanca.storage import instances
 from kanca.storage.dialects import open_database
+from kanca.storage.instances import Description, InstanceState
 from kanca.storage.ports import Database
 from kanca.storage.tables import workers
 from tests.queueing import LEASE, claim, dispatch, register, rows
 
-IDENTITY = WorkerIdentity("host", 42, "shop.hooks:hooks", 10)
+SAID = Description("1.2.3", "0010", InstanceState.RUNNING, connections=14, clock_ahead_ms=-250)
+IDENTITY = WorkerIdentity("host", 42, "shop.hooks:hooks", 10, lambda: SAID)
 SHORT = timedelta(milliseconds=900)
 
 
@@ -46,6 +49,9 @@ async def test_a_worker_is_entered_with_what_it_says_of_itself(
         10,
     )
     assert worker_of(lease) == number
+    (listed,) = await database.read(instances.running)
+    assert (listed.version, listed.revision, listed.state) == (SAID.version, SAID.revision, SAID.state)
+    assert (listed.connections, listed.clock_ahead_ms) == (SAID.connections, SAID.clock_ahead_ms)
     await lease.close()
     assert worker_of(lease) is None
     assert await rows(database, workers) == []

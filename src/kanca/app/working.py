@@ -56,9 +56,8 @@ async def open_worker(
         open_relays(settings, database, waker.wake) as relays,
         hooks.publisher.through(database, settings),
     ):
-        presence = WorkerPresence(
-            database, describe(settings, ids), lambda: worker.number, lambda: worker.is_stopping
-        )
+        describing = describe(settings, ids)
+        presence = WorkerPresence(database, describing, lambda: worker.number, lambda: worker.is_stopping)
         duties = Duties({**regular, **relays, "presence": presence})
         worker = Worker(
             database,
@@ -68,7 +67,7 @@ async def open_worker(
             NodeMeans(http, credentials, resume_urls(settings, box)),
             sending_means(settings, box, http, Authentication(credentials, http), noted.note),
             ids,
-            worker_settings(settings, settings.app or NO_APP, predecessor),
+            worker_settings(settings, settings.app or NO_APP, predecessor, describing),
         )
         duties.start()
         try:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import structlog
 
 from kanca.errors import DatabaseUnavailable, KancaError, Unavailable
+from kanca.storage.instances import Description
 from kanca.storage.ports import Database
 from kanca.telemetry.metrics import LEASES_LOST
 
@@ -36,6 +37,8 @@ class WorkerIdentity:
     pid: int
     app: str | None
     concurrency: int
+    describe: Callable[[], Description] | None = None
+    """What it is at the moment, said as it is entered."""
 
 
 class Lease:
@@ -112,8 +115,9 @@ class Lease:
             self._database = await self._open_database()
         begun = time.monotonic()
         who = self._identity
+        said = None if who.describe is None else who.describe()
         number = await self._database.queue.register(
-            who.hostname, who.pid, who.app, who.concurrency, self._lease
+            who.hostname, who.pid, who.app, who.concurrency, self._lease, said
         )
         return number, begun + self._lease.total_seconds()
 

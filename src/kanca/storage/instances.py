@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -45,6 +45,11 @@ class Description:
     """How far the clock of its machine is ahead of the database's."""
 
 
+def described(description: Description | None) -> tuple[object, ...]:
+    """The columns of a description in the order of its fields; nulls for one that says nothing of itself."""
+    return (None,) * len(fields(Description)) if description is None else astuple(description)
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """A gateway or a worker, as its last sign left it."""
@@ -77,13 +82,13 @@ class Instance:
 
 def running(connection: Connection) -> tuple[Instance, ...]:
     """Give every instance that has not signed off: workers, then gateways, the oldest first."""
-    described = ("version", "revision", "state", "connections", "clock_ahead_ms")
+    names = [field.name for field in fields(Description)]
     of_workers = select(
         literal(InstanceKind.WORKER.value).label("kind"),
         *(workers.c[name] for name in ("id", "hostname", "pid")),
         null().label("address"),
         *(workers.c[name] for name in ("app", "started_at", "expires_at", "concurrency", "active")),
-        *(workers.c[name] for name in described),
+        *(workers.c[name] for name in names),
         (workers.c.expires_at > now).label("is_alive"),
     ).order_by(workers.c.id)
     of_gateways = select(
@@ -93,7 +98,7 @@ def running(connection: Connection) -> tuple[Instance, ...]:
         *(gateways.c[name] for name in ("started_at", "expires_at")),
         literal(0).label("concurrency"),
         literal(0).label("active"),
-        *(gateways.c[name] for name in described),
+        *(gateways.c[name] for name in names),
         (gateways.c.expires_at > now).label("is_alive"),
     ).order_by(gateways.c.id)
     rows = [row._asdict() for query in (of_workers, of_gateways) for row in connection.execute(query)]

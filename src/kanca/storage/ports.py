@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.event import Appended, NewEvent, StoredEvent
 from kanca.domain.task import Completion, NewTask, Task, TaskKind
+from kanca.storage.instances import Description
 from kanca.storage.measuring import StorageReadings
 from kanca.storage.moves import Moves
 
@@ -94,9 +95,15 @@ class QueueStore(Protocol):
     """The durable queue. All due times and leases are compared with the database's clock."""
 
     async def register(
-        self, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+        self,
+        hostname: str,
+        pid: int,
+        app: str | None,
+        concurrency: int,
+        lease: timedelta,
+        description: Description | None = None,
     ) -> int:
-        """Enter a worker and give its number."""
+        """Enter a worker, with what it says of itself, and give its number."""
         ...
 
     async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:

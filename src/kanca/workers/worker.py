@@ -33,6 +33,7 @@ from kanca.queue.rescuer import Rescuer
 from kanca.queue.scheduler import Scheduler, Unparker
 from kanca.settings import Settings
 from kanca.storage.claimed_work import announce_handlers
+from kanca.storage.instances import Description
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.telemetry.lines import lines
@@ -104,9 +105,16 @@ class WorkerSettings:
     """How long after its time a call may still keep its work from being given up."""
     predecessor: int | None = None
     """The number of a worker whose process is known to have died: its tasks need not wait until its lease is over."""
+    describe: Callable[[], Description] | None = None
+    """What the worker says of itself as it is entered."""
 
 
-def worker_settings(settings: Settings, app: str, predecessor: int | None = None) -> WorkerSettings:
+def worker_settings(
+    settings: Settings,
+    app: str,
+    predecessor: int | None = None,
+    describe: Callable[[], Description] | None = None,
+) -> WorkerSettings:
     """What a worker needs of the settings."""
     return WorkerSettings(
         app=app,
@@ -120,6 +128,7 @@ def worker_settings(settings: Settings, app: str, predecessor: int | None = None
         published_fields=settings.published_indexed_fields,
         audit_retention=timedelta(days=settings.audit_retention_days),
         predecessor=predecessor,
+        describe=describe,
     )
 
 
@@ -168,7 +177,9 @@ class Worker:
         self._settings = settings
         self._threads = SyncThreads()
         self._settling = Settling(now=lambda: datetime.now(UTC), new_id=ids.new, chance=random.random)
-        identity = WorkerIdentity(socket.gethostname(), os.getpid(), settings.app, settings.concurrency)
+        identity = WorkerIdentity(
+            socket.gethostname(), os.getpid(), settings.app, settings.concurrency, settings.describe
+        )
         self._lease = Lease(open_database, identity, settings.lease, self._lost, lambda: self.active)
         self._tally = Tally(database, f"{identity.hostname}-{identity.pid}", self._settling.now)
         self._waker = database.waker()

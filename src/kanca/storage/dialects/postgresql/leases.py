@@ -12,11 +12,14 @@ from datetime import timedelta
 from kanca.domain.task import DELIVERY_CRASHES, LONGEST_LEASE, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
 from kanca.storage.dialects.postgresql.claim import TASK, task_of
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.instances import Description, described
 from kanca.storage.ports import Rescued
 
 _REGISTER = """
-INSERT INTO kanca.workers (hostname, pid, app, concurrency, started_at, expires_at)
-SELECT $1, $2, $3, $4, now, now + $5 FROM (SELECT kanca.now() AS now) AS clock
+INSERT INTO kanca.workers (
+    hostname, pid, app, concurrency, started_at, expires_at, version, revision, state, connections, clock_ahead_ms
+)
+SELECT $1, $2, $3, $4, now, now + $5, $6, $7, $8, $9, $10 FROM (SELECT kanca.now() AS now) AS clock
 RETURNING id
 """
 _HEARTBEAT = """
@@ -70,11 +73,18 @@ RETURNING {TASK}, t.state
 
 
 async def register(
-    engine: PostgresEngine, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+    engine: PostgresEngine,
+    hostname: str,
+    pid: int,
+    app: str | None,
+    concurrency: int,
+    lease: timedelta,
+    description: Description | None = None,
 ) -> int:
     """See ``QueueStore.register``."""
     async with engine.connection() as connection:
-        return int(await connection.fetchval(_REGISTER, hostname, pid, app, concurrency, lease))
+        said = described(description)
+        return int(await connection.fetchval(_REGISTER, hostname, pid, app, concurrency, lease, *said))
 
 
 async def heartbeat(engine: PostgresEngine, worker: int, lease: timedelta, active: int) -> bool:

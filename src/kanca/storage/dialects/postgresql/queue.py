@@ -14,6 +14,7 @@ from kanca.storage.completions import write_each
 from kanca.storage.dialects.postgresql import claim, finish, leases, promotion, reading
 from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
+from kanca.storage.instances import Description
 from kanca.storage.ports import Capabilities, LaneAsk, Promoted, Rescued
 from kanca.storage.records import TASK_COLUMNS, task_row
 
@@ -34,9 +35,15 @@ class PostgresQueue:
         self._engine = engine
 
     async def register(
-        self, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+        self,
+        hostname: str,
+        pid: int,
+        app: str | None,
+        concurrency: int,
+        lease: timedelta,
+        description: Description | None = None,
     ) -> int:
-        return await leases.register(self._engine, hostname, pid, app, concurrency, lease)
+        return await leases.register(self._engine, hostname, pid, app, concurrency, lease, description)
 
     async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:
         return await leases.heartbeat(self._engine, worker, lease, active)

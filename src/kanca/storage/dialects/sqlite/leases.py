@@ -11,11 +11,14 @@ from functools import partial
 from kanca.domain.task import DELIVERY_CRASHES, LONGEST_LEASE, SUSPECT_CRASHES, SUSPECT_LANE, TaskKind
 from kanca.storage.dialects.sqlite.claim import TASK, task_of
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.instances import Description, described
 from kanca.storage.ports import Rescued
 
 _REGISTER = """
-INSERT INTO kanca_workers (hostname, pid, app, concurrency, started_at, expires_at)
-VALUES (?, ?, ?, ?, kanca_now(), kanca_now() + ?)
+INSERT INTO kanca_workers (
+    hostname, pid, app, concurrency, started_at, expires_at, version, revision, state, connections, clock_ahead_ms
+)
+VALUES (?, ?, ?, ?, kanca_now(), kanca_now() + ?, ?, ?, ?, ?, ?)
 RETURNING id
 """
 _HEARTBEAT = "UPDATE kanca_workers SET expires_at = kanca_now() + ?, active = ? WHERE id = ?"
@@ -50,12 +53,19 @@ RETURNING {TASK}, state
 
 
 async def register(
-    engine: SqliteEngine, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+    engine: SqliteEngine,
+    hostname: str,
+    pid: int,
+    app: str | None,
+    concurrency: int,
+    lease: timedelta,
+    description: Description | None = None,
 ) -> int:
     """See ``QueueStore.register``."""
 
     def enter(connection: sqlite3.Connection) -> int:
-        row = connection.execute(_REGISTER, (hostname, pid, app, concurrency, _us(lease))).fetchall()
+        said = described(description)
+        row = connection.execute(_REGISTER, (hostname, pid, app, concurrency, _us(lease), *said)).fetchall()
         return int(row[0][0])
 
     return await engine.run_write(enter)

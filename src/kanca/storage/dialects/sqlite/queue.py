@@ -12,6 +12,7 @@ from kanca.domain.task import SUSPECT_LANE, Completion, NewTask, Task, TaskKind
 from kanca.storage.completions import write_each
 from kanca.storage.dialects.sqlite import claim, finish, leases, promotion, reading
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
+from kanca.storage.instances import Description
 from kanca.storage.ports import Capabilities, LaneAsk, Promoted, Rescued
 
 # Deliveries do not close the door to what comes in.
@@ -27,9 +28,15 @@ class SqliteQueue:
         self._engine = engine
 
     async def register(
-        self, hostname: str, pid: int, app: str | None, concurrency: int, lease: timedelta
+        self,
+        hostname: str,
+        pid: int,
+        app: str | None,
+        concurrency: int,
+        lease: timedelta,
+        description: Description | None = None,
     ) -> int:
-        return await leases.register(self._engine, hostname, pid, app, concurrency, lease)
+        return await leases.register(self._engine, hostname, pid, app, concurrency, lease, description)
 
     async def heartbeat(self, worker: int, lease: timedelta, active: int) -> bool:
         return await leases.heartbeat(self._engine, worker, lease, active)
