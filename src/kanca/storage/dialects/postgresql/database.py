@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from kanca.storage.appending import Appending
 from kanca.storage.dialects.postgresql import health, measuring
@@ -16,7 +17,7 @@ from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.dialects.postgresql.horizon import PostgresHorizon
 from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
-from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.dialects.postgresql.partitions import make_partitions, missing_day
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.dialects.schema import begin_migrating
@@ -61,9 +62,20 @@ class PostgresDatabase:
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         moved: set[str] = set()
-        done = await self.engine.write(noting(change, moved), *args, **kwargs)
-        self.moves.tell(moved)
-        return done
+        made: set[date] = set()
+        while True:
+            try:
+                done = await self.engine.write(noting(change, moved), *args, **kwargs)
+            except DBAPIError as error:
+                # A day that nobody has made yet, or that went with what was old: it comes back, and goes again.
+                day = missing_day(error)
+                if day is None or day in made:
+                    raise
+                made.add(day)
+                await make_partitions(self.engine, [day])
+            else:
+                self.moves.tell(moved)
+                return done
 
     async def now(self) -> datetime:
         return await self.engine.now()
