@@ -211,7 +211,7 @@ class DeliveryShift:
         job = Job(task, event, listed, self._loop.time())
         receiver = self._receiver_of(job.subscription)
         waiting = self._waiting.get(task.target, ())
-        if not waiting and self._may_begin(receiver):
+        if not waiting and self._may_begin(receiver, of_retry=task.attempt > 0):
             self._begin(job, receiver)
         elif len(waiting) < receiver.may_wait():
             self._waiting.setdefault(task.target, []).append(job)
@@ -224,8 +224,9 @@ class DeliveryShift:
             subscription.number, subscription.url, config.max_in_flight, config.rate_limit_per_second
         )
 
-    def _may_begin(self, receiver: Receiver) -> bool:
-        return self._places.is_free_for(receiver) and bool(receiver.room(self._loop.time()))
+    def _may_begin(self, receiver: Receiver, *, of_retry: bool = False) -> bool:
+        room = receiver.room(self._loop.time(), of_retry=of_retry)
+        return self._places.is_free_for(receiver) and bool(room)
 
     async def _look_round(self) -> None:
         """Find out which lanes are this worker's, and which receivers have deliveries parked in them."""
@@ -336,10 +337,12 @@ class DeliveryShift:
 
     def _put_off(self, job: Job, receiver: Receiver) -> None:
         """Leave a delivery until its receiver has room: no attempt is counted."""
-        if job.task.order_key is not None:
-            # Parked, it would have its turn again at once.
+        is_retry = job.task.attempt > 0
+        if job.task.order_key is not None or (is_retry and receiver.fails_at_once):
+            # Parked, an ordered one would have its turn again at once, and a retry stand behind what was never tried.
             now = self._loop.time()
-            completion = Completion(job.task, Wait(timedelta(seconds=receiver.put_off(now) - now)))
+            put_off_s = receiver.put_off(now, of_retry=is_retry) - now
+            completion = Completion(job.task, Wait(timedelta(seconds=put_off_s)))
             self._spawn(self._record(job.task, job.event, completion))
         else:
             self._spawn(self._record(job.task, job.event, Completion(job.task, Park()), parked_at=receiver))
