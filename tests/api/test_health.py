@@ -208,6 +208,10 @@ async def test_health_is_looked_at_once_a_second_whoever_asks(services: Services
     await get(app, "/health")
     assert looks == 2
 
+    clock.advance(seconds=-3_600)  # it was an hour fast: what was seen then is not true for an hour
+    await get(app, "/health")
+    assert looks == 3
+
 
 async def test_the_database_s_own_warnings_are_passed_on(services: Services) -> None:
     app = create_api(with_warnings(services, "fsync is off"))

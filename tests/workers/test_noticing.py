@@ -295,6 +295,22 @@ async def test_dead_letters_that_become_many_are_told_once_whoever_watches(
     assert (event["before"], event["dead_letters"], event["count"]) == (30, 50, 1)
 
 
+async def test_who_watches_goes_on_when_the_clock_was_set_back(
+    database: Database, clock_offset: ClockOffset
+) -> None:
+    watching = noticer(database)
+    await clock_offset(86_400)
+    await watching.run_once()
+    await clock_offset(0)
+    await watching.run_once()
+    await store(database, *(a_dead_letter(new_event(tenant="acme")) for _ in range(30)))
+    await clock_offset(WATCH_EVERY.total_seconds())
+    await watching.run_once()
+    await watching.run_once()
+
+    assert [event["type"] for event in await told(database)] == [NoticeKind.DLQ_GROWING]
+
+
 async def test_an_endpoint_that_refuses_most_is_told_of_every_so_often_while_it_does(
     site: Site, clock_offset: ClockOffset
 ) -> None:

@@ -109,7 +109,7 @@ class HealthCheck:
         """What was found within the last second."""
         async with self._lock:
             now = self._services.now()
-            if self._report is None or now - self._report.looked_at >= FRESH:
+            if self._report is None or not _is_within(FRESH, self._report.looked_at, now):
                 self._report = await self._look(now)
             return self._report
 
@@ -150,9 +150,14 @@ class HealthCheck:
         return await self._services.database.queue.backlog(self._services.queue_max_tasks)
 
     async def _look_for_warnings(self, now: datetime) -> None:
-        if self._warned_at is None or now - self._warned_at >= WARNINGS_FRESH:
+        if self._warned_at is None or not _is_within(WARNINGS_FRESH, self._warned_at, now):
             self._warnings = await self._services.database.warnings()
             self._warned_at = now
+
+
+def _is_within(time: timedelta, then: datetime, now: datetime) -> bool:
+    """Whether it was not longer ago. What is in the future was seen before the clock was set back: who knows when."""
+    return timedelta(0) <= now - then < time
 
 
 def _counted(connection: Connection) -> _Counted:

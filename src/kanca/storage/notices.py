@@ -53,11 +53,14 @@ def note_once(
     now: datetime,
     within: timedelta,
 ) -> bool:
-    """Note what others may notice too, unless somebody did ``within`` this time; say whether it was noted."""
+    """Note what others may notice too, unless somebody did ``within`` this time; say whether it was noted.
+
+    What was noted further in the future was so before the clock was set back, and keeps nobody from noting it.
+    """
     lock_names(connection, [f"notice {kind} {subject}"])
     last = select(notices.c.last_at).where(notices.c.kind == kind, notices.c.subject == subject)
     last_at = connection.scalar(last)
-    if last_at is not None and last_at > now - within:
+    if last_at is not None and now - within < last_at <= now + within:
         return False
     note(connection, kind, subject, tenant, facts, now)
     return True
@@ -102,7 +105,11 @@ def forget(connection: Connection, before: datetime) -> int:
 
 
 def _due(now: datetime, quiet: timedelta) -> list[ColumnElement[bool]]:
-    may_be_told = or_(notices.c.told_at.is_(None), notices.c.told_at <= now - quiet)
+    may_be_told = or_(
+        notices.c.told_at.is_(None),
+        notices.c.told_at <= now - quiet,
+        notices.c.told_at > now + quiet,  # before the clock was set back
+    )
     return [notices.c.is_due.is_(True), notices.c.kind != ALERT, may_be_told]
 
 

@@ -134,7 +134,8 @@ class Noticer:
         """Write, watch and tell what there is, and say when to look again. Raises DatabaseUnavailable."""
         await self._noted.flush()
         now = await self._database.now()
-        if now - self._watched_at >= WATCH_EVERY:
+        # A moment in the future is one from before the clock was set back.
+        if not timedelta(0) <= now - self._watched_at < WATCH_EVERY:
             await self._watch(now)
             self._watched_at = now
         while await self._database.read(notices.is_any_due, now, QUIET):
