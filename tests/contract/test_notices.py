@@ -176,6 +176,22 @@ async def test_the_first_message_is_sent_at_once_and_the_next_after_a_pause(data
     assert await database.write(alerts.take, NOW + 2 * PAUSE, LEASE) is not None
 
 
+async def test_people_are_told_after_a_clock_was_set_back(database: Database) -> None:
+    wrong = NOW + timedelta(days=365)
+    await collect(database, "sent", wrong)
+    sent = await database.write(alerts.take, wrong, LEASE)
+    assert sent is not None
+    await database.write(alerts.end, sent)
+    await collect(database, "waits", wrong)
+
+    waits = await database.write(alerts.take, NOW, LEASE)
+    assert waits is not None
+    await database.write(alerts.end, waits)
+    await collect(database, "new", NOW)
+
+    assert await database.write(alerts.take, NOW, LEASE) is not None
+
+
 async def test_of_many_senders_one_gets_a_message_until_its_lease_is_over(database: Database) -> None:
     await collect(database, "a", NOW)
 

@@ -20,6 +20,15 @@ async def test_so_many_requests_a_minute_pass_and_no_more() -> None:
     assert await _refusals(limiter, 3, 4) == [False] * 3 + [True]
 
 
+async def test_nobody_is_refused_until_a_time_that_a_wrong_clock_said() -> None:
+    clock = Clock()
+    limiter = RateLimiter(MemoryCounters(clock))
+    clock.now += 3_600
+    assert await _refusals(limiter, 3, 4) == [False] * 3 + [True]
+    clock.now -= 3_600
+    assert await _refusals(limiter, 3, 4) == [False] * 3 + [True]
+
+
 async def test_clients_and_endpoints_are_counted_apart() -> None:
     limiter = RateLimiter(MemoryCounters(Clock()))
     for endpoint, client in (("wh_1", "a"), ("wh_1", "b"), ("wh_2", "a")):

@@ -52,6 +52,16 @@ async def _until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_a_window_that_ends_later_than_it_can_is_begun_anew(valkey: ValkeyServer, key: str) -> None:
+    with Redis.from_url(valkey.url) as client:
+        client.set(f"kanca:rate:{key}", 1_000, ex=3_600)  # as after the server's clock was set back
+    async with counters_at(valkey.url) as counters:
+        found = await counters.hit(key)
+        assert found is not None
+        assert (found.hits, found.ends_in_s) == (1, WINDOW.total_seconds())
+        assert await _hits(counters, key) == [2]
+
+
 async def test_every_request_is_counted_once_whoever_counts_at_the_same_time(
     valkey: ValkeyServer, key: str
 ) -> None:

@@ -50,7 +50,8 @@ class MemoryCounters:
         """Count a request in the window of ``key``."""
         now = self._now()
         hits, ends_at = self._counters.get(key, (0, now))
-        if ends_at <= now:
+        # A window that ends later than it can was begun before the clock was set back.
+        if not now < ends_at <= now + WINDOW.total_seconds():
             # Taken out and put in again, so that the oldest window is always the first in the dict.
             self._counters.pop(key, None)
             self._make_room()

@@ -29,10 +29,16 @@ PROBED_EVERY = timedelta(seconds=1)
 MOST_WAITING = 10_000
 
 _PREFIX = "kanca:rate:"
-# One step for everybody: nobody sees a counter that has no end. PTTL is negative where there is none.
+# One step for everybody: nobody sees a counter that has no end. PTTL is negative where there is none. It is too
+# large where the server's clock was set back: then the window is over.
 _COUNT = """
 local hits = redis.call('INCR', KEYS[1])
 local left_ms = redis.call('PTTL', KEYS[1])
+if left_ms > tonumber(ARGV[1]) then
+  hits = 1
+  redis.call('SET', KEYS[1], hits)
+  left_ms = -1
+end
 if left_ms < 0 then
   redis.call('PEXPIRE', KEYS[1], ARGV[1])
   left_ms = tonumber(ARGV[1])

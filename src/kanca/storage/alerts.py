@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
 
 from kanca.storage.dialects.locking import lock_names
 from kanca.storage.notices import ALERT, Notice
@@ -22,6 +22,8 @@ from kanca.storage.tables import notices
 
 MOST_LINES = 1_000
 """Subjects that one message knows by name."""
+LONGEST_WAIT = timedelta(hours=2)
+"""No pause, lease or retry is that long: a message that waits for longer is one from before the clock was set back."""
 _IS_ALERT = notices.c.kind == ALERT
 
 
@@ -68,7 +70,8 @@ def collect(
         connection.execute(update(notices).where(*_is(row.subject)).values(facts=facts))
         return
     last = connection.scalar(select(func.max(notices.c.first_at)).where(_IS_ALERT))
-    sent_from = now if last is None else max(now, last + pause)
+    # Further in the future than it can be: the clock was set back.
+    sent_from = now if last is None or last > now + pause else max(now, last + pause)
     values = {"kind": ALERT, "subject": alert_id, "tenant": "", "first_at": sent_from, "last_at": sent_from}
     connection.execute(
         insert(notices).values(count=0, facts=_facts((), 0, told), is_due=True, told_at=None, **values)
@@ -117,7 +120,8 @@ def _is(alert_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 def _due(now: datetime) -> list[ColumnElement[bool]]:
-    return [_IS_ALERT, notices.c.is_due.is_(True), notices.c.last_at <= now]
+    is_time = or_(notices.c.last_at <= now, notices.c.last_at > now + LONGEST_WAIT)
+    return [_IS_ALERT, notices.c.is_due.is_(True), is_time]
 
 
 def _facts(lines: Iterable[Line], others: int, told: Iterable[Notice]) -> str:
