@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -116,7 +117,7 @@ async def test_what_nobody_has_thought_of_ends_neither_telling_nor_hearing(
         failures = [RuntimeError("from within the library")]
         pipeline = one._client.pipeline  # noqa: SLF001 - the library's
 
-        def fail_once(*args: object, **options: object) -> object:
+        def fail_once(*args: Any, **options: Any) -> Any:
             if failures:
                 raise failures.pop()
             return pipeline(*args, **options)

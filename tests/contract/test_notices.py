@@ -47,7 +47,7 @@ async def test_what_happens_often_is_taken_once_with_its_count(database: Databas
 
 async def test_after_a_clock_was_set_back_nobody_waits_for_the_time_that_it_said(database: Database) -> None:
     wrong = NOW + timedelta(days=365)
-    about = ("endpoint.rejecting", "wh_1", "acme", {})
+    about: tuple[str, str, str, dict[str, str]] = ("endpoint.rejecting", "wh_1", "acme", {})
     await note(database, at=wrong)
     assert len(await take(database, wrong)) == 1
     assert await database.write(notices.note_once, *about, wrong, QUIET)
