@@ -125,11 +125,8 @@ async def subscribe(site: Site, sink: str, kind: str, count: int, *, one_each: b
 
 async def _put(site: Site, lot: str, size: int) -> list[UUID]:
     """Events of all types in turn."""
-    found: list[UUID] = []
-    for number in range(SUBSCRIPTIONS):
-        data = [{"order": n, "amount": 100 + n} for n in range(size // SUBSCRIPTIONS)]
-        found += await site.put(lot, PUBLISHED, data, f"order.{number}")
-    return found
+    events = [(f"order.{n % SUBSCRIPTIONS}", {"order": n, "amount": 100 + n}) for n in range(size)]
+    return await site.put_each(lot, PUBLISHED, events)
 
 
 def _have_ended(connection: Connection, event_ids: list[UUID]) -> bool:
