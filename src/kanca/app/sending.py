@@ -11,7 +11,7 @@ from kanca.outbound.sending import Authentication, Sender
 from kanca.settings import Settings
 from kanca.storage.secret_box import SecretBox
 from kanca.workers.delivering import DeliveryRules
-from kanca.workers.delivery_shift import CONNECTIONS_PER_PLACE
+from kanca.workers.delivery_means import CONNECTIONS_PER_PLACE
 from kanca.workers.health import Tell
 from kanca.workers.worker import SendingMeans
 

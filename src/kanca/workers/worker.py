@@ -44,7 +44,8 @@ from kanca.workers.attempt_lines import write_attempts
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
 from kanca.workers.delivering import Deliverer, DeliveryRules, Sends, tell_of_dead
-from kanca.workers.delivery_shift import DeliveryMeans, DeliveryShift
+from kanca.workers.delivery_means import DeliveryMeans
+from kanca.workers.delivery_shift import DeliveryShift
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
 from kanca.workers.health import HealthKeeper, Tell
