@@ -1,4 +1,4 @@
-"""What every shift of a worker that delivers uses."""
+"""What a worker delivers with: what it is given at its start, and what it hands to each of its shifts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from datetime import timedelta
 from kanca.domain.subscription import Subscription
 from kanca.outbound.receivers import Receiver, Receivers
 from kanca.storage.ports import Database
-from kanca.workers.delivering import Deliverer
-from kanca.workers.health import HealthKeeper
+from kanca.storage.secret_box import SecretBox
+from kanca.workers.delivering import Deliverer, DeliveryRules, Sends
+from kanca.workers.health import HealthKeeper, Tell
 from kanca.workers.shift import Written
 from kanca.workers.subscriptions import SubscriptionBook
 
@@ -19,8 +20,26 @@ CONNECTIONS_PER_PLACE = 4
 
 
 @dataclass(frozen=True, slots=True)
+class SendingMeans:
+    """What a worker sends webhooks with."""
+
+    box: SecretBox
+    """For the secrets that deliveries are signed with."""
+    sender: Sends
+    rules: DeliveryRules
+    places: int
+    """Deliveries that may be under way at once."""
+    connections: int
+    """With those that hang."""
+    disable_after: timedelta
+    """A subscription of which every attempt failed for so long is disabled."""
+    tell: Tell
+    """Tells people of trouble."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryMeans:
-    """What a worker delivers with, from one lease to the next."""
+    """What every shift of a worker uses."""
 
     database: Database
     book: SubscriptionBook
