@@ -8,7 +8,7 @@ from typing import Any
 from kanca.api.endpoint_models import EndpointRequest
 from kanca.api.event_types import EventTypeRequest
 from kanca.api.subscription_requests import SubscriptionRequest
-from kanca.api.workflow_models import DEFINITION_SCHEMA
+from kanca.api.workflow_schema import DEFINITION_SCHEMA
 from kanca.cli.manifest import FORMAT
 from kanca.domain.credential import FIELDS, CredentialKind
 from kanca.domain.endpoint import Dedupe, EndpointConfig, NodeBehavior, show_config
