@@ -11,7 +11,8 @@ from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
 
 from kanca.api.services import Services
-from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
+from kanca.domain.subscription import SubscriptionConfig
+from kanca.domain.subscription_config import show_subscription_config
 from kanca.domain.subscription_health import Health
 from kanca.domain.task import DELIVERY_LANES, NewTask, Park, TaskKind
 from kanca.storage import subscriptions

@@ -9,7 +9,8 @@ from typing import Any
 
 from kanca.domain.endpoint import Secret
 from kanca.domain.event import StoredEvent
-from kanca.domain.subscription import Subscription, read_subscription_config
+from kanca.domain.subscription import Subscription
+from kanca.domain.subscription_config import read_subscription_config
 from tests.factories import new_event
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)

@@ -28,7 +28,9 @@ from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import endpoints, tasks
 from kanca.storage.versions import bump_version
 from kanca.workers.delivering import DeliveryRules
-from kanca.workers.worker import SendingMeans, Worker, WorkerSettings
+from kanca.workers.delivery_means import SendingMeans
+from kanca.workers.worker import Worker
+from kanca.workers.worker_settings import WorkerSettings
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.surroundings import NodeMeans

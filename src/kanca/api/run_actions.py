@@ -17,9 +17,9 @@ from kanca.api.fields import RunIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_RUN
 from kanca.api.routing import resource
+from kanca.api.run_models import Run, run_fields
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
-from kanca.api.workflow_models import Run, run_fields
 from kanca.domain.expunged import GONE
 from kanca.domain.ids import RUN, show_id
 from kanca.domain.status import UNFINISHED_RUNS, RunStatus, StepStatus

@@ -16,9 +16,9 @@ from kanca.api.fields import EventId, WorkflowIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.run_actions import ended, version_of
+from kanca.api.run_models import RunWithSteps
 from kanca.api.runs import picture
 from kanca.api.services import Given, Services
-from kanca.api.workflow_models import RunWithSteps
 from kanca.domain.ids import derived_id
 from kanca.errors import EventNotFound, InvalidInput, InvalidWorkflow, PayloadExpunged, WorkflowNotFound
 from kanca.storage import events, runs

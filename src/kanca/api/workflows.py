@@ -19,17 +19,10 @@ from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WorkflowIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_WORKFLOW
 from kanca.api.routing import resource
+from kanca.api.run_models import Run, RunRequest, run_fields
 from kanca.api.services import Given, Services
-from kanca.api.workflow_models import (
-    DEFINITION_SCHEMA,
-    Run,
-    RunRequest,
-    WorkflowPage,
-    WorkflowView,
-    WorkflowWithDefinition,
-    run_fields,
-    workflow_fields,
-)
+from kanca.api.workflow_models import WorkflowPage, WorkflowView, WorkflowWithDefinition, workflow_fields
+from kanca.api.workflow_schema import DEFINITION_SCHEMA
 from kanca.domain.task import RunChange, TaskKind
 from kanca.domain.workflow import Definition, Problem, show_definition
 from kanca.errors import (

@@ -14,15 +14,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
-from kanca.domain.endpoint import (
-    Endpoint,
-    EndpointConfig,
-    InvalidConfig,
-    NodeBehavior,
-    Secret,
-    read_config,
-    stored_config,
-)
+from kanca.domain.endpoint import Endpoint, EndpointConfig, InvalidConfig, NodeBehavior, Secret
+from kanca.domain.endpoint_config import read_config, stored_config
 from kanca.errors import (
     ConfigUnreadable,
     EndpointExists,

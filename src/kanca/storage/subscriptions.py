@@ -15,12 +15,8 @@ from sqlalchemy import Connection, Row, Select, exists, insert, literal_column, 
 
 from kanca.domain.endpoint import InvalidConfig, Secret
 from kanca.domain.event import NewEvent
-from kanca.domain.subscription import (
-    Subscription,
-    SubscriptionConfig,
-    read_subscription_config,
-    stored_subscription_config,
-)
+from kanca.domain.subscription import Subscription, SubscriptionConfig
+from kanca.domain.subscription_config import read_subscription_config, stored_subscription_config
 from kanca.domain.subscription_health import Health
 from kanca.domain.task import Delivery, Outcome, TaskKind, TaskState
 from kanca.errors import ConfigUnreadable, InvalidSetting, SubscriptionExists, SubscriptionNotFound

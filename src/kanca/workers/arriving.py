@@ -17,8 +17,8 @@ from kanca.domain.task import Becomes, Completion, Done, Outcome, Records, Task,
 from kanca.errors import ExpressionFailed
 from kanca.handlers.causes import cause
 from kanca.handlers.execution import Failed
-from kanca.storage.matching import Ambiguous, Arrival, Early, Missed, Taken
 from kanca.storage.ports import Database
+from kanca.storage.seeking import Ambiguous, Arrival, Early, Missed, Taken
 from kanca.workers.settlement import Settling, Work
 from kanca.workflows.desk import StoredDesk
 from kanca.workflows.entry import config_of, keys_in, trigger_of
