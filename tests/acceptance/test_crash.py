@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import json
 import os
 import random
 import signal
@@ -16,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.acceptance.processes import WEBHOOK_SECRET, Client, KancaProcess, eventually
+from tests.acceptance.processes import Client, KancaProcess, eventually, signed_event
 from tests.servers.postgres import PostgresServer
 
 SENDERS = 24
@@ -26,13 +23,9 @@ Kill = Callable[[], None]
 
 async def _send(session: aiohttp.ClientSession, url: str, event_id: str) -> bool:
     """Whether the event was answered 2xx."""
-    body = json.dumps(
-        {"event_type": "crash.test", "event_id": event_id, "timestamp": "now", "data": {"id": event_id}}
-    )
-    signature = hmac.new(WEBHOOK_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
-    headers = {"X-Webhook-Signature": signature, "Content-Type": "application/json"}
+    event = signed_event("crash.test", event_id, {"id": event_id})
     try:
-        async with session.post(f"{url}/webhooks/receive", data=body, headers=headers) as response:
+        async with session.post(f"{url}/webhooks/receive", **event) as response:
             await response.read()
             return response.status == 200
     except (aiohttp.ClientError, TimeoutError, OSError):
@@ -60,11 +53,7 @@ async def _send_until(url: str, names: list[str], enough: int, answered: set[str
 
 async def _nothing_is_lost(server: KancaProcess, answered: set[str]) -> None:
     async with Client(server) as client:
-
-        async def drained() -> bool:
-            return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
-
-        await eventually(drained, "all work has ended")
+        await eventually(client.nothing_is_pending, "all work has ended")
         events = await client.events(event_type="crash.test")
     stored = Counter(event["source_event_id"] for event in events)
     assert answered <= stored.keys(), f"lost: {sorted(answered - stored.keys())[:5]}"

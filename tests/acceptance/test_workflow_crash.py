@@ -138,7 +138,7 @@ async def _all_end(server: KancaProcess, limit_s: float) -> None:
                 assert {each["code"] for each in letters["items"]} <= {"worker_lost"}, letters
                 if letters["items"]:
                     await client.ask("POST", "/admin/dlq/retry", {})
-                return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
+                return await client.nothing_is_pending()
             except aiohttp.ClientError:
                 return False  # the gateway was killed last
 
