@@ -47,7 +47,7 @@ def has_options_of(
             command(*args, wanted=wanted, **options)
 
         signature = inspect.signature(command, eval_str=True)
-        parameters = []
+        parameters: list[inspect.Parameter] = []
         for parameter in signature.parameters.values():
             parameters += added.values() if parameter.name == "wanted" else [parameter]
         with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # functions have it
