@@ -6,7 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
-from kanca.cli.options import Cursor, Limit, Since, Until, confirm, given, has_options_of
+from kanca.cli.options import (
+    Cursor,
+    Endpoint,
+    EventType,
+    Limit,
+    Since,
+    Tenant,
+    Until,
+    Yes,
+    confirm,
+    given,
+    has_options_of,
+)
 from kanca.cli.output import Output, details, page, progress
 from kanca.cli.server import Server, speaks_to_server
 
@@ -14,7 +26,6 @@ app = typer.Typer(name="dlq", help="Dead letters: work that is out of attempts."
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="dl_…")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 LETTERS = ("admin", "dlq")
 AT_ONCE = 500
@@ -25,12 +36,8 @@ LEFT_TO_A_JOB = 20_000
 
 def _fitting(
     *,
-    event_type: Annotated[
-        str | None, typer.Option("--type", help="Of this event type.", show_default=False)
-    ] = None,
-    endpoint: Annotated[
-        str | None, typer.Option(metavar="WEBHOOK_ID", help="Of this endpoint.", show_default=False)
-    ] = None,
+    event_type: EventType = None,
+    endpoint: Endpoint = None,
     kind: Annotated[
         str | None, typer.Option(help="handler, workflow, delivery or dispatch.", show_default=False)
     ] = None,
@@ -45,7 +52,7 @@ def _fitting(
     ] = None,
     code: Annotated[str | None, typer.Option(help="With this kind of failure.", show_default=False)] = None,
     text: Annotated[str | None, typer.Option(help="With this text in the cause.", show_default=False)] = None,
-    tenant: Annotated[str | None, typer.Option(help="With this label.", show_default=False)] = None,
+    tenant: Tenant = None,
     since: Since = None,
     until: Until = None,
 ) -> dict[str, Any]:

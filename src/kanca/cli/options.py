@@ -27,6 +27,12 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option("--until", metavar="TIME", help="Until before then.", show_default=False)
 ]
+EventType = Annotated[str | None, typer.Option("--type", help="Of this event type.", show_default=False)]
+Endpoint = Annotated[
+    str | None, typer.Option(metavar="WEBHOOK_ID", help="Of this endpoint.", show_default=False)
+]
+Tenant = Annotated[str | None, typer.Option(help="With this label.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 STDIN = "-"
 
