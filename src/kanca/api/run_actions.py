@@ -20,6 +20,7 @@ from kanca.api.routing import resource
 from kanca.api.run_models import Run, run_fields
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
+from kanca.api.startable import published
 from kanca.domain.expunged import GONE
 from kanca.domain.ids import RUN, show_id
 from kanca.domain.status import UNFINISHED_RUNS, RunStatus, StepStatus
@@ -38,7 +39,7 @@ from kanca.errors import (
 )
 from kanca.storage import dead_letters, events, going_back, redelivering, runs, waits, workflows
 from kanca.workflows.going_back import start_in, way_back
-from kanca.workflows.runs import RunDetail, WorkflowVersion, run_by_hand, run_of_event, start_of, work_of
+from kanca.workflows.runs import RunDetail, run_by_hand, run_of_event, start_of, work_of
 from kanca.workflows.validation import Workflow, read_workflow
 
 router = resource("Workflows", "/api/runs")
@@ -232,25 +233,3 @@ def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChan
     detail = RunDetail(start=start, works=1)
     runs.start(connection, new, NewTask(TaskKind.RUN, new.id, version.number, detail.encode()), now)
     return new
-
-
-def published(connection: Connection, services: Services, workflow_id: str) -> WorkflowVersion:
-    """The published version of a workflow. Raises WorkflowNotFound, WorkflowNotPublished, InvalidWorkflow."""
-    workflow, _ = workflows.version_of(connection, workflow_id)
-    if workflow.published_version is None:
-        raise WorkflowNotPublished(f"No version of workflow {workflow_id} is published.")
-    return version_of(connection, services, workflow_id, workflow.published_version)
-
-
-def version_of(
-    connection: Connection, services: Services, workflow_id: str, number: int | None
-) -> WorkflowVersion:
-    """A version of a workflow, the newest for None. Raises WorkflowNotFound, InvalidWorkflow."""
-    workflow, stored = workflows.version_of(connection, workflow_id, number)
-    return WorkflowVersion(
-        id=workflow_id,
-        number=workflow.number,
-        tenant=workflow.tenant,
-        version=stored.version,
-        workflow=read_workflow(json.loads(stored.definition), services.nodes),
-    )

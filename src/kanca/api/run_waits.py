@@ -21,6 +21,7 @@ from kanca.api.ownership import OWN_RUN, check_event
 from kanca.api.routing import resource
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
+from kanca.api.startable import stored_data
 from kanca.domain.endpoint import RESUME_ENDPOINT
 from kanca.domain.event import Duplicate, NewEvent
 from kanca.domain.ids import EVENT, RUN, show_id
@@ -43,7 +44,7 @@ from kanca.storage import applying, events, runs, waits
 from kanca.workflows.going_back import generation_of, next_generation
 from kanca.workflows.nodes.approval import RULE as APPROVAL_RULE
 from kanca.workflows.runs import work_of
-from kanca.workflows.values import NotJson, write_json
+from kanca.workflows.values import write_json
 
 router = resource("Workflows", "/api/runs")
 
@@ -295,10 +296,7 @@ def _body(wait: Wait, given: Resume) -> bytes:
         if not isinstance(data, dict):
             raise InvalidInput("`data` of a decision must be an object.")
         data = data | ({"comment": given.comment} if given.comment else {})
-    try:
-        return write_json(data)
-    except NotJson as error:
-        raise InvalidInput(f"data: {error}") from None
+    return stored_data(data)
 
 
 def _apply(connection: Connection, services: Services, run_id: UUID, node_id: str, asked: Apply) -> None:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kanca.cli.actions import Kind
 from kanca.cli.output import Output
 from kanca.cli.server import Server, speaks_to_server
+from kanca.domain.changing import Kind
 
 if TYPE_CHECKING:
     from kanca.cli.actions import PresentWorkflow

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection
-
-from kanca.storage.appending import Appending
+from kanca.storage.dialects.on_engine import OnEngine
 from kanca.storage.dialects.postgresql import health, measuring
 from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
@@ -19,29 +15,21 @@ from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
 from kanca.storage.dialects.postgresql.partitions import make_partitions
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
-from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.measuring import StorageReadings
-from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.moves import Moves, noting
-from kanca.storage.ports import Accepting, ConnectionRoom, Horizon, QueueStore, Waker
+from kanca.storage.migrating import upgrade
+from kanca.storage.ports import ConnectionRoom, Horizon
 from kanca.storage.presence import Presence
-from kanca.storage.waking import Bell, BellWaker
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from kanca.storage.waking import Bell
 
 
-class PostgresDatabase:
+class PostgresDatabase(OnEngine[PostgresEngine]):
     """Everything in the schema ``kanca`` of one PostgreSQL database."""
 
     def __init__(self, engine: PostgresEngine) -> None:
-        self.engine = engine
         self._direct = engine.direct
-        self.accepting: Accepting = Appending(partial(store, engine))
-        self.queue: QueueStore = PostgresQueue(engine)
-        self.moves = Moves()
-        self._bell = Bell()
-        self._messenger = NotifyMessenger(self._bell, self._direct)
+        bell = Bell()
+        messenger = NotifyMessenger(bell, engine.direct)
+        super().__init__(engine, partial(store, engine), PostgresQueue(engine), bell, messenger)
 
     @classmethod
     async def open(
@@ -52,33 +40,12 @@ class PostgresDatabase:
         presence = Presence(is_quiet=is_quiet)
         return cls(await PostgresEngine.open(read_address(url), connections, presence, direct))
 
-    async def read(
-        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self.engine.read(query, *args, **kwargs)
-
-    async def write(
-        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        moved: set[str] = set()
-        done = await self.engine.write(noting(change, moved), *args, **kwargs)
-        self.moves.tell(moved)
-        return done
-
     async def now(self) -> datetime:
         return await self.engine.now()
 
     async def migrate(self) -> None:
         await self.migrating(upgrade)
         await self.prepare_storage()
-
-    async def migrating(self, work: Callable[[Connection], T]) -> T:
-        def alone(connection: Connection) -> T:
-            begin_migrating(connection)
-            return work(connection)
-
-        async with alone_in_this_process():
-            return await self.engine.migrate(alone)
 
     async def prepare_storage(self, days_ahead: int = 14) -> None:
         today = (await self.engine.now()).date()
@@ -93,9 +60,6 @@ class PostgresDatabase:
     def horizon(self) -> Horizon:
         return PostgresHorizon(self.engine)
 
-    def waker(self) -> Waker:
-        return BellWaker(self._bell, self._messenger)
-
     async def warnings(self) -> list[str]:
         return await health.warnings(self.engine.address, self._direct)
 
@@ -107,7 +71,3 @@ class PostgresDatabase:
 
     async def measure(self) -> StorageReadings:
         return await measuring.storage(self.engine)
-
-    async def close(self) -> None:
-        await self._messenger.close()
-        await self.engine.close()
