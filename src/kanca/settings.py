@@ -368,8 +368,8 @@ class Settings(BaseModel):
         ge=1,
         le=65535,
         description=(
-            "A port that serves `/metrics` of this machine's processes and nothing else, without a key; for "
-            "machines with workers only. Unset: none."
+            "A port that serves `/metrics`, `/health/live` and `/health/ready` of this machine's processes and "
+            "nothing else, without a key; for machines with workers only. Unset: none."
         ),
     )
     metrics_host: str = Field(

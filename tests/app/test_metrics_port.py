@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import socket
 import urllib.request
 from pathlib import Path
+from urllib.error import HTTPError
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -16,11 +18,31 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def yes() -> bool:
+    return True
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_the_port_answers_probes_as_gateways_do(tmp_path: Path, path: str) -> None:
+    port, states = free_port(), {"/health/live": True, "/health/ready": True}
+    url = f"http://127.0.0.1:{port}{path}"
+
+    with metrics_served(
+        "127.0.0.1", port, str(tmp_path), lambda: states["/health/live"], lambda: states["/health/ready"]
+    ):
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            assert (answer.status, json.load(answer)) == (200, {"status": "ok"})
+        states[path] = False
+        with pytest.raises(HTTPError) as refused, urllib.request.urlopen(url, timeout=30):
+            pass
+        assert (refused.value.code, json.load(refused.value)) == (503, {"status": "unavailable"})
+
+
 def test_the_port_serves_the_metrics_of_the_machine_while_it_is_open(tmp_path: Path) -> None:
     port = free_port()
 
     with (
-        metrics_served("127.0.0.1", port, str(tmp_path)),
+        metrics_served("127.0.0.1", port, str(tmp_path), yes, yes),
         urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer,
     ):
         names = {family.name for family in text_string_to_metric_families(answer.read().decode())}
@@ -31,7 +53,7 @@ def test_the_port_serves_the_metrics_of_the_machine_while_it_is_open(tmp_path: P
 
 
 def test_without_a_port_nothing_is_served(tmp_path: Path) -> None:
-    with metrics_served("127.0.0.1", None, str(tmp_path)):
+    with metrics_served("127.0.0.1", None, str(tmp_path), yes, yes):
         pass
 
 
@@ -40,6 +62,6 @@ def test_a_port_that_is_taken_is_refused_by_name(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with (
             pytest.raises(InvalidSetting, match=f"KANCA_METRICS_PORT: cannot listen on 127.0.0.1:{port}"),
-            metrics_served("127.0.0.1", port, str(tmp_path)),
+            metrics_served("127.0.0.1", port, str(tmp_path), yes, yes),
         ):
             pass

@@ -19,8 +19,8 @@ from kanca.domain.ids import IdFactory
 from kanca.settings import Settings
 from kanca.storage import instances
 from kanca.storage.instances import InstanceState
-from kanca.storage.migrating import newest_revision
 from kanca.storage.ports import Database
+from kanca.storage.revisions import newest_revision
 from tests.databases import ClockOffset
 
 SETTINGS = Settings(database_url="postgresql://me@there/kanca", database_connections=20)

@@ -10,8 +10,9 @@ from kanca.app.serving import prepare
 from kanca.errors import SchemaTooNew
 from kanca.settings import Settings
 from kanca.storage.dialects import open_database
-from kanca.storage.migrating import newest_revision, schema_of, upgrade
+from kanca.storage.migrating import schema_of, upgrade
 from kanca.storage.ports import Database
+from kanca.storage.revisions import newest_revision
 from kanca.storage.standing import Standing
 
 

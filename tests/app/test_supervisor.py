@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kanca.app.processes import CONFIGURATION_EXIT
-from kanca.app.supervisor import LONGEST_DELAY, YOUNG, Supervisor, bind, hangs, restart_delay
+from kanca.app.supervisor import LIVE, LONGEST_DELAY, YOUNG, Supervisor, bind, hangs, restart_delay
 from kanca.errors import InvalidSetting
 
 
@@ -76,6 +76,32 @@ def supervisor_of(directory: Path, child: str) -> Supervisor:
 async def ended(supervisor: Supervisor) -> int:
     async with asyncio.timeout(LIMIT_S):
         return await supervisor.run()
+
+
+@pytest.mark.usefixtures("_children")
+async def test_it_is_ready_while_every_child_works_and_none_is_asked_to_stop(tmp_path: Path) -> None:
+    child = _READY + "if number == 2: os.kill(os.getppid(), 15)\n" + _WAIT
+    supervisor = supervisor_of(tmp_path, child)
+    said: list[bool] = [supervisor.is_ready]
+
+    def kill_it() -> None:
+        said.append(supervisor.is_ready)
+        [first] = supervisor._children  # noqa: SLF001 - as anybody else would kill it
+        assert first.process is not None
+        first.process.kill()
+
+    supervisor.on_ready = kill_it
+    supervisor.on_death = lambda _name: said.append(supervisor.is_ready)
+
+    assert await ended(supervisor) == 0
+    assert said == [False, True, False, False]
+
+
+async def test_a_supervisor_that_stands_still_is_not_alive() -> None:
+    supervisor = Supervisor(0, 1, None, timedelta(seconds=1))
+    assert supervisor.is_live
+    supervisor._looked_at -= LIVE.total_seconds()  # noqa: SLF001 - as if nobody had looked for so long
+    assert not supervisor.is_live
 
 
 @pytest.mark.usefixtures("_children")

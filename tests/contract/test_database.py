@@ -6,10 +6,13 @@ import pytest
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import DBAPIError
 
+from kanca.domain.ids import id_at
+from kanca.storage import events
 from kanca.storage.clock import now
 from kanca.storage.ports import Database
 from kanca.storage.tables import versions
 from tests.databases import ClockOffset
+from tests.factories import new_event
 
 
 def _count(connection: Connection) -> int:
@@ -31,6 +34,16 @@ async def test_a_change_that_raises_leaves_nothing_behind(database: Database) ->
     with pytest.raises(ValueError, match="after all"):
         await database.write(_add, "things", fail=True)
     assert await database.read(_count) == 0
+
+
+async def test_what_belongs_to_days_that_nobody_has_made_room_for_is_stored(database: Database) -> None:
+    now_at = datetime.now(UTC)
+    days = [now_at + timedelta(days=ahead) for ahead in (-400, 40, 41)]
+    new = [new_event(id=id_at(day)) for day in days]
+    await database.write(events.add_to_dispatch, new, now_at)
+    assert (await database.read(events.read_events, [each.id for each in new])).keys() == {
+        each.id for each in new
+    }
 
 
 async def test_an_error_does_not_repeat_the_values(database: Database) -> None:

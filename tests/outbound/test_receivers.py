@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from heapq import heappop, heappush
 
 import pytest
 from hypothesis import settings
@@ -82,6 +83,49 @@ def test_after_failures_in_a_row_one_attempt_tries_and_its_success_lets_all_thro
     assert receiver.room(opens_at + 1_000) == 0
     receiver.ended(Ended.SUCCEEDED, opens_at, 0.1)
     assert receiver.room(opens_at) == 2
+
+
+def test_one_that_refuses_every_first_attempt_is_delivered_to_all_the_same() -> None:
+    receiver = a_receiver()
+    parked: deque[int] = deque()
+    later: list[tuple[float, int]] = []
+    delivered = 0
+
+    def admit(number: int, now: float) -> None:
+        """As a worker does it: each is the ``number``th attempt of its delivery."""
+        nonlocal delivered
+        if not receiver.room(now, of_retry=number > 1):
+            if number > 1 and receiver.fails_at_once:
+                heappush(later, (receiver.put_off(now, of_retry=True), number))
+            else:
+                parked.append(number)
+        elif number > 1:
+            attempt(receiver, Ended.SUCCEEDED, now)
+            delivered += 1
+        else:
+            attempt(receiver, Ended.FAILED, now)
+            heappush(later, (now + 5.0, number + 1))
+
+    for tenth in range(6_000):
+        now = NOW + tenth / 10
+        if tenth % 5 == 0:
+            admit(1, now)
+        while later and later[0][0] <= now:
+            admit(heappop(later)[1], now)
+        while parked and receiver.room(now):
+            admit(parked.popleft(), now)
+
+    assert delivered >= 1_100  # of 1 200 in ten minutes
+
+
+@pytest.mark.parametrize(("how", "took_s"), [(Ended.UNREACHABLE, 0.1), (Ended.FAILED, 15.0)])
+def test_one_that_is_silent_is_not_tried_early(how: Ended, took_s: float) -> None:
+    receiver = a_receiver()
+    for _ in range(SUBSCRIPTION_FAILURES):
+        receiver.begun(NOW)
+        receiver.ended(how, NOW, took_s)
+    early = receiver.breaker.opens_at - 0.001
+    assert receiver.room(early, of_retry=True) == 0
 
 
 def test_it_gets_nothing_before_the_moment_that_it_asked_for() -> None:

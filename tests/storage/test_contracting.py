@@ -13,8 +13,9 @@ from kanca.errors import OlderVersionRuns, SchemaTooNew
 from kanca.storage import migrating
 from kanca.storage.dialects import open_database
 from kanca.storage.dialects.schema import has_schemas, known_by_others
-from kanca.storage.migrating import contract, downgrade, newest_revision, schema_of
+from kanca.storage.migrating import contract, downgrade, schema_of
 from kanca.storage.ports import Database
+from kanca.storage.revisions import newest_revision
 from kanca.storage.standing import Half, Standing
 from tests.queueing import register
 

@@ -27,8 +27,9 @@ from kanca.errors import DatabaseUnavailable
 from kanca.storage import endpoints
 from kanca.storage.dialects import open_database
 from kanca.storage.dialects.schema import has_schemas, version_table_options
-from kanca.storage.migrating import BASE, downgrade, newest_revision, upgrade
+from kanca.storage.migrating import BASE, downgrade, upgrade
 from kanca.storage.ports import Database
+from kanca.storage.revisions import newest_revision
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import metadata, versions
 

@@ -21,7 +21,7 @@ from kanca.storage.dialects.postgresql import retention
 from kanca.storage.dialects.postgresql.address import read_address
 from kanca.storage.dialects.postgresql.database import PostgresDatabase
 from kanca.storage.dialects.postgresql.partitions import make_partitions, partition_name
-from kanca.storage.migrating import newest_revision
+from kanca.storage.revisions import newest_revision
 from kanca.storage.tables import PARTITIONED
 from tests.factories import new_event
 from tests.servers.postgres import PostgresServer

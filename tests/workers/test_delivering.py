@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from kanca.domain.event import StoredEvent
 from kanca.domain.status import DeliveryStatus, EventStatus
+from kanca.domain.subscription import Subscription
 from kanca.domain.task import DELIVERY_LANES, Completion, Park, TaskKind, TaskState
 from kanca.outbound import breaker
+from kanca.outbound.sending import Sent
 from kanca.storage import dead_letters, deliveries, subscriptions, tables, workers
 from kanca.storage.ports import LaneAsk
 from kanca.workers.capabilities import DELIVERIES
@@ -216,6 +219,25 @@ async def test_a_receiver_that_fails_is_left_alone_and_then_gets_all_that_it_mis
     for event in await published(site, count=40):
         assert [each.status for each in (await delivered(site, event)).values()] == [DeliveryStatus.DELIVERED]
     assert receivers.count("shop") == 47
+
+
+async def test_a_receiver_that_refuses_every_first_attempt_gets_everything_nevertheless(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class RefusesWhatIsNew(Receivers):
+        async def attempt(self, subscription: Subscription, event: StoredEvent, body: bytes) -> Sent:
+            is_new = event.id not in {each for _, each in self.sent}
+            self.answers[subscription.id] = [503] if is_new else []
+            return await super().attempt(subscription, event, body)
+
+    monkeypatch.setattr(breaker, "FIRST_BREAK_S", 3600.0)
+    monkeypatch.setattr(breaker, "LONGEST_BREAK_S", 3600.0)
+    monkeypatch.setattr(breaker, "EARLY_S", 0.1)
+    receivers = RefusesWhatIsNew()
+    await subscribe(site, "shop", retry_config={"schedule": [0] * 20})
+    await site.start(sending=receivers.means())
+    for event in await published(site, count=20):
+        assert [each.attempts for each in (await delivered(site, event)).values()] == [2]
 
 
 async def test_in_order_each_event_waits_until_the_one_before_has_ended(site: Site) -> None:

@@ -17,8 +17,8 @@ from kanca.errors import Unavailable
 from kanca.settings import Settings
 from kanca.storage import instances
 from kanca.storage.instances import Description, InstanceState
-from kanca.storage.migrating import newest_revision
 from kanca.storage.ports import Database
+from kanca.storage.revisions import newest_revision
 
 GATEWAY_LEASE = timedelta(seconds=15)
 """A gateway that gave no sign for so long is taken for dead. Nothing but what is shown depends on it."""

@@ -124,5 +124,11 @@ async def serve(settings: Settings, on_ready: Callable[[str], None] = lambda _ad
             on_ready=lambda: on_ready(address),
             on_death=lambda name: forget_process(name, metrics),
         )
-        with metrics_served(settings.metrics_host, settings.metrics_port, metrics):
+        with metrics_served(
+            settings.metrics_host,
+            settings.metrics_port,
+            metrics,
+            is_live=lambda: supervisor.is_live,
+            is_ready=lambda: supervisor.is_ready,
+        ):
             return await supervisor.run()

@@ -44,6 +44,8 @@ KILL_MARGIN = timedelta(seconds=5)
 """How much longer than its own limit a stopping child is given before it is killed."""
 CONFESSION = timedelta(seconds=1)
 """How long a child that hangs has to write where, before it is killed."""
+LIVE = timedelta(seconds=15)
+"""A supervisor whose own loop stood still for longer is not alive."""
 BIND_PATIENCE = timedelta(seconds=10)
 """How long to wait for an address that children of a killed predecessor still hold."""
 
@@ -99,6 +101,8 @@ class Child:
     """When its event loop was last known to turn; None until it said so for the first time."""
     is_done: bool = False
     """It is a gateway that has answered everything."""
+    is_at_work: bool = False
+    """It has said that it works since it was started."""
 
 
 @dataclass
@@ -126,6 +130,17 @@ class Supervisor:
         self._exit_code = 0
         self._waiting_for = {child.name for child in self._children}
         self._inherited: list[int] = []
+        self._looked_at = time.monotonic()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it does what it is there for. May be asked in any thread."""
+        return time.monotonic() - self._looked_at < LIVE.total_seconds()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether every child works, and none is asked to stop. May be asked in any thread."""
+        return not self._stopping.is_set() and all(each.is_at_work and _runs(each) for each in self._children)
 
     async def run(self) -> int:
         """Start everything and stay until a signal; gives the exit code."""
@@ -166,6 +181,7 @@ class Supervisor:
             child.is_done = True
             self._let_nobody_come()
         else:
+            child.is_at_work = True
             child.worker = said
             if child.name in self._waiting_for:
                 self._waiting_for.discard(child.name)
@@ -182,11 +198,11 @@ class Supervisor:
 
     async def _watch(self) -> None:
         """Kill children that hang."""
-        looked_at = time.monotonic()
+        self._looked_at = time.monotonic()
         while True:
             await asyncio.sleep(BEAT_S)
             now = time.monotonic()
-            own_pause_s, looked_at = now - looked_at, now
+            own_pause_s, self._looked_at = now - self._looked_at, now
             for child in self._children:
                 if child.heard_at is None or not _runs(child):
                     continue
@@ -210,7 +226,7 @@ class Supervisor:
     async def _keep_alive(self, child: Child) -> None:
         while not self._stopping.is_set():
             started_at = time.monotonic()
-            child.heard_at = None
+            child.heard_at, child.is_at_work = None, False
             code = await self._run(child)
             self.on_death(child.name)
             if self._stopping.is_set():

@@ -62,6 +62,8 @@ class Receiver:
     """Attempts at once, for now."""
     is_proven: bool = False
     """The last attempt that ended went well."""
+    fails_at_once: bool = False
+    """The last attempt that ended has failed, and did not take long: trying costs next to nothing."""
     in_flight: int = 0
     mean_s: float = 0.1
     """What an attempt takes."""
@@ -92,9 +94,17 @@ class Receiver:
         self.breaker = Breaker(SUBSCRIPTION_FAILURES)
         self.earned, self.is_proven, self.asked_until = ONE_BY_ONE, False, 0.0
 
-    def room(self, now: float) -> int:
-        """How many attempts may begin now."""
-        if now < self.asked_until or not self.breaker.lets_through(now) or not self.host.lets_through(now):
+    @property
+    def tries_retries_early(self) -> bool:
+        """Whether deliveries that were tried before may try whether it is well again, before those that were not."""
+        return self.fails_at_once and self.breaker.is_open
+
+    def room(self, now: float, *, of_retry: bool = False) -> int:
+        """How many attempts may begin now; ``of_retry``: of a delivery that was tried before."""
+        if now < self.asked_until or not self.host.lets_through(now):
+            return 0
+        is_early = of_retry and self.tries_retries_early
+        if not (self.breaker.lets_retry_through(now) if is_early else self.breaker.lets_through(now)):
             return 0
         if self.breaker.is_open or self.host.is_open:
             room = 1 if self.in_flight == 0 else 0
@@ -102,22 +112,24 @@ class Receiver:
             room = max(0, min(int(self.earned), self.most) - self.in_flight)
         return room if self.rate is None else min(room, int(self._tokens(now)))
 
-    def opens_at(self, now: float) -> float:
-        """When to look again whether there is room, while nothing ends."""
+    def opens_at(self, now: float, *, to_retry: bool = False) -> float:
+        """When to look again whether there is room, while nothing ends; ``to_retry`` as ``of_retry`` of ``room``."""
+        is_early = to_retry and self.tries_retries_early
+        own_opens_at = self.breaker.opens_to_retries_at(now) if is_early else self.breaker.opens_at
         held_until = max(
             self.asked_until,
-            *(each.opens_at for each in (self.breaker, self.host) if each.is_open),
-            0.0,
+            own_opens_at if self.breaker.is_open else 0.0,
+            self.host.opens_at if self.host.is_open else 0.0,
         )
         if held_until > now:
             return held_until
         if self.rate is not None and self._tokens(now) < 1:
             return now + (1 - self._tokens(now)) / self.rate
-        return now if self.room(now) else _NEVER
+        return now if self.room(now, of_retry=to_retry) else _NEVER
 
-    def put_off(self, now: float) -> float:
+    def put_off(self, now: float, *, of_retry: bool = False) -> float:
         """When to try what there is no room for: one after the other, at the pace that the receiver has."""
-        opens_at = self.opens_at(now)
+        opens_at = self.opens_at(now, to_retry=of_retry)
         pace_s = max(self.mean_s / self.earned, 0.0 if self.rate is None else 1 / self.rate)
         earliest = max(now + LEAST_PUT_OFF_S, now if opens_at == _NEVER else opens_at)
         self.promised_at = min(max(self.promised_at + pace_s, earliest), now + LONGEST_PUT_OFF_S)
@@ -134,8 +146,8 @@ class Receiver:
         """An attempt has begun."""
         self.in_flight += 1
         self.promised_at = now  # there is room again: who comes next need not wait for all who came before
-        self.breaker.begun()
-        self.host.begun()
+        self.breaker.begun(now)
+        self.host.begun(now)
         if self.rate is not None:
             self.tokens = self._tokens(now) - 1
             self.counted_at = now
@@ -145,6 +157,7 @@ class Receiver:
         self.in_flight -= 1
         if asked_s is not None:
             self.asked_until = max(self.asked_until, now + asked_s)
+        self.fails_at_once = how is Ended.FAILED and took_s < SLOW_AFTER_S
         match how:
             case Ended.SUCCEEDED | Ended.REFUSED:
                 self.breaker.succeeded()

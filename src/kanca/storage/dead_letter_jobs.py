@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from kanca.domain.job import Job, Portion
 from kanca.domain.task import TaskKind
-from kanca.storage.dead_letters import DeadLetterFilter, remove_some, retry_some
+from kanca.storage.dead_letters import DeadLetterFilter, is_any_left, remove_some, retry_some
 
 AT_ONCE = 100
 """Letters of one portion: so few that nobody who accepts waits long for it."""
@@ -40,14 +40,18 @@ def filter_in(wanted: Mapping[str, Any]) -> DeadLetterFilter:
 
 def retry_portion(connection: Connection, job: Job, now: datetime) -> Portion:
     """Give some of the work back to the queue. Wake the workers once it has committed."""
-    retried = retry_some(connection, filter_in(job.wanted), now, AT_ONCE)
-    return Portion({"retried": retried}, {}, is_last=retried < AT_ONCE)
+    wanted = filter_in(job.wanted)
+    retried = retry_some(connection, wanted, now, AT_ONCE)
+    is_last = retried < AT_ONCE and not is_any_left(connection, wanted, to_retry=True)
+    return Portion({"retried": retried}, {}, is_last=is_last)
 
 
 def purge_portion(connection: Connection, job: Job, _now: datetime) -> Portion:
     """Delete some of the letters."""
-    purged = remove_some(connection, filter_in(job.wanted), AT_ONCE)
-    return Portion({"purged": purged}, {}, is_last=purged < AT_ONCE)
+    wanted = filter_in(job.wanted)
+    purged = remove_some(connection, wanted, AT_ONCE)
+    is_last = purged < AT_ONCE and not is_any_left(connection, wanted, to_retry=False)
+    return Portion({"purged": purged}, {}, is_last=is_last)
 
 
 def _as_json(value: Any) -> Any:

@@ -169,6 +169,15 @@ def retry_some(connection: Connection, wanted: DeadLetterFilter, now: datetime, 
     return _retry(connection, dead_letters.c.id.in_(ids), now) if ids else 0
 
 
+def is_any_left(connection: Connection, wanted: DeadLetterFilter, *, to_retry: bool) -> bool:
+    """Whether there are such letters; ``to_retry``: that can be retried.
+
+    A portion that was not full says nothing of that: somebody else may have had some of its letters meanwhile.
+    """
+    conditions = [*_conditions(connection, wanted), *([MAY_BE_RETRIED] if to_retry else [])]
+    return connection.execute(select(dead_letters.c.id).where(*conditions).limit(1)).first() is not None
+
+
 def remove_some(connection: Connection, wanted: DeadLetterFilter, limit: int = 500) -> int:
     """Delete the oldest ``limit`` of these dead letters: their work stays dead. Gives how many there were."""
     oldest = (

@@ -1,4 +1,7 @@
-"""Bringing the schema up to date from within Kanca."""
+"""Bringing the schema up to date from within Kanca.
+
+Alembic is loaded by who migrates, or compares: processes that only serve start sooner without it.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,17 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from kanca.errors import DatabaseUnavailable, OlderVersionRuns, SchemaTooNew
 from kanca.storage.dialects.schema import LOCK_TIMEOUT_S, known_by_others, version_table_options
 from kanca.storage.standing import Half, Schema, Standing, older_than
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
 
 HEAD = "head"
 BASE = "base"
@@ -80,6 +83,8 @@ def contract(connection: Connection, *, force: bool = False) -> None:
 
 def downgrade(connection: Connection, revision: str = BASE) -> None:
     """Migrate down to ``revision``, in the transaction of ``connection``. Data of what goes away are lost."""
+    from alembic import command  # noqa: PLC0415 - see above
+
     if schema_of(connection).contracted_to is not None:
         command.downgrade(_config(Half.CONTRACT, connection), BASE)
     command.downgrade(_config(Half.EXPAND, connection), revision)
@@ -95,31 +100,33 @@ def schema_of(connection: Connection) -> Schema:
     )
 
 
-@cache
-def newest_revision() -> str:
-    """Name the revision that this Kanca needs."""
-    return _known(Half.EXPAND)[-1]
-
-
 def _known(half: Half) -> list[str]:
     return [script.revision for script in _scripts(half).walk_revisions()][::-1]
 
 
 def _revision(connection: Connection, half: Half) -> str | None:
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415 - see above
+
     options = version_table_options(connection.dialect, half)
     return MigrationContext.configure(connection, opts=options).get_current_revision()
 
 
 def _run(connection: Connection, half: Half, revision: str) -> None:
+    from alembic import command  # noqa: PLC0415 - see above
+
     if _known(half):
         command.upgrade(_config(half, connection), revision)
 
 
 def _scripts(half: Half) -> ScriptDirectory:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+
     return ScriptDirectory.from_config(_config(half))
 
 
 def _config(half: Half, connection: Connection | None = None) -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config()
     config.set_main_option("script_location", "kanca.storage:migrations")
     config.set_main_option("version_locations", LOCATIONS[half])

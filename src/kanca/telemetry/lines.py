@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,12 +18,16 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from kanca.telemetry.line_bounds import WINDOW_S, LineBound
+
 WEBHOOK: Final = "webhook"
 """A request of a sender."""
 REQUEST: Final = "request"
 """A request to the management API."""
 ATTEMPT: Final = "attempt"
 """An attempt of work."""
+LEFT_OUT: Final = "lines_left_out"
+"""What a bound has kept back: ``of`` which lines, with which code, and how many."""
 
 FLUSH_S = 0.05
 FLUSH_BYTES = 64 * 1024
@@ -40,27 +45,50 @@ def _nowhere(_event: str, _fields: Fields, _is_wrong: bool) -> None: ...
 class Lines:
     """Where lines of this process go."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
         self.are_all = False
         """Whether lines of what went well are wanted. Asked before anything is put together."""
         self.are_any = False
         """Whether lines of what went wrong are."""
         self._write: Write = _nowhere
         self._flush: Callable[[], None] = lambda: None
+        self._bound: LineBound | None = None
+        self._telling: asyncio.TimerHandle | None = None
 
     def configure(self, wanted: str, write: Write, flush: Callable[[], None] = lambda: None) -> None:
-        """``wanted``: ``all``, ``errors`` or ``off``."""
+        """``wanted``: ``all``, ``errors`` (of those that are alike only so many at a time) or ``off``."""
         self.are_all, self.are_any = wanted == "all", wanted != "off"
+        self._bound = LineBound(self._monotonic) if wanted == "errors" else None
         self._write, self._flush = write, flush
 
     def write(self, event: str, fields: Fields, *, is_wrong: bool = False) -> None:
         """Write a line, if such lines are wanted. Fields that are None are left out."""
-        if self.are_all or (is_wrong and self.are_any):
+        if self.are_all or (is_wrong and self.are_any and self._is_within_bound(event, fields)):
             self._write(event, fields, is_wrong)
 
     def flush(self) -> None:
         """Write what is still to be written."""
+        self._tell_what_was_left_out()
         self._flush()
+
+    def _is_within_bound(self, event: str, fields: Fields) -> bool:
+        if self._bound is None:
+            return True
+        if self._bound.is_over:
+            self._tell_what_was_left_out()
+        is_within = self._bound.lets_through(event, fields)
+        if not is_within and self._telling is None:
+            # Also when nothing goes wrong any more.
+            self._telling = _later(self._tell_what_was_left_out, WINDOW_S)
+        return is_within
+
+    def _tell_what_was_left_out(self) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        for about in self._bound.left_out() if self._bound else ():
+            self._write(LEFT_OUT, about, True)
 
 
 lines: Final = Lines()
@@ -93,7 +121,7 @@ class JsonLines:
         if self._bytes >= FLUSH_BYTES:
             self.flush()
         elif self._timer is None:
-            self._timer = _later(self.flush)
+            self._timer = _later(self.flush, FLUSH_S)
             if self._timer is None:
                 self.flush()
 
@@ -118,10 +146,10 @@ def _said(value: object) -> str:
     return f"{value:%Y-%m-%dT%H:%M:%S.%fZ}" if isinstance(value, datetime) else str(value)
 
 
-def _later(call: Callable[[], None]) -> asyncio.TimerHandle | None:
-    """Have it called soon, where there is an event loop."""
+def _later(call: Callable[[], None], after_s: float) -> asyncio.TimerHandle | None:
+    """Have it called then, where there is an event loop."""
     try:
-        return asyncio.get_running_loop().call_later(FLUSH_S, call)
+        return asyncio.get_running_loop().call_later(after_s, call)
     except RuntimeError:
         return None
 

@@ -11,6 +11,7 @@ import structlog
 
 from kanca.domain.ids import JOB, show_id
 from kanca.domain.job import JobKind
+from kanca.errors import Unavailable
 from kanca.storage import jobs
 from kanca.storage.dead_letter_jobs import purge_portion, retry_portion
 from kanca.storage.erasing import erase_portion
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 EVERY = timedelta(seconds=1)
 PAUSE_S = 0.01
 """Between two portions: where there is one writer at a time, others have their turn."""
+PORTIONS = 50
+"""Of one job, before the others have their turn."""
 _DO: Mapping[JobKind, Do] = {
     JobKind.RETRY_DEAD_LETTERS: retry_portion,
     JobKind.PURGE_DEAD_LETTERS: purge_portion,
@@ -40,16 +43,34 @@ class JobDoer:
         self._waker = waker
 
     async def run_once(self) -> timedelta:
-        """Do all there is to do, and say when to look for more. Raises DatabaseUnavailable."""
+        """Go on with all jobs, some portions of each in turn, and say when to look for more.
+
+        One that fails keeps no other from going on. Raises DatabaseUnavailable, and what the last that failed did.
+        """
+        failed: Exception | None = None
+        is_more = False
         for job_id in await self._database.read(jobs.unfinished):
-            now = await self._database.now()
-            while await self._database.write(jobs.advance, job_id, _DO, now):
-                self._waker.wake()
-                await asyncio.sleep(PAUSE_S)
-                now = await self._database.now()
+            try:
+                is_more |= await self._go_on(job_id)
+            except Unavailable:
+                raise
+            except Exception as error:
+                log.exception("job_failed", job=show_id(JOB, job_id))
+                failed = error
+        if failed is not None:
+            raise failed
+        return timedelta(0) if is_more else EVERY
+
+    async def _go_on(self, job_id: UUID) -> bool:
+        """Do some portions of a job; whether there are more."""
+        for _ in range(PORTIONS):
+            is_more = await self._database.write(jobs.advance, job_id, _DO, await self._database.now())
             self._waker.wake()
-            await self._tell(job_id)
-        return EVERY
+            if not is_more:
+                await self._tell(job_id)
+                return False
+            await asyncio.sleep(PAUSE_S)
+        return True
 
     async def _tell(self, job_id: UUID) -> None:
         job = await self._database.read(jobs.get, job_id)

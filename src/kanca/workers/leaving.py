@@ -44,11 +44,12 @@ class Leaving:
 
     def put_off(self, job: Job, receiver: Receiver) -> None:
         """Leave a delivery until its receiver has room: no attempt is counted."""
-        if job.task.order_key is not None:
-            # Parked, it would have its turn again at once.
+        is_retry = job.task.attempt > 0
+        if job.task.order_key is not None or (is_retry and receiver.fails_at_once):
+            # Parked, an ordered one would have its turn again at once, and a retry stand behind what was never tried.
             now = self._loop.time()
-            completion = Completion(job.task, Wait(timedelta(seconds=receiver.put_off(now) - now)))
-            self.say(job.task, job.event, completion)
+            put_off_s = receiver.put_off(now, of_retry=is_retry) - now
+            self.say(job.task, job.event, Completion(job.task, Wait(timedelta(seconds=put_off_s))))
         else:
             parked = Completion(job.task, Park())
             self.spawn(self.record(job.task, job.event, parked, parked_at=receiver))

@@ -52,7 +52,7 @@ class UnderWay:
         """Begin a delivery, let it wait, or put it off, as its receiver has room."""
         receiver = self._means.receiver_of(job.subscription)
         waiting = self.waiting_for(job.task.target)
-        if not waiting and self._may_begin(receiver):
+        if not waiting and self._may_begin(receiver, of_retry=job.task.attempt > 0):
             self._begin(job, receiver)
         elif waiting < receiver.may_wait():
             self._waiting.setdefault(job.task.target, []).append(job)
@@ -88,8 +88,9 @@ class UnderWay:
         hurry.cancel()
         await cancel(self._at_work)
 
-    def _may_begin(self, receiver: Receiver) -> bool:
-        return self.places.is_free_for(receiver) and bool(receiver.room(self._loop.time()))
+    def _may_begin(self, receiver: Receiver, *, of_retry: bool = False) -> bool:
+        room = receiver.room(self._loop.time(), of_retry=of_retry)
+        return self.places.is_free_for(receiver) and bool(room)
 
     def _begin_waiting(self, receiver: Receiver) -> None:
         waiting = self._waiting.get(receiver.number)

@@ -15,7 +15,7 @@ from kanca.domain.task import TaskKind, TaskState, lane_of
 from kanca.errors import DatabaseUnavailable
 from kanca.storage.dialects.postgresql.engine import TRIES, PostgresEngine
 from kanca.storage.dialects.postgresql.failures import sqlstate_of
-from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.dialects.postgresql.partitions import make_partitions, misses_partition
 from kanca.storage.halving import Refused
 
 # Keys go in sorted: two batches that share keys then wait for each other instead of locking each other out.
@@ -58,7 +58,7 @@ async def store(engine: PostgresEngine, events: Sequence[NewEvent]) -> list[Appe
         try:
             answers = await engine.run_hot(lambda connection: _store(connection, events, columns))  # noqa: B023  awaited here
         except asyncpg.CheckViolationError as error:
-            if "no partition" not in str(error):
+            if not misses_partition(error):
                 raise Refused from error
             await make_partitions(engine, {time_of(event.id).date() for event in events})
             continue

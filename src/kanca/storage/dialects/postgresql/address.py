@@ -11,7 +11,7 @@ import asyncpg
 
 from kanca.errors import InvalidSetting
 from kanca.storage.dialects.schema import shown_name
-from kanca.storage.migrating import newest_revision
+from kanca.storage.revisions import newest_revision
 
 CONNECT_TIMEOUT_S = 10.0
 DIRECT_URL = "KANCA_DATABASE_DIRECT_URL"

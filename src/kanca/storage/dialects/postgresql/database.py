@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from kanca.storage.dialects.on_engine import OnEngine
 from kanca.storage.dialects.postgresql import health, measuring
@@ -12,7 +17,7 @@ from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.dialects.postgresql.horizon import PostgresHorizon
 from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
-from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.dialects.postgresql.partitions import make_partitions, missing_day
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
 from kanca.storage.measuring import StorageReadings
@@ -20,6 +25,9 @@ from kanca.storage.migrating import upgrade
 from kanca.storage.ports import ConnectionRoom, Horizon
 from kanca.storage.presence import Presence
 from kanca.storage.waking import Bell
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class PostgresDatabase(OnEngine[PostgresEngine]):
@@ -39,6 +47,21 @@ class PostgresDatabase(OnEngine[PostgresEngine]):
         direct = None if direct_url is None else read_address(direct_url, DIRECT_URL)
         presence = Presence(is_quiet=is_quiet)
         return cls(await PostgresEngine.open(read_address(url), connections, presence, direct))
+
+    async def write(
+        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        made: set[date] = set()
+        while True:
+            try:
+                return await super().write(change, *args, **kwargs)
+            except DBAPIError as error:
+                # A day that nobody has made yet, or that went with what was old: it comes back, and goes again.
+                day = missing_day(error)
+                if day is None or day in made:
+                    raise
+                made.add(day)
+                await make_partitions(self.engine, [day])
 
     async def now(self) -> datetime:
         return await self.engine.now()

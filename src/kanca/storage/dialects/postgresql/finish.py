@@ -21,7 +21,7 @@ from kanca.storage.completions import Change, change_of, is_end
 from kanca.storage.dialects.postgresql.arrays import arrays_of, unnested
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.dialects.postgresql.failures import sqlstate_of
-from kanca.storage.dialects.postgresql.partitions import make_partitions
+from kanca.storage.dialects.postgresql.partitions import make_partitions, misses_partition
 from kanca.storage.halving import Refused
 from kanca.storage.records import PARTS, TASK_COLUMNS, Part, Row, task_row
 from kanca.storage.tables import tasks
@@ -112,7 +112,7 @@ async def _write(
         try:
             rows = await engine.run_hot(run)
         except asyncpg.CheckViolationError as error:
-            if "no partition" not in str(error):
+            if not misses_partition(error):
                 raise
             await make_partitions(engine, {time_of(row).date() for row in _partitioned_ids(batch)})
             rows = await engine.run_hot(run)

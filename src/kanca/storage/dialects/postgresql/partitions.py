@@ -14,7 +14,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
 
+from kanca.domain.ids import time_of
 from kanca.storage.dialects.postgresql.engine import PostgresEngine
 from kanca.storage.tables import PARTITIONED
 
@@ -26,6 +28,8 @@ _LOCK = 0x6B616E6361_01
 _OPTIONS = "toast_tuple_target = 8160"
 
 _NAME = re.compile(rf"({'|'.join(table.name for table in PARTITIONED)})_p(\d{{8}})")
+
+_IDENTIFIER = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 _STORED = """
     SELECT c.relname, p.relname IS NOT NULL, coalesce(i.inhdetachpending, false)
@@ -49,6 +53,23 @@ class Partition:
     def name(self) -> str:
         """What it is called."""
         return partition_name(self.table, self.day)
+
+
+def misses_partition(error: asyncpg.PostgresError) -> bool:
+    """Whether a row had no partition to go to. The server's words for it may be in any language, so they are not read.
+
+    A constraint that is violated has a name; this has none.
+    """
+    return isinstance(error, asyncpg.CheckViolationError) and not getattr(error, "constraint_name", None)
+
+
+def missing_day(error: DBAPIError) -> date | None:
+    """The day whose partition an insert missed, by the row that the error names; None for any other error."""
+    cause = None if error.orig is None else error.orig.__cause__
+    if not isinstance(cause, asyncpg.PostgresError) or not misses_partition(cause):
+        return None
+    named = _IDENTIFIER.search(getattr(cause, "detail", None) or "")
+    return None if named is None else time_of(UUID(named[0])).date()
 
 
 def day_bounds(day: date) -> tuple[UUID, UUID]:
