@@ -210,9 +210,15 @@ def _number_of(connection: Connection, workflow_id: str) -> int:
 
 
 def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChange:
+    # Nobody expunges what started it meanwhile.
+    redelivering.lock(connection)
     run, now = find(connection, run_id), services.now()
     if run.is_test:
         raise InvalidInput("A test is not replayed: start a run.")
+    if run.parent_run_id is not None:
+        # A copy of its input would be left when what started the other run is expunged: nothing leads to it from there.
+        parent = show_id(RUN, run.parent_run_id)
+        raise InvalidInput(f"The run {parent} started it: replay that one.", parent_run_id=parent)
     _check_payload(run)
     version = published(connection, services, run.workflow_id)
     workflow = version.ready()
