@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from kanca.api import tail_hub, tail_stream, tail_watching
 from kanca.api.app import create_api
-from kanca.api.callers import Caller
+from kanca.api.callers import SCOPE_KEY, Caller
 from kanca.api.services import Services
 from kanca.api.tail import TailSearch, filter_of
 from kanca.api.tail_hub import TailHub
@@ -31,6 +32,7 @@ from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import outcomes
+from tests.api.conftest import speaking_to
 from tests.api.tailing import OpenTail
 from tests.factories import an_outcome, ids, new_endpoint, new_event
 
@@ -227,6 +229,21 @@ async def test_a_tenant_sees_its_own(database: Database, services: Services, sho
         await filter_of(services, other, TailSearch(endpoint="shop"))
     with pytest.raises(NotForTenants):
         await filter_of(services, other, TailSearch(tenant="acme"))
+
+
+async def test_a_tenant_does_not_learn_which_events_others_have(app: FastAPI, database: Database) -> None:
+    [theirs] = await store(database, new_event(tenant="acme"))
+
+    async def begun_by(tenant: str) -> tuple[int, Any]:
+        async def called(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, SCOPE_KEY: Caller(tenant)}, receive, send)
+
+        async with speaking_to(called) as client:
+            answer = await client.get("/api/tail", params={"since": theirs, "follow": "false"})
+        return answer.status_code, answer.json()["code"] if answer.is_error else None
+
+    assert await begun_by("acme") == (200, None)
+    assert await begun_by("other") == (404, "event_not_found")
 
 
 async def test_a_binary_or_large_body_is_not_shown_as_text(app: FastAPI, database: Database) -> None:

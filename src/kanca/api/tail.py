@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from kanca.api.callers import Caller, CallerTenant
 from kanca.api.fields import ChosenId, EventType, Moment, Text
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import check_event
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.api.tail_filter import Source, TailFilter
@@ -117,7 +118,7 @@ async def tail(
         with_rejections="rejections" in search.include,
         end=None if search.follow else reach.newest,
     )
-    place = await _place(services, reach, search.since, last_event_id)
+    place = await _place(services, reach, caller, search.since, last_event_id)
     is_gap = last_event_id is not None and not await services.database.read(feed.is_kept, place, reach.newest)
     return TailResponse(hub, services.database, place, options, is_gap=is_gap)
 
@@ -150,7 +151,9 @@ async def filter_of(services: Services, caller: Caller, search: TailSearch) -> T
     )
 
 
-async def _place(services: Services, reach: Reach, since: str | None, last_id: str | None) -> int:
+async def _place(
+    services: Services, reach: Reach, caller: Caller, since: str | None, last_id: str | None
+) -> int:
     """Behind which number to begin. Raises EventNotFound, InvalidRequest, PlaceUnknown, DatabaseUnavailable."""
     if last_id is not None:
         if not (last_id.isascii() and last_id.isdecimal() and int(last_id) <= reach.newest):
@@ -158,6 +161,9 @@ async def _place(services: Services, reach: Reach, since: str | None, last_id: s
         return int(last_id)
     if since is None:
         return reach.settled
+    event_id = read_id(EVENT, since)
+    if event_id is not None:
+        await check_event(services, caller, event_id)
     place = await services.database.read(_before, since, reach.newest)
     if place is None:
         raise EventNotFound(f"There is no event {since}, or tails do not know it any more.")
