@@ -18,7 +18,7 @@ from kanca.domain.ids import id_at, time_of
 from kanca.domain.job import Job, Portion
 from kanca.domain.status import EventStatus
 from kanca.domain.task import TaskKind
-from kanca.storage import redelivering
+from kanca.storage import feed, redelivering
 from kanca.storage.erasing_config import configured, remove_configured
 from kanca.storage.events import CLOCKS_DIFFER_BY, padded, statuses_of
 from kanca.storage.expunging import copies_of, take_from_runs
@@ -116,6 +116,7 @@ def erase_events(connection: Connection, event_ids: Collection[UUID], now: datet
     connection.execute(delete(attempts).where(theirs, attempts.c.id >= since))
     connection.execute(update(waits).where(waits.c.event_id.in_(padded(event_ids))).values(key=""))
     bounds = events.c.id.between(min(event_ids), max(event_ids))
+    feed.forget(connection, event_ids)
     erased = connection.execute(delete(events).where(events.c.id.in_(padded(event_ids)), bounds))
     counts["events"] += erased.rowcount
     return counts
