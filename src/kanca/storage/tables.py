@@ -715,5 +715,12 @@ api_keys = Table(
     Column("revoked_at", Instant),
 )
 
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("ends_at", Instant, nullable=False, comment="when its cookie says nothing any more anyway"),
+)
+
 PARTITIONED = (events, outcomes, attempts, steps, deliveries, event_fields)
 """Tables that PostgreSQL keeps a partition a day of."""
