@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
@@ -27,14 +28,15 @@ from kanca.domain.status import OutcomeStatus
 from kanca.domain.subscription import OPERATIONAL_ENDPOINT
 from kanca.errors import DatabaseUnavailable, EndpointNotFound, NotForTenants
 from kanca.storage import endpoints, feed, rejections
+from kanca.storage.expunging import expunge
 from kanca.storage.feed import LARGEST_BODY_BYTES
 from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import outcomes
-from tests.api.conftest import speaking_to
 from tests.api.tailing import OpenTail
 from tests.factories import an_outcome, ids, new_endpoint, new_event
+from tests.planted import MARKER, plant
 
 SOON = timedelta(milliseconds=10)
 
@@ -238,7 +240,8 @@ async def test_a_tenant_does_not_learn_which_events_others_have(app: FastAPI, da
         async def called(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, SCOPE_KEY: Caller(tenant)}, receive, send)
 
-        async with speaking_to(called) as client:
+        transport = httpx.ASGITransport(called)
+        async with httpx.AsyncClient(transport=transport, base_url="http://kanca.test") as client:
             answer = await client.get("/api/tail", params={"since": theirs, "follow": "false"})
         return answer.status_code, answer.json()["code"] if answer.is_error else None
 
@@ -345,6 +348,27 @@ async def test_a_slow_client_is_given_everything_from_the_database(
             await fast.take(5)
         slow.takes.set()
         assert shown(await slow.take(100)) == made
+
+
+async def test_what_was_expunged_is_not_shown_from_memory(
+    app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_hub, "KEPT_FOR", timedelta(0))
+    query = {"payload": "true", "request": "true"}
+    async with OpenTail(app, query) as tail:
+        place = await tail.begun()
+        event = await plant(database)
+        [before] = await tail.take(1)
+        await database.write(expunge, [event.id], datetime.now(UTC))
+        await store(database, new_event())
+        await tail.take(1)
+        async with OpenTail(app, query, place) as later:
+            await later.begun()
+            [after] = await later.take(1)
+
+    assert before.data["id"] == after.data["id"] == show_id(EVENT, event.id)
+    assert MARKER in str(before.data)
+    assert MARKER not in str(after.data)
 
 
 async def test_a_slow_client_is_told_how_much_it_was_not_told(
