@@ -233,6 +233,39 @@ async def test_a_tenant_sees_its_own(database: Database, services: Services, sho
         await filter_of(services, other, TailSearch(tenant="acme"))
 
 
+async def test_a_tenant_does_not_learn_how_many_events_others_have_or_when(
+    app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, SCOPE_KEY: Caller("acme")}, receive, send)
+
+    async with OpenTail(app) as everybodys, OpenTail(called) as tail:
+        await everybodys.begun()
+        first = await tail.begun()
+        await store(database, *(new_event(tenant="other") for _ in range(3)))
+        await everybodys.take(3)
+        [own] = await store(database, new_event(tenant="acme"))
+        said = await tail.next()
+        assert said is not None
+        assert (said.kind, said.data["id"]) == ("event", own)
+        assert not {first, said.place} & {str(number) for number in range(10)}
+    [missed] = await store(database, new_event(tenant="acme"))
+    async with OpenTail(called, {"follow": False}, place=said.place) as tail:
+        await tail.begun()
+        assert shown(await tail.take(1)) == [missed]
+    for place in ("1", "0" * 300, said.place or ""):
+        async with OpenTail(called if place != said.place else app, place=place) as tail:
+            assert tail.status == 422
+    monkeypatch.setattr(tail_stream, "SILENCE", SOON)
+    async with OpenTail(called, place=said.place) as tail:
+        await tail.begun()
+        await tail.take(1)
+        await store(database, new_event(tenant="other"))
+        moved = await tail.next()
+        assert moved is not None
+        assert (moved.kind, moved.data) == ("place", None)
+
+
 async def test_a_tenant_does_not_learn_which_events_others_have(app: FastAPI, database: Database) -> None:
     [theirs] = await store(database, new_event(tenant="acme"))
 

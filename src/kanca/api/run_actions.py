@@ -128,7 +128,8 @@ async def retry(
 async def replay(services: Given, trail: Audited, run_id: RunIdPath) -> Json:
     """Start a new run of the published version with what started this one.
 
-    Of a run's event a new event is made with the same bytes, which only this workflow gets.
+    Of a run's event a new event is made with the same bytes, which only this workflow gets. A run that another run
+    started is refused: it is replayed with that one.
     """
     replayed = About[RunChange](
         "run.replayed", A_RUN, run_id, detail=lambda new: {"new_run_id": show_id(RUN, new.id)}
