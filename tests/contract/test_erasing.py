@@ -146,6 +146,21 @@ async def test_runs_that_no_event_started_go_with_their_workflow_s_tenant(databa
     assert [run.workflow_id for run in page.items] == ["w-other"]
 
 
+async def test_runs_of_a_workflow_that_had_the_same_id_before_are_not_taken_for_the_tenant_s(
+    database: Database,
+) -> None:
+    for hours in (2, -2):
+        at = NOW + timedelta(hours=hours)
+        run = RunChange(id_at(NOW), "w", 1, None, RunStatus.SUCCEEDED, at, b"1", at, origin=RunOrigin.HAND)
+        await store(database, run)
+    await database.write(workflows.create, "w", "acme", "w", "{}", NOW, set())
+
+    await erase(database)
+
+    [left] = (await database.read(runs.page)).items
+    assert left.started_at < NOW
+
+
 async def test_what_was_configured_goes_where_it_is_asked_for(database: Database) -> None:
     for tenant in ("acme", "other"):
         await database.write(workflows.create, f"w-{tenant}", tenant, MARKER, "{}", NOW, set())

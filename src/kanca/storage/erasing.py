@@ -22,6 +22,7 @@ from kanca.storage import feed, redelivering
 from kanca.storage.erasing_config import configured, remove_configured
 from kanca.storage.events import CLOCKS_DIFFER_BY, padded, statuses_of
 from kanca.storage.expunging import copies_of, take_from_runs
+from kanca.storage.owners import is_run_of
 from kanca.storage.tables import (
     answers,
     attempts,
@@ -168,9 +169,14 @@ def _end_of(connection: Connection, heads: Select[Any]) -> UUID | None:
 
 
 def _erase_runs(connection: Connection, job: Job, _now: datetime) -> tuple[Counts, Any]:
-    """Those that no event started, by hand or by a schedule, and what is left of others."""
+    """Those that no event started, by hand or by a schedule, and what is left of others.
+
+    Not those of a workflow that had the same id before: it may have been another tenant's.
+    """
     own = select(workflows.c.id).where(workflows.c.tenant == job.tenant)
-    query = select(runs.c.id).where(runs.c.workflow_id.in_(own), runs.c.id < id_at(job.created_at))
+    query = select(runs.c.id).where(
+        runs.c.workflow_id.in_(own), is_run_of(job.tenant or ""), runs.c.id < id_at(job.created_at)
+    )
     found = list(connection.scalars(query.limit(ERASED)))
     return erase_runs(connection, found), "" if len(found) == ERASED else None
 
