@@ -129,7 +129,8 @@ async def retry(
 async def replay(services: Given, trail: Audited, run_id: RunIdPath) -> Json:
     """Start a new run of the published version with what started this one.
 
-    Of a run's event a new event is made with the same bytes, which only this workflow gets.
+    Of a run's event a new event is made with the same bytes, which only this workflow gets. A run that another run
+    started is refused: it is replayed with that one.
     """
     replayed = About[RunChange](
         "run.replayed", A_RUN, run_id, detail=lambda new: {"new_run_id": show_id(RUN, new.id)}
@@ -211,9 +212,15 @@ def _number_of(connection: Connection, workflow_id: str) -> int:
 
 
 def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChange:
+    # Nobody expunges what started it meanwhile.
+    redelivering.lock(connection)
     run, now = find(connection, run_id), services.now()
     if run.is_test:
         raise InvalidInput("A test is not replayed: start a run.")
+    if run.parent_run_id is not None:
+        # A copy of its input would be left when what started the other run is expunged: nothing leads to it from there.
+        parent = show_id(RUN, run.parent_run_id)
+        raise InvalidInput(f"The run {parent} started it: replay that one.", parent_run_id=parent)
     _check_payload(run)
     version = published(connection, services, run.workflow_id)
     workflow = version.ready()

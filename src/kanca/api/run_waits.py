@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from kanca.api.audit import About, Audited
 from kanca.api.audited import A_RUN
-from kanca.api.callers import CallerTenant
+from kanca.api.callers import DEFAULT_TENANT, CallerTenant
 from kanca.api.fields import EventId, RunIdPath, Text
 from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_RUN, check_event
@@ -40,7 +40,7 @@ from kanca.errors import (
     WaitNotFound,
     WaitOver,
 )
-from kanca.storage import applying, events, runs, waits
+from kanca.storage import applying, events, owners, runs, waits
 from kanca.workflows.going_back import generation_of, next_generation
 from kanca.workflows.nodes.approval import RULE as APPROVAL_RULE
 from kanca.workflows.runs import work_of
@@ -133,6 +133,7 @@ class ResumeUrls(BaseModel):
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     run: RunChange
+    tenant: str
     wait: Wait
     address: WaitAddress
 
@@ -252,7 +253,8 @@ def _open_wait(connection: Connection, run_id: UUID, node_id: str, iteration: in
     generation = generation_of(wait, next_generation(void, of_run))
     if generation is None:
         raise WaitOver(f"The run {show_id(RUN, run_id)} does not wait at {node_id!a} any more.")
-    return _Waiting(run, wait, WaitAddress(run_id, wait.node_id, wait.iteration, generation))
+    tenant = owners.of_run(connection, run_id) or DEFAULT_TENANT
+    return _Waiting(run, tenant, wait, WaitAddress(run_id, wait.node_id, wait.iteration, generation))
 
 
 def _event(services: Services, waiting: _Waiting, given: Resume) -> NewEvent:
@@ -272,7 +274,7 @@ def _event(services: Services, waiting: _Waiting, given: Resume) -> NewEvent:
     return NewEvent(
         id=identifier,
         endpoint=RESUME_ENDPOINT,
-        tenant="default",
+        tenant=waiting.tenant,
         type=RESUMED if given.decision is None else DECIDED,
         received_at=now,
         source_event_id=None,

@@ -87,9 +87,14 @@ def show_gap(reason: str, **facts: Any) -> bytes:
     return _message("gap", {"reason": reason, **facts})
 
 
-def show_place(place: int) -> bytes:
+def with_place(message: bytes, number: int, place: str) -> bytes:
+    """The message of an event, which has its number as its place, with that told in other words."""
+    return b"id: %b\n" % place.encode() + message.removeprefix(b"id: %d\n" % number)
+
+
+def show_place(place: str) -> bytes:
     """No message, but from where to go on: whoever shows nothing for a long time must not begin there again."""
-    return b"id: %d\n\n" % place
+    return b"id: %b\n\n" % place.encode()
 
 
 def _message(kind: str, data: dict[str, Any], place: int | None = None) -> bytes:

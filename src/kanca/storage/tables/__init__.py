@@ -7,7 +7,7 @@ table.
 
 from __future__ import annotations
 
-from kanca.storage.tables.access import api_keys, audit, credentials
+from kanca.storage.tables.access import api_keys, audit, credentials, ended_sessions
 from kanca.storage.tables.operating import (
     duties,
     gateways,
@@ -61,6 +61,7 @@ __all__ = [
     "deliveries",
     "duties",
     "early_events",
+    "ended_sessions",
     "endpoints",
     "event_fields",
     "event_types",

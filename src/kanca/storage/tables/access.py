@@ -56,3 +56,10 @@ audit = Table(
     Index(None, "tenant", "id"),
 )
 """Rows are only added: triggers refuse to change one, or to delete one that is young (see its migration)."""
+
+ended_sessions = Table(
+    "ended_sessions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("ends_at", Instant, nullable=False, comment="when its cookie says nothing any more anyway"),
+)
