@@ -65,7 +65,7 @@ async def test_a_portion_of_which_others_have_taken_some_is_not_the_last(
             taken.append(connection.scalars(select(dead_letters.c.id).order_by(dead_letters.c.id)).all()[1])
             connection.execute(delete(dead_letters).where(dead_letters.c.id == taken[0]))
 
-    retry, remove = letters._retry, dead_letter_jobs.remove_some  # noqa: SLF001 - between what it finds and takes
+    retry, remove = letters._retry, letters.remove_some  # noqa: SLF001 - between what it finds and takes
 
     def retry_later(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
         somebody_comes_between(connection)
