@@ -7,16 +7,13 @@ import os
 import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import structlog
 
 from kanca.domain.ids import IdFactory
-from kanca.domain.pauses import pause_after
 from kanca.domain.task import Completion, Done, Task, TaskKind
-from kanca.errors import KancaError, Unavailable
+from kanca.errors import KancaError
 from kanca.handlers.matching import encode_spec
 from kanca.handlers.registry import Handler, HandlerRegistry
 from kanca.handlers.threads import SyncThreads
@@ -40,6 +37,7 @@ from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
 from kanca.workers.follow_up import FollowUp
 from kanca.workers.health import HealthKeeper
+from kanca.workers.pausing import until_it_works
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
 from kanca.workers.replaying import Replayer
@@ -61,10 +59,6 @@ from kanca.workflows.surroundings import NodeMeans
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 5.0
 FLUSH_EVERY = timedelta(seconds=1)
 
 
@@ -162,14 +156,6 @@ class Worker:
     def _delivering(self) -> int:
         return self._deliveries.active if self._deliveries else 0
 
-    def _samples(self) -> dict[str, Duty]:
-        return {
-            "busy slots": Sampled(WORKER_SLOTS.labels("busy"), lambda: self.active),
-            "free slots": Sampled(WORKER_SLOTS.labels("free"), lambda: self._free_slots),
-            "breakers": Sampled(BREAKERS_OPEN, lambda: self._receivers.shut_off),
-            "deliveries in flight": Sampled(DELIVERIES_IN_FLIGHT, lambda: self._delivering),
-        }
-
     async def run(self, stop: Stop, on_ready: Callable[[], None] = lambda: None) -> None:
         """Work until asked to stop. ``on_ready`` is called when work can begin.
 
@@ -178,14 +164,14 @@ class Worker:
         self._stop = stop
         beside: list[asyncio.Task[None]] = []
         try:
-            means = await self._until_it_works(self._prepare, stop)
+            means = await until_it_works(self._prepare, stop.requested, self._settling.chance)
             if means is None:
                 return
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._flush())]
             beside.append(asyncio.create_task(self._watch.run()))
             self._duties.start()
             while not stop.requested.is_set():
-                number = await self._until_it_works(self._register, stop)
+                number = await until_it_works(self._register, stop.requested, self._settling.chance)
                 if number is None:
                     return
                 self._shift = Shift(number, means, stop)
@@ -220,6 +206,23 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
 
+    async def _register(self) -> int:
+        if self._settings.predecessor is not None:
+            await self._database.queue.expire(self._settings.predecessor)
+        number = await self._lease.register()
+        self._duties.hurry(RESCUER)
+        return number
+
+    # Putting together -------------------------------------------------------------------------------
+
+    def _samples(self) -> dict[str, Duty]:
+        return {
+            "busy slots": Sampled(WORKER_SLOTS.labels("busy"), lambda: self.active),
+            "free slots": Sampled(WORKER_SLOTS.labels("free"), lambda: self._free_slots),
+            "breakers": Sampled(BREAKERS_OPEN, lambda: self._receivers.shut_off),
+            "deliveries in flight": Sampled(DELIVERIES_IN_FLIGHT, lambda: self._delivering),
+        }
+
     def _delivery_means(self) -> DeliveryMeans:
         deliverer = Deliverer(
             self._sending.sender,
@@ -241,13 +244,6 @@ class Worker:
             shutdown=self._settings.shutdown,
             on_written=self._follow_up.written,
         )
-
-    async def _register(self) -> int:
-        if self._settings.predecessor is not None:
-            await self._database.queue.expire(self._settings.predecessor)
-        number = await self._lease.register()
-        self._duties.hurry(RESCUER)
-        return number
 
     async def _prepare(self) -> Means:
         """Announce what this app has, and put together what does the work. Raises DatabaseUnavailable."""
@@ -307,6 +303,8 @@ class Worker:
             chance=self._settling.chance,
         )
 
+    # What its parts ask of it ------------------------------------------------------------------------
+
     async def _bury(self, tasks: Sequence[Task]) -> list[Completion]:
         await self._book.fetch({task.target for task in tasks if task.kind is TaskKind.DELIVER})
         return [self._bury_one(held) for held in await self._reader.read(tasks)]
@@ -332,6 +330,8 @@ class Worker:
     def _keeps(self, subscription: int) -> bool:
         return self._deliveries is not None and self._deliveries.keeps(subscription)
 
+    # Beside the work ---------------------------------------------------------------------------------
+
     async def _listen(self) -> None:
         while True:
             await self._waker.wait(self._settings.poll)
@@ -347,18 +347,3 @@ class Worker:
                 await self._health.flush()
             except Exception:
                 log.exception("accounts_not_flushed")
-
-    async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
-        """What ``work`` gives, however long the database is away; None when asked to stop before."""
-        failures = 0
-        while not stop.requested.is_set():
-            try:
-                return await work()
-            except Unavailable as error:
-                log.debug("not_begun", code=error.code)  # the database says in the log that it is away
-            failures += 1
-            pause_s = pause_after(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S, self._settling.chance())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await stop.requested.wait()
-        return None
