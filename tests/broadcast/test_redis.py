@@ -105,3 +105,34 @@ async def test_of_what_cannot_be_told_the_newest_is_kept(own_valkey: ValkeyServe
 def test_an_address_that_cannot_be_is_refused_by_the_settings_name() -> None:
     with pytest.raises(InvalidSetting, match="KANCA_REDIS_URL"):
         RedisBroadcast("redis://host:port")
+
+
+async def test_what_nobody_has_thought_of_ends_neither_telling_nor_hearing(
+    valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with two(valkey.url) as (one, other):
+        there = Heard(other, "changes")
+        assert await there.next() is None
+        failures = [RuntimeError("from within the library")]
+        pipeline = one._client.pipeline  # noqa: SLF001 - the library's
+
+        def fail_once(*args: object, **options: object) -> object:
+            if failures:
+                raise failures.pop()
+            return pipeline(*args, **options)
+
+        monkeypatch.setattr(one._client, "pipeline", fail_once)  # noqa: SLF001 - the library's
+        one.publish("changes", b"endpoints")
+        assert await there.next() == b"endpoints"
+
+
+async def test_a_listener_that_fails_keeps_nobody_from_hearing(valkey: ValkeyServer) -> None:
+    def fail(_message: bytes | None) -> None:
+        raise RuntimeError("a listener's own mistake")
+
+    async with two(valkey.url) as (one, other):
+        other.listen("changes", fail)
+        there = Heard(other, "changes")
+        assert await there.next() is None
+        one.publish("changes", b"endpoints")
+        assert await there.next() == b"endpoints"

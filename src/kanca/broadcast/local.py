@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from kanca.broadcast.port import Hear
+
+log = structlog.get_logger(__name__)
 
 
 class Listeners:
@@ -32,9 +36,12 @@ class Listeners:
         return forget
 
     def tell(self, topic: str, message: bytes | None) -> None:
-        """Call everybody who listens to ``topic``."""
+        """Call everybody who listens to ``topic``; one who fails keeps nobody else from hearing."""
         for hear in tuple(self._by_topic.get(topic, ())):
-            hear(message)
+            try:
+                hear(message)
+            except Exception:
+                log.exception("listener_failed", topic=topic)
 
 
 class LocalBroadcast:

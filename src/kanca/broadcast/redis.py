@@ -13,12 +13,15 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from kanca.broadcast.connecting import redis_client
 from kanca.broadcast.local import Listeners
 from kanca.broadcast.port import Hear
+
+log = structlog.get_logger(__name__)
 
 MOST_KEPT = 1_000
 TIMEOUT_S = 2.0
@@ -84,10 +87,10 @@ class RedisBroadcast:
             await self._to_tell.wait()
             self._to_tell.clear()
             told = list(self._kept)
-            pipeline = self._client.pipeline(transaction=False)
-            for topic, message in told:
-                pipeline.publish(_CHANNEL + topic, self._mark + message)
             try:
+                pipeline = self._client.pipeline(transaction=False)
+                for topic, message in told:
+                    pipeline.publish(_CHANNEL + topic, self._mark + message)
                 await pipeline.execute()
             except BaseException:
                 self._to_tell.set()  # on the next connection
@@ -170,7 +173,12 @@ async def _keep_trying(work: Callable[[Callable[[], None]], Awaitable[None]]) ->
 
     while True:
         # What is away costs nothing but time: whoever listens looks by itself every so often.
-        with suppress(RedisError, OSError):
+        try:
             await work(works)
+        except (RedisError, OSError):
+            pass
+        except Exception:
+            # Nobody would tell, or hear, in this process ever again.
+            log.exception("broadcast_failed")
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
