@@ -7,7 +7,6 @@ run, so that ratios hold on a noisy machine. The snapshot is held for as long as
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import statistics
 import time
@@ -15,10 +14,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from uuid import UUID
 
 import asyncpg
 
+from bench.charges import new_charge
 from bench.cpu import cpu_seconds
 from bench.report import report
 from kanca.domain.event import NewEvent
@@ -38,8 +37,6 @@ ROUNDS = 7
 ROUND = 10_000
 LEASE = timedelta(seconds=60)
 WINDOW = timedelta(days=7)
-BODY = json.dumps({"id": "evt_1", "type": "charge.succeeded", "data": {"text": "x" * 640}}).encode()
-REQUEST = json.dumps({"method": "POST", "headers": [["content-type", "application/json"]] * 8}).encode()
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
 SETTLE = "VACUUM ANALYZE"
 _SIZES = """
@@ -215,21 +212,8 @@ def _sizes(server: PostgresServer, database: str) -> dict[str, int]:
 
 
 def _event() -> NewEvent:
-    identity = ids.new()
     now = datetime.now(UTC)
-    return NewEvent(
-        id=identity,
-        endpoint=100,
-        tenant="default",
-        type="charge.succeeded",
-        received_at=now,
-        source_event_id=identity.hex,
-        correlation_id=identity.hex,
-        request=REQUEST,
-        body=BODY,
-        dedupe_key=UUID(bytes=os.urandom(16)),
-        dedupe_until=now + WINDOW,
-    )
+    return new_charge(ids.new(), 100, now, now + WINDOW)
 
 
 def _done(task: Task) -> Completion:

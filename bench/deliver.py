@@ -21,7 +21,7 @@ from sqlalchemy import Connection, func, select
 
 from bench.cpu import cpu_seconds
 from bench.ingest import databases
-from bench.report import report
+from bench.report import Report
 from bench.servers import ROOT, SECRET_KEY, bare, workers
 from bench.site import Site, opened
 from kanca.domain.endpoint import Secret
@@ -43,16 +43,13 @@ COLUMNS = ("", "deliveries/s", "requests/s", "ratio", "worker µs", "database µ
 
 def main(seconds: float) -> None:
     """Measure and print."""
-    rows: list[list[object]] = []
-    result: dict[str, float] = {}
+    report = Report("deliver", COLUMNS)
     with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
         directory = Path(name)
         with databases(directory) as stores, bare(directory) as sink:
             for label, (url, database_pid) in stores.items():
-                row = asyncio.run(_measure(url, database_pid, sink.url, directory, seconds))
-                rows.append([label, *row.values()])
-                result |= {f"{label.lower()}_{key}": round(value, 3) for key, value in row.items()}
-    report("deliver", result, COLUMNS, rows)
+                report.add(label, asyncio.run(_measure(url, database_pid, sink.url, directory, seconds)))
+    report.show()
 
 
 async def _measure(
@@ -125,11 +122,8 @@ async def subscribe(site: Site, sink: str, kind: str, count: int, *, one_each: b
 
 async def _put(site: Site, lot: str, size: int) -> list[UUID]:
     """Events of all types in turn."""
-    found: list[UUID] = []
-    for number in range(SUBSCRIPTIONS):
-        data = [{"order": n, "amount": 100 + n} for n in range(size // SUBSCRIPTIONS)]
-        found += await site.put(lot, PUBLISHED, data, f"order.{number}")
-    return found
+    events = [(f"order.{n % SUBSCRIPTIONS}", {"order": n, "amount": 100 + n}) for n in range(size)]
+    return await site.put_each(lot, PUBLISHED, events)
 
 
 def _have_ended(connection: Connection, event_ids: list[UUID]) -> bool:

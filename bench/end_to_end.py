@@ -11,7 +11,6 @@ import asyncio
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,9 +22,9 @@ from sqlalchemy import Connection, func, select
 from bench.cpu import cpu_seconds
 from bench.handlers import BURN_S
 from bench.ingest import MOST_PER_SECOND, databases
-from bench.load import CONNECTIONS, Load, run_wrk, signed_requests
-from bench.report import report
-from bench.servers import SECRET, Running, ask, kanca, stripe_endpoint
+from bench.load import CONNECTIONS, Load, prepared, run_wrk
+from bench.report import Report
+from bench.servers import Running, ask, kanca, stripe_endpoint
 from kanca.storage.dialects import open_database
 from kanca.storage.tables import events, outcomes, tasks
 
@@ -33,6 +32,7 @@ BODY_BYTES = 700
 DRAIN_LIMIT_S = 120
 APP = "bench.handlers:hooks"
 COLUMNS = (
+    "",
     "handlers/s",
     "workflows/s",
     "µs CPU/event",
@@ -57,18 +57,14 @@ WORKFLOW = {
 
 def main(seconds: float) -> None:
     """Measure and print."""
-    rows: list[list[object]] = []
-    result: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
-        directory = Path(name)
-        requests = directory / "requests.txt"
-        signed_requests(requests, SECRET, BODY_BYTES, int(MOST_PER_SECOND * seconds * 4))
-        with databases(directory) as stores:
-            for label, (url, database_pid) in stores.items():
-                row = _measure(url, database_pid, requests, directory, seconds)
-                rows.append([label, *row.values()])
-                result |= {f"{label.lower()}_{key}": round(value, 3) for key, value in row.items()}
-    report("end_to_end", result, ["", *COLUMNS], rows)
+    report = Report("end_to_end", COLUMNS)
+    with (
+        prepared(BODY_BYTES, int(MOST_PER_SECOND * seconds * 4)) as (directory, requests),
+        databases(directory) as stores,
+    ):
+        for label, (url, database_pid) in stores.items():
+            report.add(label, _measure(url, database_pid, requests, directory, seconds))
+    report.show()
 
 
 def _measure(

@@ -6,10 +6,8 @@ Both should cost the same: listings page by key and count nothing, and the index
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import statistics
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -18,10 +16,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, literal, select
 
+from bench.charges import new_charge
 from bench.ingest import databases
-from bench.load import get_per_second, run_wrk, signed_requests
-from bench.report import report
-from bench.servers import SECRET, kanca, stripe_endpoint
+from bench.load import get_per_second, prepared, run_wrk
+from bench.report import Report
+from bench.servers import kanca, stripe_endpoint
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import uuid7_int
 from kanca.storage.dialects import open_database
@@ -32,26 +31,17 @@ EVENTS = 1_000_000
 CHUNK = 2_000
 DAYS = 10
 ROUNDS = 5
-BODY = json.dumps({"id": "evt_1", "type": "charge.succeeded", "data": {"text": "x" * 500}}).encode()
-REQUEST = json.dumps(
-    {"method": "POST", "path": "/webhooks/stripe", "ip": "127.0.0.1", "headers": []}
-).encode()
+BODY_BYTES = 700
+COLUMNS = ("", "ingest empty/s", "ingest full/s", "ratio", "lists empty/s", "lists full/s", "ratio")
 
 
 def main(seconds: float) -> None:
     """Measure and print."""
-    rows: list[list[object]] = []
-    result: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
-        directory = Path(name)
-        requests = directory / "requests.txt"
-        signed_requests(requests, SECRET, 700, int(10_000 * seconds * ROUNDS))
+    report = Report("history", COLUMNS)
+    with prepared(BODY_BYTES, int(10_000 * seconds * ROUNDS)) as (directory, requests):
         for label, empty, full, settle in _pairs(directory):
-            row = _compare(empty, full, settle, requests, directory, seconds / 2)
-            rows.append([label, *row.values()])
-            result |= {f"{label.lower()}_{key}": round(value, 3) for key, value in row.items()}
-    columns = ["", "ingest empty/s", "ingest full/s", "ratio", "lists empty/s", "lists full/s", "ratio"]
-    report("history", result, columns, rows)
+            report.add(label, _compare(empty, full, settle, requests, directory, seconds / 2))
+    report.show()
 
 
 def _pairs(directory: Path) -> Iterator[tuple[str, str, str, Callable[[], object]]]:
@@ -121,19 +111,7 @@ async def _fill(url: str, webhook_id: str) -> None:
 def _event(position: int, endpoint: int) -> NewEvent:
     received_at = datetime.now(UTC) - timedelta(days=DAYS) * (1 - position / EVENTS)
     identity = UUID(int=uuid7_int(int(received_at.timestamp() * 1000), int.from_bytes(os.urandom(8))))
-    return NewEvent(
-        id=identity,
-        endpoint=endpoint,
-        tenant="default",
-        type="charge.succeeded",
-        received_at=received_at,
-        source_event_id=identity.hex,
-        correlation_id=identity.hex,
-        request=REQUEST,
-        body=BODY,
-        dedupe_key=UUID(bytes=os.urandom(16)),
-        dedupe_until=received_at + timedelta(days=DAYS + 7),
-    )
+    return new_charge(identity, endpoint, received_at, received_at + timedelta(days=DAYS + 7))
 
 
 def _finish_all(connection: Connection) -> None:

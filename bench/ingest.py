@@ -15,11 +15,12 @@ from pathlib import Path
 
 from bench.cpu import cpu_seconds
 from bench.load import Load, run_wrk, signed_requests
-from bench.report import report
+from bench.report import Report
 from bench.servers import SECRET, Running, bare, kanca, stripe_endpoint
 from tests.servers.postgres import PostgresServer
 
 SIZES = (700, 6000)
+COLUMNS = ("", "accepted/s", "bare/s", "ratio", "gateway µs", "database µs", "p50 ms", "p99 ms")
 ROUNDS = 3
 MOST_PER_SECOND = 20_000
 """How many distinct events are prepared for each second of load."""
@@ -37,8 +38,7 @@ def databases(directory: Path) -> Iterator[dict[str, tuple[str, int]]]:
 
 def main(seconds: float) -> None:
     """Measure and print."""
-    rows: list[list[object]] = []
-    result: dict[str, float] = {}
+    report = Report("ingest", COLUMNS)
     with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
         directory = Path(name)
         with databases(directory) as stores:
@@ -47,10 +47,8 @@ def main(seconds: float) -> None:
                 signed_requests(requests, SECRET, size, int(MOST_PER_SECOND * seconds * ROUNDS))
                 for label, (url, database_pid) in stores.items():
                     row = _compare(url, database_pid, requests, directory, seconds)
-                    rows.append([f"{label}, {size} bytes", *row.values()])
-                    result |= {f"{label.lower()}_{size}_{key}": round(value, 3) for key, value in row.items()}
-    columns = ["", "accepted/s", "bare/s", "ratio", "gateway µs", "database µs", "p50 ms", "p99 ms"]
-    report("ingest", result, columns, rows)
+                    report.add(f"{label}, {size} bytes", row, f"{label}_{size}")
+    report.show()
 
 
 def _compare(

@@ -8,10 +8,15 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.servers import SECRET
 
 CONNECTIONS = 64
 
@@ -94,6 +99,15 @@ def signed_requests(path: Path, secret: str, body_bytes: int, count: int) -> Non
             signed = f"{now}.{head}{identity}{tail}".encode()
             digest = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
             file.write(f"{identity} t={now},v1={digest}\n")
+
+
+@contextmanager
+def prepared(body_bytes: int, count: int) -> Iterator[tuple[Path, Path]]:
+    """A directory for as long as it is entered, and a file in it with so many signed events."""
+    with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
+        requests = Path(name, "requests.txt")
+        signed_requests(requests, SECRET, body_bytes, count)
+        yield Path(name), requests
 
 
 def run_wrk(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -21,3 +22,22 @@ def report(
     for row in rows:
         table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else str(cell) for cell in row))
     Console(width=140).print(table)
+
+
+@dataclass(slots=True)
+class Report:
+    """What is found line by line: the same values for people and for programs."""
+
+    name: str
+    columns: Sequence[str]
+    result: dict[str, float] = field(default_factory=dict)
+    rows: list[list[object]] = field(default_factory=list)
+
+    def add(self, label: str, row: Mapping[str, float], key: str | None = None) -> None:
+        """A line. Its values are called ``key_name`` in JSON; without a key the label serves."""
+        self.rows.append([label, *row.values()])
+        self.result |= {f"{key or label}_{name}".lower(): round(value, 3) for name, value in row.items()}
+
+    def show(self) -> None:
+        """Print it."""
+        report(self.name, self.result, self.columns, self.rows)

@@ -74,9 +74,13 @@ class Site:
         self, lot: str, endpoint: int, data: Sequence[Any], event_type: str = FOR_WORKFLOWS
     ) -> list[UUID]:
         """Accept an event for each of ``data``, whose work does not begin before ``let_go``. No worker may run yet."""
+        return await self.put_each(lot, endpoint, [(event_type, each) for each in data])
+
+    async def put_each(self, lot: str, endpoint: int, events: Sequence[tuple[str, Any]]) -> list[UUID]:
+        """The same with events of several types, in this order."""
         found: list[UUID] = []
-        for part in in_parts(data, CHUNK):
-            batch = [new_event(endpoint, event_type, each) for each in part]
+        for part in in_parts(events, CHUNK):
+            batch = [new_event(endpoint, event_type, data) for event_type, data in part]
             await self.database.accepting.append(batch)
             await self.database.write(_hold, lot)
             found += [event.id for event in batch]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import statistics
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +20,9 @@ from sqlalchemy import Connection, text
 
 from bench.cpu import cpu_seconds
 from bench.ingest import MOST_PER_SECOND, databases
-from bench.load import Load, run_wrk, signed_requests
+from bench.load import Load, prepared, run_wrk
 from bench.report import report
-from bench.servers import SECRET, Running, kanca, stripe_endpoint
+from bench.servers import Running, kanca, stripe_endpoint
 from kanca.storage.dialects import file_of, open_database
 
 BODY_BYTES = 700
@@ -39,17 +38,16 @@ def main(seconds: float) -> None:
     """Measure and print."""
     rows: list[list[object]] = []
     result: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
-        directory = Path(name)
-        requests = directory / "requests.txt"
-        signed_requests(requests, SECRET, BODY_BYTES, int(MOST_PER_SECOND * seconds * ROUNDS))
-        with databases(directory) as stores:
-            for label, (url, database_pid) in stores.items():
-                for way, (rate, spent_us, ratio) in _measure(
-                    url, database_pid, requests, directory, seconds
-                ).items():
-                    rows.append([f"{label}, {way}", rate, spent_us, ratio])
-                    result |= {f"{label.lower()}_{way}_ratio": round(ratio, 3)}
+    with (
+        prepared(BODY_BYTES, int(MOST_PER_SECOND * seconds * ROUNDS)) as (directory, requests),
+        databases(directory) as stores,
+    ):
+        for label, (url, database_pid) in stores.items():
+            for way, (rate, spent_us, ratio) in _measure(
+                url, database_pid, requests, directory, seconds
+            ).items():
+                rows.append([f"{label}, {way}", rate, spent_us, ratio])
+                result |= {f"{label.lower()}_{way}_ratio": round(ratio, 3)}
     report("tail", result, ["", "accepted/s", "CPU µs/event", "CPU ratio to 0 tails"], rows)
 
 

@@ -22,7 +22,7 @@ from uuid import UUID
 
 from bench import parked
 from bench.cpu import cpu_seconds
-from bench.report import report
+from bench.report import Report
 from bench.servers import workers
 from bench.site import Site, ids, opened
 from kanca.domain.task import Completion, Done, NewTask, TaskKind
@@ -70,8 +70,7 @@ class Place:
 
 def main(seconds: float) -> None:
     """Measure and print."""
-    rows: list[list[object]] = []
-    result: dict[str, float] = {}
+    report = Report("waits", COLUMNS)
     with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
         directory = Path(name)
         for label, found in (
@@ -79,14 +78,11 @@ def main(seconds: float) -> None:
             ("SQLite", asyncio.run(_on_sqlite(directory, seconds))),
         ):
             for size, row in found.items():
-                rows.append([f"{label}, {size:,} parked", *row.values()])
-                key = f"{label.lower()}_{size}"
-                result |= {f"{key}_{name}": round(value, 3) for name, value in row.items()}
+                report.add(f"{label}, {size:,} parked", row, f"{label}_{size}")
             least, most = found[SIZES[0]], found[SIZES[-1]]
-            ratios = {name: most[name] / least[name] for name in least}
-            rows.append([f"{label}, most to least", *ratios.values()])
-            result |= {f"{label.lower()}_{name}_ratio": round(value, 3) for name, value in ratios.items()}
-    report("waits", result, COLUMNS, rows)
+            ratios = {f"{name}_ratio": most[name] / least[name] for name in least}
+            report.add(f"{label}, most to least", ratios, label)
+    report.show()
 
 
 async def _on_postgres(directory: Path, seconds: float) -> dict[int, dict[str, float]]:

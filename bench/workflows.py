@@ -23,7 +23,7 @@ from uuid import UUID
 
 from bench.cpu import cpu_seconds
 from bench.ingest import databases
-from bench.report import report
+from bench.report import Report
 from bench.servers import ROOT, bare, workers
 from bench.site import FOR_HANDLERS, FOR_WORKFLOWS, Site, opened
 
@@ -60,19 +60,15 @@ class Pace:
 
 def main(seconds: float) -> None:
     """Measure and print."""
-    rows: list[list[object]] = []
-    result: dict[str, float] = {}
+    report = Report("workflows", COLUMNS)
     with tempfile.TemporaryDirectory(prefix="kanca-bench-") as name:
         directory = Path(name)
         with databases(directory) as stores, bare(directory) as sink:
             for label, (url, database_pid) in stores.items():
-                row: dict[str, float] = {}
                 for count in PROCESSES:
                     row = asyncio.run(_measure(url, database_pid, sink.url, directory, count, seconds))
-                    rows.append([f"{label}, {count} process{'es' * (count > 1)}", *row.values()])
-                    key = f"{label.lower()}_{count}"
-                    result |= {f"{key}_{name}": round(value, 3) for name, value in row.items()}
-    report("workflows", result, COLUMNS, rows)
+                    report.add(f"{label}, {count} process{'es' * (count > 1)}", row, f"{label}_{count}")
+    report.show()
 
 
 async def _measure(

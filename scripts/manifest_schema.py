@@ -8,10 +8,11 @@ from typing import Any
 from kanca.api.endpoint_models import EndpointRequest
 from kanca.api.event_types import EventTypeRequest
 from kanca.api.subscription_requests import SubscriptionRequest
-from kanca.api.workflow_models import DEFINITION_SCHEMA
+from kanca.api.workflow_schema import DEFINITION_SCHEMA
 from kanca.cli.manifest import FORMAT
 from kanca.domain.credential import FIELDS, CredentialKind
-from kanca.domain.endpoint import Dedupe, EndpointConfig, NodeBehavior, show_config
+from kanca.domain.endpoint import Dedupe, EndpointConfig, NodeBehavior
+from kanca.domain.endpoint_config import show_config
 from kanca.domain.ids import CHOSEN_ID
 
 Schema = dict[str, Any]

@@ -58,6 +58,24 @@ def new_endpoint(**values: Any) -> Endpoint:
     return Endpoint(**fields | values)
 
 
+def endpoint_row(number: int, **values: Any) -> dict[str, Any]:
+    """A row of the table of endpoints."""
+    now = datetime.now(UTC)
+    return {
+        "number": number,
+        "webhook_id": f"wh_{number:024x}",
+        "name": "",
+        "provider": "generic",
+        "tenant": "default",
+        "config": "{}",
+        "secrets": b"",
+        "is_active": True,
+        "is_paused": False,
+        "created_at": now,
+        "updated_at": now,
+    } | values
+
+
 def new_subscription(**values: Any) -> Subscription:
     """A subscription about to be created."""
     now = datetime.now(UTC)

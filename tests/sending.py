@@ -15,7 +15,7 @@ from kanca.domain.delivery import Key, delivery_id, work_of
 from kanca.domain.event import NewEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.status import DeliveryStatus, OutcomeStatus, ReplayOnly, ReplayStatus
-from kanca.domain.subscription import Subscription, SubscriptionConfig
+from kanca.domain.subscription import Subscription
 from kanca.domain.task import Attempt, DeadLetter, Delivery, NewTask, Replay, TaskKind
 from kanca.storage import subscriptions
 from kanca.storage.delivery_details import DeliverDetail
@@ -23,6 +23,7 @@ from kanca.storage.new_tasks import add_tasks
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import attempts, dead_letters, deliveries, outcomes, tasks
+from tests import factories
 from tests.factories import a_dead_letter, an_attempt, an_outcome, ids, new_event
 
 BOX = SecretBox(["a key for tests"])
@@ -37,25 +38,8 @@ later_ids = IdFactory(lambda: next(_milliseconds) / 1000)
 
 def new_subscription(**values: Any) -> Subscription:
     """A subscription about to be created, that wants all that is published."""
-    now = datetime.now(UTC)
-    fields: dict[str, Any] = {
-        "number": 0,
-        "id": "shop",
-        "tenant": "default",
-        "name": "Shop",
-        "url": "https://shop.example.com/hook",
-        "events": ("*",),
-        "sources": (),
-        "config": SubscriptionConfig(),
-        "secrets": (),
-        "is_active": True,
-        "is_verified": True,
-        "disabled_reason": None,
-        "disabled_at": None,
-        "created_at": now,
-        "updated_at": now,
-    }
-    return Subscription(**fields | values)
+    fields = {"id": "shop", "name": "Shop", "url": "https://shop.example.com/hook", "events": ("*",)}
+    return factories.new_subscription(**fields | values)
 
 
 async def subscribe(database: Database, **values: Any) -> Subscription:

@@ -14,9 +14,9 @@ from kanca.domain.status import RunStatus
 from kanca.domain.task import NewTask, RunChange, Task, TaskKind
 from kanca.domain.wait import WaitAddress
 from kanca.storage import matching
-from kanca.storage.matching import Arrival, Opening
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.ports import Database
+from kanca.storage.seeking import Arrival, Opening
 from kanca.storage.tables import runs
 from tests.queueing import claim, dispatch, new_id
 

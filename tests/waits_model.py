@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from kanca.domain.status import UNFINISHED_RUNS
 from kanca.domain.task import TaskState
-from kanca.storage.matching import DIRECT, KEYLESS, Arrival, Opening
+from kanca.storage.seeking import DIRECT, KEYLESS, Arrival, Opening
 from kanca.storage.tables import early_events, runs, tasks, waits
 
 TAKEN, EARLY, AMBIGUOUS, MISSED = "Taken", "Early", "Ambiguous", "Missed"

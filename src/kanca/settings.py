@@ -27,7 +27,7 @@ from pydantic import (
     field_validator,
 )
 
-from kanca.domain.endpoint import read_config
+from kanca.domain.endpoint_config import read_config
 from kanca.errors import InvalidSetting
 
 PREFIX = "KANCA_"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from tests.acceptance.processes import KancaProcess, eventually
+from tests.servers.postgres import PostgresServer
 
 Kill = Callable[[], None]
 
@@ -22,6 +23,16 @@ def kill_one(server: KancaProcess, kind: str, chance: random.Random) -> Kill:
         if found:
             with suppress(ProcessLookupError):
                 os.kill(chance.choice(found), signal.SIGKILL)
+
+    return kill
+
+
+def restart(postgres: PostgresServer) -> Kill:
+    """Gives what kills a PostgreSQL, and starts it again."""
+
+    def kill() -> None:
+        postgres.kill()
+        postgres.start()
 
     return kill
 

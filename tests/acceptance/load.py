@@ -1,96 +1,149 @@
-"""A steady load on a server, and what its senders saw."""
+"""A steady load on gateways, by senders that behave as real ones do, and what they saw."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import itertools
-import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
 
 import aiohttp
 
-from tests.acceptance.processes import WEBHOOK_SECRET, eventually
+from tests.acceptance.processes import eventually, signed_event
 
-PAUSE_S = 0.02
-"""Of each sender, between an answer and its next request."""
+EVENT_TYPE = "load.test"
+SENDERS = 12
+PAUSE_S = 0.05
+"""Between two requests of one sender: the load is the same whatever the gateways can do."""
+ANSWER_LIMIT_S = 30
+REFUSED = "no connection"
+"""What a client sees of a gateway that is gone: a load balancer would ask the next one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One answer."""
+class Answer:
+    """One try of a sender."""
 
-    at: float
-    took_s: float
-    status: int
-    has_retry_after: bool
+    sender: int
+    gateway: str
+    sent_s: float
+    """On the test's clock."""
+    at_s: float
+    """When the answer was there."""
+    status: int | None
+    """None: no answer, for the connection was not there or broke."""
+    retry_after: str | None
+    event_id: str
+    """Kanca's, when it is accepted."""
     code: str
+    """Why it is refused."""
+
+    @property
+    def took_s(self) -> float:
+        """How long the sender waited."""
+        return self.at_s - self.sent_s
+
+    @property
+    def is_well(self) -> bool:
+        """The event is accepted."""
+        return self.status == 200
+
+    @property
+    def kind(self) -> str:
+        """For counting."""
+        return REFUSED if self.status is None else str(self.status)
 
 
-@dataclass
-class Load:
-    """Sends each event once, whatever is answered, and remembers the answers."""
+def kinds(answers: Iterable[Answer]) -> Counter[str]:
+    """How often there was which kind of answer."""
+    return Counter(answer.kind for answer in answers)
 
-    url: str
-    prefix: str = "load"
-    answers: list[Seen] = field(default_factory=list)
-    accepted: set[str] = field(default_factory=set)
-    errors: list[str] = field(default_factory=list)
-    """Connections that broke: no answer at all."""
-    _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    async def until(self, status: int, since: float) -> float:
-        """Wait for an answer with the status that came after the moment; gives when it came."""
+class Senders:
+    """Send events to all gateways in turn, each until it is accepted, as providers and load balancers do.
 
-        async def came() -> float | None:
-            return next((seen.at for seen in self.answers if seen.status == status and seen.at > since), None)
+    A context manager: they send while it is entered. All they have sent is accepted when it is left.
+    """
 
-        return float(await eventually(came, f"something is answered {status}"))
+    def __init__(self, gateways: list[str], prefix: str = "s") -> None:
+        """``gateways``: their addresses. May be changed while senders run: it is what the load balancer knows.
 
-    def statuses(self) -> Counter[int]:
-        """How often each status was answered."""
-        return Counter(seen.status for seen in self.answers)
+        ``prefix``: what the ids of the events begin with.
+        """
+        self.gateways = gateways
+        self.accepted: dict[str, str] = {}
+        """Kanca's id of each event, by the sender's."""
+        self.answers: list[Answer] = []
+        self._prefix = prefix
+        self._next = 0
+        self._is_over = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._session: aiohttp.ClientSession
 
-    def slowest_s(self) -> float:
-        """How long the slowest answer took."""
-        return max(seen.took_s for seen in self.answers)
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_LIMIT_S)
+        self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
+        self._tasks = [asyncio.create_task(self._send(number)) for number in range(SENDERS)]
+        return self
 
-    @asynccontextmanager
-    async def running(self, senders: int) -> AsyncIterator[None]:
-        """Send from so many connections while entered; every request is answered when it is left."""
-        over = asyncio.Event()
-        timeout = aiohttp.ClientTimeout(total=60)
-        async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
-            tasks = [asyncio.create_task(self._send_on(session, over)) for _ in range(senders)]
-            try:
-                yield
-            finally:
-                over.set()
-                await asyncio.gather(*tasks)
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._is_over.set()
+        if kind is not None:  # perhaps nothing will ever be accepted again
+            for task in self._tasks:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=kind is not None)
+        await self._session.close()
 
-    async def _send_on(self, session: aiohttp.ClientSession, over: asyncio.Event) -> None:
-        while not over.is_set():
-            await self._send(session, f"{self.prefix}-{next(self._numbers)}")
-            await asyncio.sleep(PAUSE_S)
+    def sent_since(self, since_s: float) -> list[Answer]:
+        """The answers to what was sent after that."""
+        return [answer for answer in self.answers if answer.sent_s > since_s]
 
-    async def _send(self, session: aiohttp.ClientSession, name: str) -> None:
-        body = json.dumps({"event_type": "load.test", "event_id": name, "timestamp": "now", "data": {}})
-        signature = hmac.new(WEBHOOK_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
-        headers = {"X-Webhook-Signature": signature, "Content-Type": "application/json"}
-        begun = time.monotonic()
+    async def all_are_answered(self, kind: str) -> None:
+        """Wait until every sender has such an answer to something that it sends from now on."""
+        since_s = time.monotonic()
+
+        async def are_answered() -> bool:
+            answered = {answer.sender for answer in self.sent_since(since_s) if answer.kind == kind}
+            return len(answered) == SENDERS
+
+        await eventually(are_answered, f"every sender is answered: {kind}")
+
+    async def _send(self, sender: int) -> None:
+        number = 0
+        while not self._is_over.is_set():
+            await self._until_accepted(sender, f"{self._prefix}{sender}-{number}")
+            number += 1
+
+    async def _until_accepted(self, sender: int, event: str) -> None:
+        while event not in self.accepted:
+            self._next += 1
+            answer = await self._ask(sender, self.gateways[self._next % len(self.gateways)], event)
+            self.answers.append(answer)
+            if answer.is_well:
+                self.accepted[event] = answer.event_id
+            await asyncio.sleep(PAUSE_S)  # senders have a pace; nothing is waited for
+
+    async def _ask(self, sender: int, gateway: str, event: str) -> Answer:
+        request = signed_event(EVENT_TYPE, event)
+        status: int | None = None
+        retry_after: str | None = None
+        said: dict[str, Any] = {}
+        sent_s = time.monotonic()
         try:
-            async with session.post(f"{self.url}/webhooks/receive", data=body, headers=headers) as response:
-                said = await response.json(content_type=None)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            self.errors.append(repr(error))
-            return
-        now = time.monotonic()
-        has_retry_after = "Retry-After" in response.headers
-        self.answers.append(Seen(now, now - begun, response.status, has_retry_after, said.get("code", "")))
-        if response.status == 200:
-            self.accepted.add(name)
+            async with self._session.post(f"{gateway}/webhooks/receive", **request) as response:
+                said = await response.json(content_type=None) or {}
+                status, retry_after = response.status, response.headers.get("Retry-After")
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass
+        return Answer(
+            sender,
+            gateway,
+            sent_s,
+            time.monotonic(),
+            status,
+            retry_after,
+            event_id=said.get("id", ""),
+            code=said.get("code", ""),
+        )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import json
 import os
 import selectors
 import signal
@@ -178,6 +180,16 @@ def _wait(process: subprocess.Popen[bytes]) -> None:
             pipe.close()
 
 
+def signed_event(
+    event_type: str, event_id: str, data: Any = None, secret: str = WEBHOOK_SECRET
+) -> dict[str, Any]:
+    """An envelope for ``/webhooks/receive``, or for an endpoint with that secret: what aiohttp's ``post`` takes."""
+    envelope = {"event_type": event_type, "event_id": event_id, "timestamp": "now", "data": data or {}}
+    body = json.dumps(envelope).encode()
+    signature = hmac.digest(secret.encode(), body, "sha256").hex()
+    return {"data": body, "headers": {"X-Webhook-Signature": signature, "Content-Type": "application/json"}}
+
+
 class Client:
     """Talks to a server's management API."""
 
@@ -214,6 +226,10 @@ class Client:
             found += page["items"]
             cursor = page["next_cursor"]
         return found
+
+    async def nothing_is_pending(self) -> bool:
+        """Whether all work has ended."""
+        return not (await self.ask("GET", "/api/events?status=pending&limit=1"))["items"]
 
 
 async def eventually(condition: Callable[[], Awaitable[Any]], what: str, limit_s: float = LIMIT_S) -> Any:

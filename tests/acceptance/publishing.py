@@ -32,7 +32,7 @@ async def all_end(server: KancaProcess, limit_s: float, **given_back: str) -> No
         async def is_over() -> bool:
             try:
                 await client.ask("POST", "/admin/dlq/retry", given_back)
-                return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
+                return await client.nothing_is_pending()
             except (aiohttp.ClientError, TimeoutError):
                 return False  # the gateway was killed
 

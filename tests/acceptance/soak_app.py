@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kanca.workers import worker
+from kanca.workers import worker_duties
 from tests.acceptance.app import hooks
 
 __all__ = ["hooks"]
 
-worker.CLEANED_EVERY = timedelta(seconds=4)  # type: ignore[attr-defined]  # the worker takes it from there
+worker_duties.CLEANED_EVERY = timedelta(seconds=4)  # type: ignore[attr-defined]  # the worker takes it from there

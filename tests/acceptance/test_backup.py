@@ -163,7 +163,7 @@ async def test_a_backup_made_under_load_is_restored_and_goes_on(storage: Storage
                     await sender.send(f"after-{number}")
                 gate.touch()
                 partner.may_answer.set()
-                await eventually(lambda: _all_end(client), "all work has ended before the crash")
+                await eventually(client.nothing_is_pending, "all work has ended before the crash")
             server.kill()
 
         in_hand = [call for call, _, source in server.calls() if source == "in-hand"]
@@ -171,7 +171,7 @@ async def test_a_backup_made_under_load_is_restored_and_goes_on(storage: Storage
         restored = KancaProcess(storage.restore(), tmp_path, **options)
         with restored:
             async with Client(restored) as client:
-                await eventually(lambda: _all_end(client), "what was in hand has ended, again")
+                await eventually(client.nothing_is_pending, "what was in hand has ended, again")
                 kept = {event["source_event_id"] for event in await client.events()}
                 assert {*before, "in-hand", "order-1"} <= kept
                 assert not {f"after-{number}" for number in range(FEW)} & kept
@@ -189,7 +189,3 @@ async def test_a_backup_made_under_load_is_restored_and_goes_on(storage: Storage
 
 async def _is(server: KancaProcess, partner: Partner) -> bool:
     return bool(partner.received) and "in-hand" in [source for _, _, source in server.calls()]
-
-
-async def _all_end(client: Client) -> bool:
-    return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import json
-import os
 import random
-import signal
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.acceptance.processes import WEBHOOK_SECRET, Client, KancaProcess, eventually
+from tests.acceptance.killing import Kill, kill_all, kill_one, restart
+from tests.acceptance.processes import Client, KancaProcess, eventually, signed_event
 from tests.servers.postgres import PostgresServer
 
 SENDERS = 24
 
-Kill = Callable[[], None]
-
 
 async def _send(session: aiohttp.ClientSession, url: str, event_id: str) -> bool:
     """Whether the event was answered 2xx."""
-    body = json.dumps(
-        {"event_type": "crash.test", "event_id": event_id, "timestamp": "now", "data": {"id": event_id}}
-    )
-    signature = hmac.new(WEBHOOK_SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
-    headers = {"X-Webhook-Signature": signature, "Content-Type": "application/json"}
+    event = signed_event("crash.test", event_id, {"id": event_id})
     try:
-        async with session.post(f"{url}/webhooks/receive", data=body, headers=headers) as response:
+        async with session.post(f"{url}/webhooks/receive", **event) as response:
             await response.read()
             return response.status == 200
     except (aiohttp.ClientError, TimeoutError, OSError):
@@ -60,11 +49,7 @@ async def _send_until(url: str, names: list[str], enough: int, answered: set[str
 
 async def _nothing_is_lost(server: KancaProcess, answered: set[str]) -> None:
     async with Client(server) as client:
-
-        async def drained() -> bool:
-            return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
-
-        await eventually(drained, "all work has ended")
+        await eventually(client.nothing_is_pending, "all work has ended")
         events = await client.events(event_type="crash.test")
     stored = Counter(event["source_event_id"] for event in events)
     assert answered <= stored.keys(), f"lost: {sorted(answered - stored.keys())[:5]}"
@@ -84,21 +69,11 @@ async def _kill_again_and_again(
     names = [f"e{number}" for number in range(kills * per_kill * 4)]
     answered: set[str] = set()
     for round_number in range(kills):
-        ways = [server.kill, *more]
+        ways = [kill_all(server), *more]
         way = ways[round_number % len(ways)]
         await _send_until(server.url, names, chance.randint(per_kill // 3, per_kill), answered, way)
-        if way == server.kill:
-            await asyncio.to_thread(server.start)
     await _nothing_is_lost(server, answered)
     assert len(answered) >= kills * per_kill // 3
-
-
-def _kill_one(server: KancaProcess, kind: str) -> Kill:
-    def kill() -> None:
-        for pid in server.children(kind)[:1]:
-            os.kill(pid, signal.SIGKILL)
-
-    return kill
 
 
 @pytest.mark.parametrize(
@@ -110,7 +85,8 @@ async def test_nothing_answered_is_lost_when_sqlite_processes_are_killed(
     tmp_path: Path, kills: int, per_kill: int
 ) -> None:
     with KancaProcess(f"sqlite:///{tmp_path}/kanca.db", tmp_path) as server:
-        ways = [_kill_one(server, "worker"), _kill_one(server, "gateway")]
+        chance = random.Random(kills)
+        ways = [kill_one(server, "worker", chance), kill_one(server, "gateway", chance)]
         await _kill_again_and_again(server, kills, per_kill, seed=kills, more=ways)
 
 
@@ -122,14 +98,12 @@ async def test_nothing_answered_is_lost_when_sqlite_processes_are_killed(
 async def test_nothing_answered_is_lost_when_processes_or_postgresql_itself_are_killed(
     tmp_path: Path, kills: int, per_kill: int
 ) -> None:
-    with PostgresServer(fsync=True) as postgres:
-
-        def restart_postgres() -> None:
-            postgres.kill()
-            postgres.start()
-
-        with KancaProcess(
+    with (
+        PostgresServer(fsync=True) as postgres,
+        KancaProcess(
             postgres.create_database("crash"), tmp_path, "--gateways", "2", "--workers", "2"
-        ) as server:
-            ways = [restart_postgres, _kill_one(server, "worker"), _kill_one(server, "gateway")]
-            await _kill_again_and_again(server, kills, per_kill, seed=kills, more=ways)
+        ) as server,
+    ):
+        chance = random.Random(kills)
+        ways = [restart(postgres), kill_one(server, "worker", chance), kill_one(server, "gateway", chance)]
+        await _kill_again_and_again(server, kills, per_kill, seed=kills, more=ways)

@@ -19,7 +19,7 @@ from kanca.domain.task import TaskKind
 from kanca.storage.dialects import open_database
 from kanca.storage.tables import dead_letters, deliveries, subscriptions, tasks
 from tests.acceptance.delivery_ways import FEW, MANY, Way, ways
-from tests.acceptance.killing import Kill, kill_again_and_again, kill_all, kill_one
+from tests.acceptance.killing import Kill, kill_again_and_again, kill_all, kill_one, restart
 from tests.acceptance.processes import LIMIT_S, Client, KancaProcess, eventually
 from tests.acceptance.publishing import all_end, publish_all
 from tests.acceptance.receiver import Receiver, receiving
@@ -245,11 +245,6 @@ async def test_deliveries_survive_the_killing_of_processes_and_of_postgresql_its
     tmp_path: Path, size: Size
 ) -> None:
     with PostgresServer(fsync=True) as postgres:
-
-        def restart_postgres() -> None:
-            postgres.kill()
-            postgres.start()
-
         url = postgres.create_database("crash")
         options = ("--gateways", "1", "--workers", "2")
         with KancaProcess(url, tmp_path, *options, app=None, environ=ENVIRON) as server:
@@ -258,7 +253,7 @@ async def test_deliveries_survive_the_killing_of_processes_and_of_postgresql_its
                 size,
                 lambda chance: [
                     kill_one(server, "worker", chance),
-                    restart_postgres,
+                    restart(postgres),
                     kill_one(server, "worker", chance),
                     kill_one(server, "gateway", chance),
                 ],

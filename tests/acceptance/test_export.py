@@ -29,7 +29,8 @@ endpoints:
 subscriptions:
   - {id: partner, url: https://partner.example/hooks, events: ["*"], sources: [payments], credential: crm,
      retry_config: {schedule: [5, 60]}, rate_limit_per_second: 2, secret_from_env: SECRET}
-  - {id: alerts, url: https://ops.example/hooks, events: [delivery.dead], sources: [operational], active: false}
+  - {id: alerts, url: https://ops.example/hooks, events: [delivery.dead], sources: [operational], active: false,
+     headers: {X-Team: ops}}
 """
 
 
@@ -60,6 +61,8 @@ async def test_an_empty_server_becomes_what_another_is(
     text = call(server, "export")
     assert text == call(server, "export"), "it is written the same way twice"
     assert SECRET not in text
+    assert "#   subscription alerts\n" in text, "what may be secret in it is named"
+    assert "#   subscription partner\n" not in text
     variables = re.findall(r"^#   (\w+)$", text, re.MULTILINE)
     assert "ENDPOINT_PAYMENTS_SECRET" in variables
     secrets = {

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.fleet import REFUSED, Disturbance, Fleet, Senders, Site
+from tests.acceptance.fleet import Disturbance, Fleet, Site
+from tests.acceptance.load import EVENT_TYPE, REFUSED, Senders
 from tests.acceptance.processes import ROOT, Client, KancaProcess, eventually
 from tests.servers.postgres import PostgresServer
 from tests.servers.valkey import ValkeyServer
@@ -45,12 +46,8 @@ async def _nothing_is_lost_or_doubled(
     senders: Senders, look: KancaProcess, calls: list[tuple[str, str, str]]
 ) -> None:
     async with Client(look) as client:
-
-        async def is_over() -> bool:
-            return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
-
-        await eventually(is_over, "all work has ended")
-        events = await client.events(event_type="fleet.test")
+        await eventually(client.nothing_is_pending, "all work has ended")
+        events = await client.events(event_type=EVENT_TYPE)
     stored = Counter(event["source_event_id"] for event in events)
     assert stored.keys() == senders.accepted.keys()
     assert max(stored.values()) == 1, "an event is there twice"

@@ -83,11 +83,7 @@ async def _crash(place: Place, url: str, server: KancaProcess, rounds: int, per_
     engine.dispose()
     assert len(committed) > rounds * per_round // 3
     async with Client(server) as client:
-
-        async def drained() -> bool:
-            return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
-
-        await eventually(drained, "all work has ended")
+        await eventually(client.nothing_is_pending, "all work has ended")
         events = await client.events(event_type="order.created")
     published = Counter(str(event["payload"]["data"]["id"]) for event in events)
     assert committed - published.keys() == set(), "a committed order has no event"

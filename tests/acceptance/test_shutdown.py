@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import os
 import signal
 from collections import Counter
@@ -12,14 +11,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.acceptance.processes import LIMIT_S, WEBHOOK_SECRET, Client, KancaProcess, eventually
+from tests.acceptance.processes import LIMIT_S, Client, KancaProcess, eventually, signed_event
 
 SENDERS = 8
-
-
-def signed_headers(body: bytes) -> dict[str, str]:
-    signature = hmac.digest(WEBHOOK_SECRET.encode(), body, "sha256").hex()
-    return {"X-Webhook-Signature": signature, "Content-Type": "application/json"}
 
 
 class Load:
@@ -44,11 +38,8 @@ class Load:
                 number += 1
 
     async def _send(self, session: aiohttp.ClientSession, source_id: str) -> bool:
-        body = (
-            b'{"event_type":"order.created","event_id":"%s","timestamp":"t","data":{}}' % source_id.encode()
-        )
         try:
-            async with session.post(self._url, data=body, headers=signed_headers(body)) as response:
+            async with session.post(self._url, **signed_event("order.created", source_id)) as response:
                 await response.read()
         except aiohttp.ClientConnectorError as error:
             self.ends["refused" if isinstance(error.os_error, ConnectionRefusedError) else repr(error)] += 1
@@ -99,9 +90,8 @@ async def test_readiness_goes_down_before_anything_is_refused(postgres_url: str,
                     return response.status == 503
 
             await eventually(is_down, "the gateway is not ready any more")
-            body = b'{"event_type":"order.created","event_id":"late","timestamp":"t","data":{}}'
             url = f"{server.url}/webhooks/receive"
-            async with client.session.post(url, data=body, headers=signed_headers(body)) as response:
+            async with client.session.post(url, **signed_event("order.created", "late")) as response:
                 assert response.status == 200
                 assert response.headers["Connection"] == "close"
             await client.ask("GET", "/health", expect=200)

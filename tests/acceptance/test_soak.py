@@ -16,7 +16,7 @@ from zlib import crc32
 import aiohttp
 import pytest
 
-from tests.acceptance.fleet import Senders
+from tests.acceptance.load import Senders
 from tests.acceptance.processes import ADMIN_KEY, Client, KancaProcess, eventually
 from tests.acceptance.receiver import Answer, Behaviour, Misbehaviour, Request, receiving
 from tests.acceptance.sampling import HEADINGS, Sample, grown, sample
@@ -142,9 +142,5 @@ async def test_days_of_traffic_leave_memory_files_and_tables_as_they_were(tmp_pa
                     sys.stdout.flush()
             is_over.set()
             await others
-
-            async def is_done() -> bool:
-                return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
-
-            await eventually(is_done, "all work has ended")
+            await eventually(client.nothing_is_pending, "all work has ended")
         _stays_flat(samples)

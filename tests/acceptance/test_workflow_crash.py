@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -20,6 +17,7 @@ from kanca.domain.ids import CALL, show_id
 from kanca.storage.dialects import open_database
 from kanca.storage.tables import early_events, events, run_slots, runs, steps, tasks, waits
 from tests.acceptance.crash_workflows import ITEMS, child, expected, parent, requests
+from tests.acceptance.killing import Kill, kill_all, kill_one, restart
 from tests.acceptance.processes import LIMIT_S, Client, KancaProcess, eventually
 from tests.acceptance.recorder import Recorder, recording
 from tests.servers.postgres import PostgresServer
@@ -32,7 +30,6 @@ PUBLISHED = 0
 ENVIRON = {"KANCA_PUBLIC_URL": "https://hooks.example.com", "KANCA_EGRESS_ALLOW": "127.0.0.1"}
 LATEST_DELAY_S = 2.0
 
-Kill = Callable[[], None]
 Endpoint = tuple[str, str]
 
 
@@ -138,7 +135,7 @@ async def _all_end(server: KancaProcess, limit_s: float) -> None:
                 assert {each["code"] for each in letters["items"]} <= {"worker_lost"}, letters
                 if letters["items"]:
                     await client.ask("POST", "/admin/dlq/retry", {})
-                return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
+                return await client.nothing_is_pending()
             except aiohttp.ClientError:
                 return False  # the gateway was killed last
 
@@ -222,11 +219,7 @@ async def _runs_survive(server: KancaProcess, count: int, kills: int, seed: int,
     limit_s = LIMIT_S + count
     orders = {f"o{number}" for number in range(count)}
     waiting = sorted(orders)
-
-    def all_of_it() -> None:
-        server.kill()
-        server.start()
-
+    all_of_it = kill_all(server)
     async with recording(seed) as recorder, await _prepare(server, recorder.url, seed) as shop:
         recorder.listener = shop.hear
 
@@ -262,14 +255,6 @@ async def _runs_survive(server: KancaProcess, count: int, kills: int, seed: int,
         await _what_is_stored_is_whole(server.database_url, recorder, orders)
 
 
-def _kill_one(server: KancaProcess, kind: str) -> Kill:
-    def kill() -> None:
-        for pid in server.children(kind)[:1]:
-            os.kill(pid, signal.SIGKILL)
-
-    return kill
-
-
 SIZES = pytest.mark.parametrize(
     ("count", "kills"),
     [(60, 6), pytest.param(500, 40, marks=pytest.mark.torture)],
@@ -281,7 +266,8 @@ SIZES = pytest.mark.parametrize(
 async def test_runs_survive_the_killing_of_sqlite_processes(tmp_path: Path, count: int, kills: int) -> None:
     url = f"sqlite:///{tmp_path}/kanca.db"
     with KancaProcess(url, tmp_path, app="tests.acceptance.crashing_app:hooks", environ=ENVIRON) as server:
-        ways = [_kill_one(server, "worker"), _kill_one(server, "gateway")]
+        chance = random.Random(kills)
+        ways = [kill_one(server, "worker", chance), kill_one(server, "gateway", chance)]
         await _runs_survive(server, count, kills, seed=kills, more=ways)
 
 
@@ -290,14 +276,14 @@ async def test_runs_survive_the_killing_of_processes_and_of_postgresql_itself(
     tmp_path: Path, count: int, kills: int
 ) -> None:
     with PostgresServer(fsync=True) as postgres:
-
-        def restart_postgres() -> None:
-            postgres.kill()
-            postgres.start()
-
         options = ("--gateways", "2", "--workers", "2")
         url = postgres.create_database("crash")
         app = "tests.acceptance.crashing_app:hooks"
         with KancaProcess(url, tmp_path, *options, app=app, environ=ENVIRON) as server:
-            ways = [_kill_one(server, "worker"), _kill_one(server, "gateway"), restart_postgres]
+            chance = random.Random(kills)
+            ways = [
+                kill_one(server, "worker", chance),
+                kill_one(server, "gateway", chance),
+                restart(postgres),
+            ]
             await _runs_survive(server, count, kills, seed=kills, more=ways)

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
+import pytest
+from sqlalchemy import Connection
 from structlog.testing import capture_logs
 
+from kanca.api.events import stored_event
+from kanca.api.services import Services
 from kanca.domain.delivery import delivery_id
+from kanca.domain.event import NewEvent, StoredEvent
 from kanca.domain.ids import DELIVERY, RUN, derived_id, show_id
 from kanca.domain.status import DeliveryStatus
+from kanca.storage.event_copies import make_replays
+from kanca.storage.expunging import Expunged
+from kanca.storage.expunging import expunge as storage_expunge
 from kanca.storage.ports import Database
 from tests.api.conftest import Clock
-from tests.api.rows import accept, shown
+from tests.api.rows import accept, later_ids, shown
 from tests.planted import places_of_marker, plant
 from tests.sending import a_delivery, ended, publish, subscribe
 
@@ -52,6 +63,43 @@ async def test_replays_have_the_same_bytes_and_go_with_it(
     said = (await expunge(client, first)).json()
 
     assert said["replays"] == sorted([shown(original), shown(second)])
+    assert await places_of_marker(database) == set()
+
+
+async def test_a_replay_that_is_made_while_it_is_expunged_is_found(
+    client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = await plant(database, endpoint=0)
+    made: list[NewEvent] = []
+
+    def replayed_just_before(connection: Connection, event_ids: Sequence[UUID], now: datetime) -> Expunged:
+        if not made:
+            made.extend(make_replays(connection, [original.id], later_ids.new, now))
+        return storage_expunge(connection, event_ids, now)
+
+    monkeypatch.setattr("kanca.api.expunging.expunge", replayed_just_before)
+
+    answer = await expunge(client, original)
+
+    assert (answer.status_code, answer.json()["events"]) == (409, [shown(made[0])])
+
+
+async def test_what_is_expunged_while_it_is_replayed_is_not_copied(
+    client: httpx.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = await plant(database, endpoint=0)
+
+    async def seen_just_before(services: Services, event_id: UUID) -> StoredEvent:
+        found = await stored_event(services, event_id)
+        await database.write(storage_expunge, [event_id], services.now())
+        return found
+
+    monkeypatch.setattr("kanca.api.replay.stored_event", seen_just_before)
+
+    answer = await client.post(f"{EVENTS}/{shown(event)}/replay")
+    await database.wipe()
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "payload_expunged")
     assert await places_of_marker(database) == set()
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from kanca.api import failed_attempts
 from kanca.api.failed_attempts import MOST_IN_ALL, MOST_OF_CLIENT, WINDOW_S, FailedAttempts, counted_as
+from kanca.ingest.rate_limit import Count
 
 
 class Clock:
@@ -80,6 +83,61 @@ def test_only_so_many_addresses_are_remembered(
     fail(attempts, "192.0.2.3", MOST_OF_CLIENT)
 
     assert [attempts.wait_s(f"192.0.2.{number}") is None for number in (1, 2, 3)] == [True, False, False]
+
+
+class SharedCounters:
+    """As the gateways share them; can be away."""
+
+    def __init__(self) -> None:
+        self.hits = Counter[str]()
+        self.is_away = False
+
+    async def hit(self, key: str) -> Count | None:
+        if self.is_away:
+            return None
+        self.hits[key] += 1
+        return Count(self.hits[key], WINDOW_S)
+
+
+async def guess(attempts: FailedAttempts, client: str, times: int = 1) -> None:
+    for _ in range(times):
+        attempts.failed(client)
+        await attempts.failed_for_all(client)
+
+
+async def test_where_gateways_share_counters_a_guesser_gains_one_try_by_going_to_another_one(
+    clock: Clock,
+) -> None:
+    shared = SharedCounters()
+    one, other = (FailedAttempts(clock, shared=shared) for _ in range(2))
+    await guess(one, "192.0.2.1", MOST_OF_CLIENT)
+
+    await guess(other, "192.0.2.1")
+    await guess(other, "192.0.2.2")
+
+    assert [each.wait_s("192.0.2.1") for each in (one, other)] == [WINDOW_S] * 2
+    assert other.wait_s("192.0.2.2") is None
+
+
+async def test_a_flood_is_seen_by_all_who_share_counters(clock: Clock) -> None:
+    shared = SharedCounters()
+    one, other = (FailedAttempts(clock, shared=shared) for _ in range(2))
+    for number in range(MOST_IN_ALL):
+        await guess(one, f"10.0.{number // 250}.{number % 250}")
+
+    await guess(other, "192.0.2.1")
+
+    assert other.wait_s("192.0.2.1") == WINDOW_S
+
+
+async def test_while_shared_counters_are_away_each_gateway_counts_for_itself(clock: Clock) -> None:
+    shared = SharedCounters()
+    attempts = FailedAttempts(clock, shared=shared)
+    shared.is_away = True
+
+    await guess(attempts, "192.0.2.1", MOST_OF_CLIENT)
+
+    assert attempts.wait_s("192.0.2.1") == WINDOW_S
 
 
 @pytest.mark.parametrize(

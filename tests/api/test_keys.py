@@ -101,6 +101,17 @@ async def test_no_key_outlasts_the_one_it_is_made_with(fleet: Fleet, clock: Cloc
     assert as_long.json()["created_by"] == show_id(KEY, key_id)
 
 
+async def test_no_portal_token_outlasts_the_key_it_is_made_with(fleet: Fleet, clock: Clock) -> None:
+    _, admin = await fleet.key(Role.ADMIN, tenant="acme", expires_at=clock.now + timedelta(minutes=5))
+    path, asked = "/api/portal/tokens", {"tenant": "acme", "expires_in_seconds": 300}
+
+    longer = await fleet.refusal("POST", path, bearer(admin), asked | {"expires_in_seconds": 301})
+    made = await fleet.client.post(path, json=asked, headers=bearer(admin))
+
+    assert longer == (403, "beyond_own_key")
+    assert datetime.fromisoformat(made.json()["expires_at"]) == clock.now + timedelta(minutes=5)
+
+
 async def test_a_tenant_s_admin_makes_keys_of_its_tenant_and_no_others(fleet: Fleet) -> None:
     _, admin = await fleet.key(Role.ADMIN, "acme")
     foreign, _ = await fleet.key(Role.VIEWER, "other")

@@ -15,6 +15,7 @@ from kanca.api.services import Services
 from kanca.domain.api_key import Role
 from tests.api.conformity import check_problem
 from tests.api.fleet import ADMIN_KEY, Fleet, bearer, fleet_of
+from tests.api.test_failed_attempts import SharedCounters
 
 RULE = AccessRule(admin_key=ADMIN_KEY, is_bound_to_loopback=False)
 
@@ -81,3 +82,16 @@ async def test_guessed_api_keys_and_tokens_count(fleet: Fleet) -> None:
         await fleet.refusal("GET", "/api/events", bearer(f"kpt_{number}"))
 
     assert (await fleet.refusal("GET", "/api/events", bearer(ADMIN_KEY)))[0] == 429
+
+
+async def test_a_guesser_is_held_up_by_every_gateway_that_shares_counters() -> None:
+    shared = SharedCounters()
+    statuses = []
+    for gateway in range(2):
+        failures = FailedAttempts(lambda: 1000.0, shared=shared)
+        async with from_address("192.0.2.1", failures) as guesser:
+            for _ in range(MOST_OF_CLIENT if gateway == 0 else 2):
+                answer = await guesser.get("/api/keys", headers={"authorization": "Bearer wrong"})
+                statuses.append(answer.status_code)
+
+    assert statuses == [401] * MOST_OF_CLIENT + [401, 429]

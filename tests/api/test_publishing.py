@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ from kanca.errors import CommitQueueFull, DatabaseUnavailable
 from kanca.outbound.publisher import Publisher
 from kanca.outbound.publishing import MAX_PAYLOAD_BYTES
 from kanca.storage.ports import Database
-from kanca.storage.tables import events
+from kanca.storage.tables import dedupe, events
 from tests.api.conftest import Clock, Wakes, speaking_to
 from tests.api.rows import waiting
 
@@ -106,6 +107,18 @@ async def test_an_id_is_one_event_for_seven_days(client: httpx.AsyncClient, data
         code = await refused(client, EVENT | {"event_id": "a"} | change)
         assert code[:2] == (409, "event_id_taken")
     assert len(await bodies(database)) == 1
+
+
+async def test_an_id_is_not_kept_for_longer_than_its_event(
+    client: httpx.AsyncClient, services: Services, database: Database, clock: Clock
+) -> None:
+    async with speaking_to(create_api(replace(services, retention_days=2))) as short_lived:
+        await trigger(short_lived, event_id="a")
+    await trigger(client, event_id="b")
+
+    query = select(dedupe.c.expires_at).order_by(dedupe.c.expires_at)
+    ends = await database.read(lambda connection: list(connection.scalars(query)))
+    assert ends == [clock.now + timedelta(days=2), clock.now + timedelta(days=7)]
 
 
 async def test_what_comes_round_says_how_often(client: httpx.AsyncClient, database: Database) -> None:

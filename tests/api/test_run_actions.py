@@ -284,3 +284,17 @@ def test_what_a_replaced_decision_has_cut_short_is_decided_again() -> None:
     assert set(way_back(workflow, steps, (), "stop").replaced) == {steps[1].id, steps[2].id}
     with pytest.raises(InvalidInput):
         way_back(workflow, steps, (), "nowhere")
+
+
+async def test_a_run_that_another_one_started_is_replayed_with_that_one(living: Living) -> None:
+    await living.publish([node("say", "Transform", value="=event.data")], [edge("start", "say")], "child")
+    await living.publish([node("sub", "SubWorkflow", workflow_id="child")], [edge("start", "sub")])
+    await living.site.start()
+    (run_id,) = await living.begin({"name": "Ada"})
+    await living.until(run_id, RunStatus.SUCCEEDED)
+    (child,) = (await living.ask("GET", "runs?workflow_id=child"))["items"]
+
+    # What it was given is a copy, which nothing would find when the event is expunged.
+    assert await living.refused("POST", f"runs/{child['id']}/replay") == (422, "invalid_input")
+
+    assert (await living.ask("GET", "runs?workflow_id=child"))["items"] == [child]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from kanca.domain.ids import EVENT, RUN, show_id
 from kanca.domain.resume_token import RESUME_PATH, Decision, ResumeToken, make_token, read_token
 from kanca.domain.status import EventStatus, RunStatus
 from kanca.domain.wait import WaitAddress
+from kanca.storage import workflows
 from kanca.storage.ports import Database
 from kanca.storage.tables import early_events
 from kanca.workflows.values import read_json
@@ -49,6 +50,21 @@ async def test_a_person_resumes_a_run_and_so_uses_up_its_address(living: Living)
     assert event["event_type"] == "run.resumed"
     over = await living.refused("POST", f"runs/{run_id}/waits/paid/resume")
     assert over == (409, "wait_over")
+
+
+async def test_what_a_person_answers_has_the_label_of_the_run_s_tenant(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    run = a_run(status=RunStatus.WAITING)
+    before = run.started_at - timedelta(days=1)
+    await database.write(workflows.create, run.workflow_id, "acme", "W", "{}", before, set())
+    await store(database, run)
+    await add_waits(database, an_open_wait(run, "paid"))
+
+    answer = await client.post(f"/api/runs/{show_id(RUN, run.id)}/waits/paid/resume")
+
+    event = (await client.get(f"/api/events/{answer.json()['event_id']}")).json()
+    assert event["tenant"] == "acme"
 
 
 async def test_a_person_decides_with_a_comment(living: Living) -> None:

@@ -150,6 +150,26 @@ async def test_ending_a_session_takes_the_cookie_away(fleet: Fleet, clock: Clock
     assert await code_of(await fleet.client.get(SESSION)) == "unauthenticated"
 
 
+async def test_no_copy_of_the_cookie_outlives_the_end_of_its_session(fleet: Fleet) -> None:
+    for headers in (AS_ADMIN, bearer((await fleet.key(Role.OPERATOR, "acme"))[1])):
+        own = await begin(fleet, headers)
+        copied = dict(fleet.client.cookies)
+        await fleet.client.delete(SESSION, headers=own)
+        other = await begin(fleet, headers)
+        kept = dict(fleet.client.cookies)
+
+        fleet.client.cookies = httpx.Cookies(copied)
+        over = [
+            await code_of(await fleet.client.get(SESSION)),
+            await code_of(await fleet.client.delete(SESSION, headers=own)),
+        ]
+        fleet.client.cookies = httpx.Cookies(kept)
+
+        assert over == ["session_over"] * 2
+        assert (await fleet.client.get(SESSION)).json()["csrf_token"] == other["x-csrf-token"]
+        fleet.client.cookies.clear()
+
+
 async def test_only_a_key_begins_a_session(fleet: Fleet) -> None:
     own = await begin(fleet, AS_ADMIN)
 

@@ -11,13 +11,16 @@ from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
 
 from kanca.api.services import Services
-from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
+from kanca.domain.api_key import Role
+from kanca.domain.subscription import SubscriptionConfig
+from kanca.domain.subscription_config import show_subscription_config
 from kanca.domain.subscription_health import Health
 from kanca.domain.task import DELIVERY_LANES, NewTask, Park, TaskKind
 from kanca.storage import subscriptions
 from kanca.storage.ports import Database, LaneAsk
 from kanca.storage.tables import subscriptions as subscriptions_table
 from tests.api.conftest import Clock, Wakes
+from tests.api.fleet import AS_ADMIN, bearer, fleet_of
 from tests.api.subscribing import SUBSCRIPTIONS, URL, change, create
 from tests.factories import ids
 from tests.queueing import EVERYTHING, register, said
@@ -299,6 +302,22 @@ async def test_a_credential_that_a_subscription_names_stays(client: httpx.AsyncC
     assert (await client.get("/api/credentials/shop")).status_code == 200
     await change(client, "partner", credential=None)
     assert (await client.delete("/api/credentials/shop")).status_code == 200
+
+
+async def test_a_tenant_has_no_credential_of_the_operator_s_sent_to_itself(services: Services) -> None:
+    fleet = fleet_of(services)
+    path, elsewhere = f"{SUBSCRIPTIONS}/partner", "https://mine.example/hooks"
+    async with fleet.client:
+        await fleet.ask("PUT", "/api/credentials/shop", BEARER)
+        asked = {"id": "partner", "url": URL, "events": ["*"], "tenant": "acme", "credential": "shop"}
+        await fleet.ask("POST", SUBSCRIPTIONS, asked)
+        _, key = await fleet.key(Role.ADMIN, "acme")
+
+        moved = await fleet.refusal("PUT", path, bearer(key), {"url": elsewhere})
+        renamed = await fleet.refusal("PUT", path, bearer(key), {"url": URL, "name": "Partner"})
+        by_operator = await fleet.refusal("PUT", path, AS_ADMIN, {"url": elsewhere})
+
+    assert (moved, renamed, by_operator) == ((403, "not_for_tenants"), (200, ""), (200, ""))
 
 
 async def test_subscribing_and_deleting_at_once_leaves_no_subscription_without_its_credential(

@@ -9,12 +9,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 
 from kanca.api import tail_hub, tail_stream, tail_watching
 from kanca.api.app import create_api
-from kanca.api.callers import Caller
+from kanca.api.callers import SCOPE_KEY, Caller
 from kanca.api.services import Services
 from kanca.api.tail import TailSearch, filter_of
 from kanca.api.tail_hub import TailHub
@@ -26,6 +28,7 @@ from kanca.domain.status import OutcomeStatus
 from kanca.domain.subscription import OPERATIONAL_ENDPOINT
 from kanca.errors import DatabaseUnavailable, EndpointNotFound, NotForTenants
 from kanca.storage import endpoints, feed, rejections
+from kanca.storage.expunging import expunge
 from kanca.storage.feed import LARGEST_BODY_BYTES
 from kanca.storage.ports import Database
 from kanca.storage.rejections import Rejection
@@ -33,6 +36,7 @@ from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import outcomes
 from tests.api.tailing import OpenTail
 from tests.factories import an_outcome, ids, new_endpoint, new_event
+from tests.planted import MARKER, plant
 
 SOON = timedelta(milliseconds=10)
 
@@ -229,6 +233,55 @@ async def test_a_tenant_sees_its_own(database: Database, services: Services, sho
         await filter_of(services, other, TailSearch(tenant="acme"))
 
 
+async def test_a_tenant_does_not_learn_how_many_events_others_have_or_when(
+    app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def called(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, SCOPE_KEY: Caller("acme")}, receive, send)
+
+    async with OpenTail(app) as everybodys, OpenTail(called) as tail:
+        await everybodys.begun()
+        first = await tail.begun()
+        await store(database, *(new_event(tenant="other") for _ in range(3)))
+        await everybodys.take(3)
+        [own] = await store(database, new_event(tenant="acme"))
+        said = await tail.next()
+        assert said is not None
+        assert (said.kind, said.data["id"]) == ("event", own)
+        assert not {first, said.place} & {str(number) for number in range(10)}
+    [missed] = await store(database, new_event(tenant="acme"))
+    async with OpenTail(called, {"follow": False}, place=said.place) as tail:
+        await tail.begun()
+        assert shown(await tail.take(1)) == [missed]
+    for place in ("1", "0" * 300, said.place or ""):
+        async with OpenTail(called if place != said.place else app, place=place) as tail:
+            assert tail.status == 422
+    monkeypatch.setattr(tail_stream, "SILENCE", SOON)
+    async with OpenTail(called, place=said.place) as tail:
+        await tail.begun()
+        await tail.take(1)
+        await store(database, new_event(tenant="other"))
+        moved = await tail.next()
+        assert moved is not None
+        assert (moved.kind, moved.data) == ("place", None)
+
+
+async def test_a_tenant_does_not_learn_which_events_others_have(app: FastAPI, database: Database) -> None:
+    [theirs] = await store(database, new_event(tenant="acme"))
+
+    async def begun_by(tenant: str) -> tuple[int, Any]:
+        async def called(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, SCOPE_KEY: Caller(tenant)}, receive, send)
+
+        transport = httpx.ASGITransport(called)
+        async with httpx.AsyncClient(transport=transport, base_url="http://kanca.test") as client:
+            answer = await client.get("/api/tail", params={"since": theirs, "follow": "false"})
+        return answer.status_code, answer.json()["code"] if answer.is_error else None
+
+    assert await begun_by("acme") == (200, None)
+    assert await begun_by("other") == (404, "event_not_found")
+
+
 async def test_a_binary_or_large_body_is_not_shown_as_text(app: FastAPI, database: Database) -> None:
     binary = new_event(body=b"\x00\xff")
     large = new_event(body=b'"' + b"x" * LARGEST_BODY_BYTES + b'"')
@@ -328,6 +381,27 @@ async def test_a_slow_client_is_given_everything_from_the_database(
             await fast.take(5)
         slow.takes.set()
         assert shown(await slow.take(100)) == made
+
+
+async def test_what_was_expunged_is_not_shown_from_memory(
+    app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_hub, "KEPT_FOR", timedelta(0))
+    query = {"payload": "true", "request": "true"}
+    async with OpenTail(app, query) as tail:
+        place = await tail.begun()
+        event = await plant(database)
+        [before] = await tail.take(1)
+        await database.write(expunge, [event.id], datetime.now(UTC))
+        await store(database, new_event())
+        await tail.take(1)
+        async with OpenTail(app, query, place) as later:
+            await later.begun()
+            [after] = await later.take(1)
+
+    assert before.data["id"] == after.data["id"] == show_id(EVENT, event.id)
+    assert MARKER in str(before.data)
+    assert MARKER not in str(after.data)
 
 
 async def test_a_slow_client_is_told_how_much_it_was_not_told(

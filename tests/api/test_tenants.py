@@ -39,6 +39,7 @@ async def test_a_dry_run_counts_and_erases_nothing(client: httpx.AsyncClient, da
         "endpoints": 0,
         "subscriptions": 0,
         "workflows": 0,
+        "api_keys": 0,
     }
     await JobDoer(database, database.waker()).run_once()
     assert await places_of_marker(database) == before

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Connection, select
@@ -18,13 +18,6 @@ from kanca.storage.dialects import open_database
 from kanca.storage.events import read_events
 from kanca.storage.ports import Database
 from kanca.storage.tables import events
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = await open_database(database_url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

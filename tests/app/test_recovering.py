@@ -12,7 +12,7 @@ from kanca.domain.credential import read_credential
 from kanca.domain.endpoint import RECEIVE_WEBHOOK_ID, Secret
 from kanca.errors import InvalidSetting, Unavailable
 from kanca.settings import Settings
-from kanca.storage import api_keys, credentials, endpoints, sealed_secrets, subscriptions
+from kanca.storage import api_keys, audit, credentials, endpoints, sealed_secrets, subscriptions
 from kanca.storage.ports import Database
 from kanca.storage.sealed_secrets import Owner, Place, Sealed
 from kanca.storage.secret_box import SecretBox
@@ -57,10 +57,10 @@ async def test_only_what_cannot_be_read_is_forgotten(database: Database, databas
     settings = settings_of(database_url)
     expected = Unreadable(4, (lost.webhook_id,), (lost_subscription.id,), ("lost",))
 
-    assert await forget_unreadable(settings, is_real=False) == expected
-    assert await forget_unreadable(settings, is_real=False) == expected
-    assert await forget_unreadable(settings, is_real=True) == expected
-    assert await forget_unreadable(settings, is_real=True) == NOTHING
+    assert await forget_unreadable(settings, NOW, is_real=False) == expected
+    assert await forget_unreadable(settings, NOW, is_real=False) == expected
+    assert await forget_unreadable(settings, NOW, is_real=True) == expected
+    assert await forget_unreadable(settings, NOW, is_real=True) == NOTHING
 
     await write(sealed_secrets.check_keys, NEW_BOX)
     read = database.read
@@ -71,6 +71,16 @@ async def test_only_what_cannot_be_read_is_forgotten(database: Database, databas
     assert (without.secrets, with_secrets.secrets) == ((), SECRETS)
     page = await read(credentials.page)
     assert [credential.name for credential in page.items] == ["kept"]
+    entries = (await read(audit.page)).items
+    assert {(each.action, each.subject_id, each.tenant) for each in entries} == {
+        ("endpoint.secret_forgotten", RECEIVE_WEBHOOK_ID, "default"),
+        ("endpoint.secret_forgotten", lost.webhook_id, lost.tenant),
+        ("subscription.secret_forgotten", lost_subscription.id, lost_subscription.tenant),
+        ("credential.secret_forgotten", "lost", None),
+    }
+    assert {(str(each.actor), str(each.before), str(each.after)) for each in entries} == {
+        ("system recovery", "{'secrets': '[redacted]'}", "{'secrets': []}")
+    }
 
 
 async def test_what_has_changed_meanwhile_is_not_forgotten(database: Database) -> None:

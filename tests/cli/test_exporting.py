@@ -12,12 +12,10 @@ from kanca.cli.documents import Document
 from kanca.cli.exporting import manifest_of, variables_of
 from kanca.cli.manifest_reader import read_manifest
 from kanca.cli.plan import make_plan
-from kanca.domain.endpoint import EndpointConfig, effective_rate_limit, read_config, show_config
-from kanca.domain.subscription import (
-    SubscriptionConfig,
-    read_subscription_config,
-    show_subscription_config,
-)
+from kanca.domain.endpoint import EndpointConfig, effective_rate_limit
+from kanca.domain.endpoint_config import read_config, show_config
+from kanca.domain.subscription import SubscriptionConfig
+from kanca.domain.subscription_config import read_subscription_config, show_subscription_config
 from kanca.domain.workflow import read_definition, show_definition
 
 AT = "2026-03-01T12:00:00Z"

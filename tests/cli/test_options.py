@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kanca.cli.options import given, read_assignments, read_file, read_json
+from kanca.cli.options import given, has_options_of, read_assignments, read_file, read_json
 from kanca.errors import InvalidInput
 
 
@@ -38,3 +40,19 @@ def test_what_is_no_json_is_refused(text: str | bytes) -> None:
 
 def test_only_what_was_given_is_sent() -> None:
     assert given(a=None, b=[], c={}, d=0, e=False, f="") == {"d": 0, "e": False, "f": ""}
+
+
+def test_a_command_has_the_options_of_its_reader_before_its_own_and_gets_what_the_reader_made() -> None:
+    def fitting(*, kind: str | None = None, code: str | None = None) -> dict[str, Any]:
+        return given(kind=kind, error_code=code)
+
+    got = []
+
+    @has_options_of(fitting)
+    def show(server: str, wanted: dict[str, Any], *, limit: int = 5) -> None:
+        got.append((server, wanted, limit))
+
+    show("here", kind="delivery", code=None, limit=7)
+
+    assert got == [("here", {"kind": "delivery"}, 7)]
+    assert [*inspect.signature(show).parameters] == ["server", "kind", "code", "limit"]

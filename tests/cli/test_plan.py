@@ -16,7 +16,8 @@ from kanca.cli.manifest import (
 )
 from kanca.cli.plan import make_plan
 from kanca.cli.sources import Keeper, Source
-from kanca.domain.endpoint import EndpointConfig, show_config
+from kanca.domain.endpoint import EndpointConfig
+from kanca.domain.endpoint_config import show_config
 from kanca.domain.workflow import read_definition, show_definition
 from kanca.errors import InvalidInput
 

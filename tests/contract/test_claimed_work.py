@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, insert, update
 
-from kanca.domain.event import StoredEvent
+from kanca.domain.event import as_stored
 from kanca.storage.claimed_work import (
     EndpointRow,
     HandlerRow,
@@ -20,26 +20,13 @@ from kanca.storage.events import read_events
 from kanca.storage.ports import Database
 from kanca.storage.tables import endpoints, workflows
 from kanca.storage.versions import bump_version, read_versions
-from tests.factories import new_event
+from tests.factories import endpoint_row, new_event
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _add_endpoint(connection: Connection, /, number: int, **values: Any) -> None:
-    row = {
-        "number": number,
-        "webhook_id": f"wh_{number:024x}",
-        "name": "",
-        "provider": "generic",
-        "tenant": "default",
-        "config": "{}",
-        "secrets": b"",
-        "is_active": True,
-        "is_paused": False,
-        "created_at": MOMENT,
-        "updated_at": MOMENT,
-    }
-    connection.execute(insert(endpoints).values(**row | values))
+    connection.execute(insert(endpoints).values(endpoint_row(number, **values)))
 
 
 def _add_workflow(connection: Connection, identifier: str, number: int, published: int | None) -> None:
@@ -53,21 +40,7 @@ async def test_events_are_read_as_they_were_stored(database: Database) -> None:
     stored = [new_event(body=b"\x00\xff", source_event_id="src", replay_of=uuid4()) for _ in range(5)]
     await database.accepting.append(stored)
     read = await database.read(read_events, [event.id for event in stored] + [uuid4()])
-    assert read == {
-        event.id: StoredEvent(
-            event.id,
-            event.endpoint,
-            event.tenant,
-            event.type,
-            event.received_at,
-            event.source_event_id,
-            event.correlation_id,
-            event.request,
-            event.body,
-            event.replay_of,
-        )
-        for event in stored
-    }
+    assert read == {event.id: as_stored(event) for event in stored}
 
 
 async def test_no_events_are_no_question(database: Database) -> None:

@@ -6,21 +6,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
+from kanca.domain.api_key import ApiKey, Role
 from kanca.domain.endpoint import BUILT_IN_IDS
 from kanca.domain.ids import derived_id
 from kanca.domain.job import Job, JobKind, JobStatus
 from kanca.domain.status import RunOrigin, RunStatus
 from kanca.domain.task import NewTask, RunChange, TaskKind
 from kanca.errors import JobOver
-from kanca.storage import endpoints, erasing, event_list, jobs, runs, subscriptions, workflows
+from kanca.storage import api_keys, endpoints, erasing, event_list, jobs, runs, subscriptions, workflows
 from kanca.storage.event_list import EventFilter
 from kanca.storage.ports import Database
 from kanca.storage.secret_box import SecretBox
-from kanca.storage.tables import metadata, tasks
+from kanca.storage.tables import endpoints as endpoint_rows
+from kanca.storage.tables import feed, metadata, tasks
 from kanca.workers.job_doer import JobDoer
-from tests.api.rows import store
+from tests.api.rows import accept, store
 from tests.factories import ids, new_endpoint, new_event, new_subscription
 from tests.planted import MARKER, id_at, places_of_marker, plant, resume
 
@@ -69,7 +71,7 @@ async def rows(database: Database) -> dict[str, int]:
 
 
 _NOT_ABOUT_EVENTS = {"jobs", "versions", "endpoints", "statistics", "subscriptions", "workflows", "feed"}
-"""The feed has ids of events, and nothing of what they said, until retention takes it."""
+"""The feed is in the order in which events came, which is not that of the days at which these are planted."""
 
 
 async def test_nothing_of_a_tenant_is_left_and_all_of_the_others(database: Database) -> None:
@@ -93,6 +95,18 @@ async def test_no_table_and_no_file_says_what_the_tenant_s_events_said(database:
     await erase(database)
 
     assert await places_of_marker(database) == set()
+
+
+async def test_the_feed_does_not_know_that_they_were_there(database: Database) -> None:
+    theirs = [await accept(database, tenant="acme"), await accept(database, tenant="acme")]
+    kept = [await accept(database, tenant="other"), await accept(database, tenant="acme")]
+
+    await database.write(erasing.erase_events, [each.id for each in theirs], NOW)
+
+    def in_feed(connection: Connection) -> list[UUID]:
+        return list(connection.scalars(select(feed.c.event_id).order_by(feed.c.number)))
+
+    assert await database.read(in_feed) == [each.id for each in kept]
 
 
 async def test_work_that_goes_on_is_taken_out_of_the_queue(database: Database) -> None:
@@ -132,6 +146,21 @@ async def test_runs_that_no_event_started_go_with_their_workflow_s_tenant(databa
     assert [run.workflow_id for run in page.items] == ["w-other"]
 
 
+async def test_runs_of_a_workflow_that_had_the_same_id_before_are_not_taken_for_the_tenant_s(
+    database: Database,
+) -> None:
+    for hours in (2, -2):
+        at = NOW + timedelta(hours=hours)
+        run = RunChange(id_at(NOW), "w", 1, None, RunStatus.SUCCEEDED, at, b"1", at, origin=RunOrigin.HAND)
+        await store(database, run)
+    await database.write(workflows.create, "w", "acme", "w", "{}", NOW, set())
+
+    await erase(database)
+
+    [left] = (await database.read(runs.page)).items
+    assert left.started_at < NOW
+
+
 async def test_what_was_configured_goes_where_it_is_asked_for(database: Database) -> None:
     for tenant in ("acme", "other"):
         await database.write(workflows.create, f"w-{tenant}", tenant, MARKER, "{}", NOW, set())
@@ -139,16 +168,28 @@ async def test_what_was_configured_goes_where_it_is_asked_for(database: Database
         await database.write(endpoints.create, BOX, endpoint)
         subscription = new_subscription(tenant=tenant, name=MARKER, url=f"https://{tenant}.example")
         await database.write(subscriptions.create, BOX, subscription)
+        for name in ("one", "two"):
+            key = ApiKey(ids.new(), name, "knc_…", Role.ADMIN, tenant, NOW, "admin_key")
+            await database.write(api_keys.create, key, f"{tenant} {name}".encode())
     before = await database.read(erasing.count_all, "acme", configuration=True)
 
     await erase(database)
     assert await database.read(erasing.count_all, "acme", configuration=True) == before
     job = await erase(database, configuration=True)
 
-    assert {name: job.counts[name] for name in ("endpoints", "subscriptions", "workflows")} == {
+    assert {name: job.counts[name] for name in ("endpoints", "subscriptions", "workflows", "api_keys")} == {
         "endpoints": 1,
         "subscriptions": 1,
         "workflows": 1,
+        "api_keys": 2,
+    }
+    deleted = select(endpoint_rows.c.deleted_at).where(endpoint_rows.c.tenant == "acme")
+    assert await database.read(lambda connection: connection.scalars(deleted).one()) is not None
+    keys = (await database.read(api_keys.page)).items
+    assert {(key.tenant, key.name, key.revoked_at is not None) for key in keys} == {
+        ("acme", "erased", True),
+        ("other", "one", False),
+        ("other", "two", False),
     }
     left = await database.read(erasing.count_all, "acme", configuration=True)
     assert set(left.values()) == {0}

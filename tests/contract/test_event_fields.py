@@ -11,6 +11,7 @@ from kanca.domain.ids import time_of
 from kanca.domain.task import Completion, EventField, Keep, Records
 from kanca.storage import event_list
 from kanca.storage.event_list import EventFilter
+from kanca.storage.pages import read_id_cursor
 from kanca.storage.ports import Database
 from kanca.storage.tables import event_fields
 from tests.api.rows import accept
@@ -66,6 +67,20 @@ async def test_a_field_is_one_condition_among_others(database: Database) -> None
     assert (
         await found(database, "data.id:C-1", wanted=EventFilter(since=between + timedelta(seconds=1))) == []
     )
+
+
+async def test_a_full_page_tells_a_tenant_of_no_event_but_its_own(database: Database) -> None:
+    for tenant in ("other", "acme", "acme"):
+        await index(database, (await accept(database, tenant=tenant)).id, "C-1")
+    asked = EventFilter(tenant="acme", field=read_wanted("data.id:C-1"))
+
+    page = await database.read(event_list.page, asked, 2)
+
+    own = [item.event.id for item in page.items]
+    assert len(own) == 2
+    assert read_id_cursor(page.next_cursor or "") in own
+    rest = await database.read(event_list.page, asked, 2, page.next_cursor)
+    assert (rest.items, rest.next_cursor) == ((), None)
 
 
 async def test_what_is_long_or_unprintable_is_found_by_its_hash(database: Database) -> None:

@@ -19,9 +19,20 @@ from kanca.domain.task import (
     TaskState,
     Wait,
 )
-from kanca.storage import dead_letters, matching, waits
-from kanca.storage.matching import KEYLESS, Ambiguous, Early, Missed, Taken
+from kanca.storage import dead_letters, waits
 from kanca.storage.ports import Database
+from kanca.storage.seeking import (
+    ALREADY_RESUMED,
+    KEYLESS,
+    NO_WAIT,
+    NOT_HELD,
+    WAIT_CANCELLED,
+    WAIT_TIMED_OUT,
+    Ambiguous,
+    Early,
+    Missed,
+    Taken,
+)
 from kanca.storage.tables import early_events, runs
 from tests.databases import ClockOffset
 from tests.queueing import claim, dead, done, register, rows, said
@@ -158,7 +169,7 @@ async def test_an_event_is_kept_only_so_long(database: Database, clock_offset: C
 
     assert (await match_one(database, opening(run))).status is WaitStatus.OPEN
     await database.write(waits.expire, [wait_id(run.ref)], await database.now())
-    assert await match_one(database, arrival(event, "a")) == Missed(matching.NO_WAIT)
+    assert await match_one(database, arrival(event, "a")) == Missed(NO_WAIT)
     assert await early_ids(database) == []
 
 
@@ -173,14 +184,14 @@ async def test_an_event_for_one_wait_that_another_one_has_resumed_is_kept_no_lon
         assert isinstance(await match_one(database, arrival(event, **wanted)), Early)
     assert (await match_one(database, opening(run))).event_id == held[0].ref
 
-    assert await match_one(database, arrival(held[1], **wanted)) == Missed(matching.ALREADY_RESUMED)
+    assert await match_one(database, arrival(held[1], **wanted)) == Missed(ALREADY_RESUMED)
 
     assert await early_ids(database) == []
 
 
 @pytest.mark.parametrize(
     ("end", "reason"),
-    [(waits.expire, matching.WAIT_TIMED_OUT), (waits.cancel, matching.WAIT_CANCELLED)],
+    [(waits.expire, WAIT_TIMED_OUT), (waits.cancel, WAIT_CANCELLED)],
 )
 async def test_a_wait_that_has_ended_says_how_to_an_event_that_names_it(
     database: Database, end: Any, reason: str
@@ -244,11 +255,11 @@ async def test_whoever_lost_the_task_of_an_event_brings_it_to_nobody(database: D
         for event, key in ((late, "a"), (early, "c"), (taken, "b"))
     ]
 
-    assert answers[:2] == [Missed(matching.NOT_HELD)] * 2
+    assert answers[:2] == [Missed(NOT_HELD)] * 2
     assert answers[2].wait.run_id == other.ref
     assert await early_ids(database) == [early.ref]
     assert await database.queue.finish(worker, [done(late)]) == [True]
-    assert await match_one(database, arrival(late, "a")) == Missed(matching.NOT_HELD)
+    assert await match_one(database, arrival(late, "a")) == Missed(NOT_HELD)
 
 
 async def test_an_event_that_names_no_key_means_the_only_unfinished_run(database: Database) -> None:
@@ -328,7 +339,7 @@ async def test_a_run_that_was_given_up_takes_nothing_until_it_is_retried(databas
 
     named = arrival(directly, wait_id=wait_id(run.ref))
     assert isinstance(await match_one(database, arrival(by_key, "a")), Early)
-    assert await match_one(database, replace(named, may_be_early=False)) == Missed(matching.WAIT_CANCELLED)
+    assert await match_one(database, replace(named, may_be_early=False)) == Missed(WAIT_CANCELLED)
     assert isinstance(await match_one(database, named), Early)
 
     assert await database.write(dead_letters.retry, letter.id, await database.now())

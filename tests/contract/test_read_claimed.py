@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from kanca.domain.event import StoredEvent
+from kanca.domain.event import as_stored
 from kanca.storage.ports import Database
 from kanca.storage.versions import bump_version
 from tests.factories import new_event
@@ -12,21 +12,7 @@ async def test_events_of_claimed_tasks_are_read_as_they_were_stored(database: Da
     stored = [new_event(body=b"\x00\xff", source_event_id="src", replay_of=uuid4()), new_event()]
     await database.accepting.append(stored)
     _, found = await database.queue.read_claimed({event.id for event in stored} | {uuid4()})
-    assert found == {
-        event.id: StoredEvent(
-            event.id,
-            event.endpoint,
-            event.tenant,
-            event.type,
-            event.received_at,
-            event.source_event_id,
-            event.correlation_id,
-            event.request,
-            event.body,
-            event.replay_of,
-        )
-        for event in stored
-    }
+    assert found == {event.id: as_stored(event) for event in stored}
 
 
 async def test_a_thousand_events_are_read_at_once(database: Database) -> None:

@@ -35,8 +35,8 @@ from kanca.domain.task import (
 from kanca.domain.wait import Wait as StoredWait
 from kanca.storage import dead_letters, matching, waits
 from kanca.storage.dialects import open_database
-from kanca.storage.matching import KEYLESS, Arrival, Early, Opening, Taken
 from kanca.storage.ports import Database
+from kanca.storage.seeking import KEYLESS, Arrival, Early, Opening, Taken
 from kanca.storage.tables import dead_letters as letters
 from kanca.storage.tables import early_events, outcomes, runs, tasks, workers
 from kanca.storage.tables import waits as waits_table

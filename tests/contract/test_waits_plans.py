@@ -15,9 +15,9 @@ from kanca.domain.task import NewTask, TaskKind
 from kanca.domain.wait import Wait
 from kanca.storage import matching, waits
 from kanca.storage.dialects.sqlite.database import SqliteDatabase
-from kanca.storage.matching import KEYLESS, Arrival, Opening
 from kanca.storage.new_tasks import add_tasks
 from kanca.storage.ports import Database
+from kanca.storage.seeking import KEYLESS, Arrival, Opening
 from kanca.storage.tables import early_events, runs, tasks
 from kanca.storage.tables import waits as table
 from tests.queueing import new_id, register

@@ -12,8 +12,8 @@ from kanca.domain.status import WaitStatus
 from kanca.domain.task import TaskState, Wait
 from kanca.storage import matching
 from kanca.storage.dialects import open_database
-from kanca.storage.matching import Arrival, Early, Opening, Taken
 from kanca.storage.ports import Database
+from kanca.storage.seeking import Arrival, Early, Opening, Taken
 from kanca.storage.tables import early_events, waits
 from tests.queueing import register, rows, said
 from tests.waiting import HOUR, arrival, dispatches_at_work, opening, runs_at_work

@@ -11,13 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from kanca.domain.endpoint import (
-    RECEIVE_CONTENT_HASH_WEBHOOK_ID,
-    RECEIVE_WEBHOOK_ID,
-    Endpoint,
-    Secret,
-    read_config,
-)
+from kanca.domain.endpoint import RECEIVE_CONTENT_HASH_WEBHOOK_ID, RECEIVE_WEBHOOK_ID, Endpoint, Secret
+from kanca.domain.endpoint_config import read_config
 from kanca.domain.event import Accepted, Appended, Duplicate, NewEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.status import EventStatus

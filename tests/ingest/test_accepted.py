@@ -178,10 +178,14 @@ async def test_without_a_key_the_same_bytes_are_two_events() -> None:
     assert len(here.accepting.events) == 2
 
 
-async def test_the_key_holds_for_the_window_of_the_endpoint() -> None:
-    here = site(endpoint(dedupe_window_days=3))
+@pytest.mark.parametrize(("retention_days", "kept_days"), [(30, 3), (2, 2)])
+async def test_the_key_holds_for_the_window_of_the_endpoint_and_no_longer_than_events_are_kept(
+    retention_days: int, kept_days: int
+) -> None:
+    settings = IngestSettings(retention=timedelta(days=retention_days))
+    here = site(endpoint(dedupe_window_days=3), settings)
     await here.post(ENVELOPE, BEARER)
-    assert here.event.dedupe_until == NOON + timedelta(days=3)
+    assert here.event.dedupe_until == NOON + timedelta(days=kept_days)
 
 
 async def test_a_captured_request_does_not_become_a_new_event_under_a_new_delivery_id() -> None:

@@ -191,3 +191,24 @@ async def test_headers_that_the_settings_name_are_stored_nowhere() -> None:
 def test_headers_that_are_needed_later_cannot_be_redacted(names: str) -> None:
     with pytest.raises(InvalidSetting, match="KANCA_REDACT_HEADERS"):
         load_settings({"KANCA_REDACT_HEADERS": names})
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        (b'{"card":{"no":"4111"},"card":{"x":1}}', b'{"card":{"x":1}}'),
+        (b'{"card":{"no":"4111"},"c\\u0061rd":7}', b'{"card":7}'),
+        (b'{"card":{"no":"4111","no":"1"}}', b'{"card":{"no":"[redacted]"}}'),
+        (b'[{"card":{"no":"4111"},"card":null}]', b'[{"card":null}]'),
+        (
+            b'{"a":{"x":{"card":{"no":1}}},"card":{"no":[4111]},"card":{}}',
+            b'{"a":{"x":{"card":{"no":1}}},"card":{}}',
+        ),
+    ],
+)
+def test_what_is_there_twice_is_stored_as_it_is_read(body: bytes, left: bytes) -> None:
+    assert redacted(body, "card.no") == left
+
+
+def test_what_no_path_goes_through_may_be_there_twice() -> None:
+    assert redacted(b'{"x":1,"x":2}', "card.no") is None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
 from kanca.domain.endpoint import Secret
-from kanca.domain.event import StoredEvent
-from kanca.domain.subscription import Subscription, read_subscription_config
+from kanca.domain.event import StoredEvent, as_stored
+from kanca.domain.subscription import Subscription
+from kanca.domain.subscription_config import read_subscription_config
 from tests.factories import new_event
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=UTC)
@@ -24,7 +24,7 @@ def an_event(**values: Any) -> StoredEvent:
     data = values.pop("data", {"id": 1})
     body = json.dumps({"event_type": "order.created", "data": data}).encode()
     event = new_event(**{"endpoint": 0, "body": body, "received_at": NOW} | values)
-    return StoredEvent(**{field.name: getattr(event, field.name) for field in fields(StoredEvent)})
+    return as_stored(event)
 
 
 def came_with(headers: list[tuple[str, str]]) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.bodies import MAX_DEPTH, event_data
-from kanca.domain.event import NewEvent, StoredEvent
+from kanca.domain.event import NewEvent, as_stored
 from kanca.errors import InvalidEvent, PayloadTooLarge
 from kanca.outbound.message import envelope
 from kanca.outbound.publishing import (
@@ -28,21 +28,6 @@ ID = UUID("019503f0-a1c2-7d3e-8f00-b4a6c8d2e1f0")
 def publish(**fields: Any) -> NewEvent:
     given_fields = {"event_type": "order.created", "payload": b"{}", "by": "api"} | fields
     return published_event(ID, NOW, **given_fields)
-
-
-def stored(event: NewEvent) -> StoredEvent:
-    return StoredEvent(
-        event.id,
-        event.endpoint,
-        event.tenant,
-        event.type,
-        event.received_at,
-        event.source_event_id,
-        event.correlation_id,
-        event.request,
-        event.body,
-        None,
-    )
 
 
 def test_an_event_says_who_published_it_and_carries_its_own_id_through() -> None:
@@ -94,10 +79,10 @@ def test_the_payload_is_stored_byte_for_byte(
 
     assert data_text(event) == payload
     assert event.body.endswith(b',"data":' + payload + b"}")
-    assert envelope(stored(event)).endswith(b',"data":' + payload + b"}")
+    assert envelope(as_stored(event)).endswith(b',"data":' + payload + b"}")
     document = json.loads(event.body)
     assert document["event_type"] == event_type
-    assert event_data(stored(event)) == document["data"]
+    assert event_data(as_stored(event)) == document["data"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +96,7 @@ def test_what_no_type_could_keep_is_kept(payload: bytes) -> None:
 
 def test_data_of_any_kind_reach_their_readers_without_what_they_are_stored_in() -> None:
     for value in ([1, 2], "text", 1, None, {"a": 1}):
-        assert event_data(stored(publish(payload=value))) == value
+        assert event_data(as_stored(publish(payload=value))) == value
 
 
 @pytest.mark.parametrize(
@@ -145,7 +130,7 @@ def test_what_cannot_be_published_is_refused(fields: dict[str, Any], words: str)
 def test_the_deepest_payload_can_be_read_again() -> None:
     deepest = b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1)
 
-    assert event_data(stored(publish(payload=deepest))) == json.loads(deepest)
+    assert event_data(as_stored(publish(payload=deepest))) == json.loads(deepest)
 
 
 def test_the_largest_payload_is_a_megabyte() -> None:
@@ -173,8 +158,8 @@ def test_the_largest_payload_is_a_megabyte() -> None:
 def test_two_events_are_the_same_when_their_data_are_the_same_value(
     one: bytes, other: bytes, is_same: bool
 ) -> None:
-    assert says_the_same(publish(payload=one), stored(publish(payload=other))) is is_same
-    assert not says_the_same(publish(payload=one), stored(publish(payload=one, event_type="other")))
+    assert says_the_same(publish(payload=one), as_stored(publish(payload=other))) is is_same
+    assert not says_the_same(publish(payload=one), as_stored(publish(payload=one, event_type="other")))
 
 
 @given(json_values)

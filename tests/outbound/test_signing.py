@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kanca.domain.endpoint import InvalidConfig
-from kanca.domain.subscription import SignatureKind, read_subscription_config
+from kanca.domain.subscription import SignatureKind
+from kanca.domain.subscription_config import read_subscription_config
 from kanca.errors import InvalidSecret
 from kanca.outbound.checking import check
 from kanca.outbound.keys import new_secret, public_key

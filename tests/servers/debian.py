@@ -36,6 +36,11 @@ def unpacked(package: str) -> Path:
     return root
 
 
+def libraries(root: Path) -> list[Path]:
+    """The folders of the libraries that were unpacked; none for what is installed."""
+    return [] if root == Path("/") else [*root.glob("usr/lib/*-linux-gnu"), *root.glob("lib/*-linux-gnu")]
+
+
 def _unpack(package: str, root: Path) -> None:
     downloads = _HOME / f"{package}.packages"
     shutil.rmtree(downloads, ignore_errors=True)

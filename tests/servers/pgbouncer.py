@@ -8,18 +8,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
 from pathlib import Path
-from typing import Self
 
-from tests.servers.debian import unpacked
+from tests.servers.debian import libraries, unpacked
+from tests.servers.leashed import LeashedServer
 
-_LIMIT_S = 20
 _PORT = 5432
-_LEASH = 'exec 3<&0; (read -r released <&3 || kill -KILL $$) >/dev/null 2>&1 & exec "$@" </dev/null 3<&-'
 _CONFIGURATION = """
 [databases]
 * = host={host} user=postgres connect_query='{connect_query}'
@@ -42,14 +37,13 @@ CONNECT_QUERY = (
 """What docs/guides/scaling.md advises for each connection of the pooler's."""
 
 
-class PgBouncer:
-    """One PgBouncer in front of the PostgreSQL whose socket is in ``host``. A context manager."""
+class PgBouncer(LeashedServer):
+    """One PgBouncer in front of the PostgreSQL whose socket is in ``host``."""
 
     def __init__(self, host: Path, pool_size: int = 20) -> None:
+        super().__init__("PgBouncer")
         self.host = host
-        self.directory = Path(tempfile.mkdtemp(prefix="kanca-pgbouncer-"))
         self._pool_size = pool_size
-        self._process: subprocess.Popen[bytes] | None = None
 
     def url(self, url: str) -> str:
         """The way through it to what is at ``url``."""
@@ -57,7 +51,7 @@ class PgBouncer:
 
     def start(self) -> None:
         """Start it, and return once it takes connections. Raises RuntimeError when it does not come up."""
-        program, libraries = _program()
+        program, found = _program()
         configuration = self.directory / "pgbouncer.ini"
         configuration.write_text(
             _CONFIGURATION.format(
@@ -72,42 +66,12 @@ class PgBouncer:
         if user:
             identity = pwd.getpwnam(user)
             os.chown(self.directory, identity.pw_uid, identity.pw_gid)
-        with (self.directory / "pgbouncer.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _LEASH, "leash", str(program), "-q", str(configuration)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                user=user,
-                env={**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries))},
-                start_new_session=True,
-            )
-        give_up_at = time.monotonic() + _LIMIT_S
-        while not self._takes_connections():
-            if self._process.poll() is not None or time.monotonic() > give_up_at:
-                said = (self.directory / "pgbouncer.log").read_text(errors="replace")
-                self.close()
-                raise RuntimeError(f"PgBouncer did not start:\n{said[-2000:]}")
-            time.sleep(0.02)  # it says so nowhere else
+        self.run([str(program), "-q", str(configuration)], found, user)
 
-    def close(self) -> None:
-        """End it and remove what it left. May be called again."""
-        if self._process is not None:
-            process, self._process = self._process, None
-            process.kill()
-            process.communicate(b"released\n", timeout=_LIMIT_S)
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _takes_connections(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as attempt:
-            return attempt.connect_ex(str(self.directory / f".s.PGSQL.{_PORT}")) == 0
+    @property
+    def address(self) -> str:
+        """Its socket."""
+        return str(self.directory / f".s.PGSQL.{_PORT}")
 
 
 def _program() -> tuple[Path, list[Path]]:
@@ -118,10 +82,7 @@ def _program() -> tuple[Path, list[Path]]:
     root = unpacked("pgbouncer")
     if os.geteuid() == 0:
         root = _within_reach(root)
-    return root / "usr" / "sbin" / "pgbouncer", [
-        *root.glob("usr/lib/*-linux-gnu"),
-        *root.glob("lib/*-linux-gnu"),
-    ]
+    return root / "usr" / "sbin" / "pgbouncer", libraries(root)
 
 
 def _within_reach(root: Path) -> Path:

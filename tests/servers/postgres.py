@@ -130,7 +130,9 @@ class PostgresServer:
 
         Nobody may be connected to the template meanwhile.
         """
-        self._ask("createdb", *([f"--template={template}"] if template else []), name)
+        # Copying files costs less than half of writing each page to the log, which is what PostgreSQL does otherwise.
+        copy = [f"--template={template}", "--strategy=file_copy"] if template else []
+        self._ask("createdb", *copy, name)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:

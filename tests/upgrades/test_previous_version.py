@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -14,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.acceptance.processes import ROOT, WEBHOOK_SECRET, Client, KancaProcess, eventually
+from tests.acceptance.processes import ROOT, WEBHOOK_SECRET, Client, KancaProcess, eventually, signed_event
 from tests.acceptance.receiver import Answer, Receiver, receiving
 from tests.servers.postgres import PostgresServer
 from tests.upgrades.previous import run_its_tests
@@ -30,10 +27,7 @@ def _server(url: str, directory: Path, *options: str, sources: Path = ROOT / "sr
 
 
 async def _send(session: aiohttp.ClientSession, url: str, secret: str, event_id: str) -> None:
-    body = json.dumps({"event_type": "upgrade.test", "event_id": event_id, "timestamp": "now", "data": {}})
-    signature = hmac.new(secret.encode(), body.encode(), hashlib.sha256).hexdigest()
-    headers = {"X-Webhook-Signature": signature, "Content-Type": "application/json"}
-    async with session.post(url, data=body, headers=headers) as response:
+    async with session.post(url, **signed_event("upgrade.test", event_id, secret=secret)) as response:
         assert response.status == 200, await response.text()
 
 
@@ -52,13 +46,6 @@ async def _subscribe(client: Client, receiver: Receiver, name: str, sources: lis
     asked = {"id": name, "url": f"{receiver.url}/{name}", "events": ["upgrade.*"], "sources": sources}
     made = await client.ask("POST", "/webhooks/subscriptions", asked)
     receiver.add(name, made["secret"], lambda _: Answer())
-
-
-async def _drained(client: Client) -> None:
-    async def is_over() -> bool:
-        return not (await client.ask("GET", "/api/events?status=pending&limit=1"))["items"]
-
-    await eventually(is_over, "all work has ended")
 
 
 def _called_for(*servers: KancaProcess) -> set[str]:
@@ -89,7 +76,7 @@ async def test_the_previous_version_works_on_beside_the_next_one_and_alone_on_it
                         for path, secret in paths
                     ]
                     sent |= await _send_all([builtin, *addresses], "beside")
-                    await _drained(client)
+                    await eventually(client.nothing_is_pending, "all work has ended")
                 assert new.stop() == 0
             # What starts anew on the new schema is still the previous version, and nobody else is there.
             assert old.stop() == 0
@@ -98,7 +85,7 @@ async def test_the_previous_version_works_on_beside_the_next_one_and_alone_on_it
             alone = [(f"{again.url}/api/{path}", secret) for path, secret in paths]
             sent |= await _send_all([(f"{again.url}/webhooks/receive", WEBHOOK_SECRET), *alone], "alone")
             async with Client(again) as client:
-                await _drained(client)
+                await eventually(client.nothing_is_pending, "all work has ended")
                 events = await client.events(event_type="upgrade.test")
             assert again.stop() == 0
     assert Counter(event["source_event_id"] for event in events) == Counter(sent)

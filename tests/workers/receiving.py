@@ -22,7 +22,7 @@ from kanca.outbound.sending import Sent
 from kanca.outbound.verdict import fault_of
 from kanca.storage import subscriptions
 from kanca.storage.tables import deliveries
-from kanca.workers.worker import SendingMeans
+from kanca.workers.delivery_means import SendingMeans
 from tests.workers.site import BOX, MOMENT, NOT_SENDING, Site
 
 Answer = int | tuple[int, dict[str, str]] | asyncio.Event

@@ -28,11 +28,13 @@ from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import endpoints, tasks
 from kanca.storage.versions import bump_version
 from kanca.workers.delivering import DeliveryRules
-from kanca.workers.worker import SendingMeans, Worker, WorkerSettings
+from kanca.workers.delivery_means import SendingMeans
+from kanca.workers.worker import Worker
+from kanca.workers.worker_settings import WorkerSettings
 from kanca.workflows.nodes import built_in_registry
 from kanca.workflows.registry import NodeRegistry
 from kanca.workflows.surroundings import NodeMeans
-from tests.factories import new_event
+from tests.factories import endpoint_row, new_event
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT_S = 30
@@ -199,21 +201,8 @@ class Site:
 
 
 def _add_endpoint(connection: Connection, number: int, values: dict[str, Any]) -> None:
-    row = {
-        "number": number,
-        "webhook_id": f"wh_{number:024x}",
-        "name": "",
-        "provider": "generic",
-        "tenant": "default",
-        "config": "{}",
-        "secrets": b"",
-        "is_active": True,
-        "is_paused": False,
-        "created_at": MOMENT,
-        "updated_at": MOMENT,
-    }
     bump_version(connection, "endpoints")
-    connection.execute(insert(endpoints).values(**row | values))
+    connection.execute(insert(endpoints).values(endpoint_row(number, **values)))
 
 
 def _change_endpoint(connection: Connection, number: int, values: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,11 +14,11 @@ from sqlalchemy import select, update
 from kanca.domain.event import StoredEvent
 from kanca.domain.status import DeliveryStatus, EventStatus
 from kanca.domain.subscription import Subscription
-from kanca.domain.task import DELIVERY_LANES, Completion, Park, TaskKind, TaskState
+from kanca.domain.task import DELIVERY_LANES, Completion, Park, Task, TaskKind, TaskState
 from kanca.outbound import breaker
 from kanca.outbound.sending import Sent
 from kanca.storage import dead_letters, deliveries, subscriptions, tables, workers
-from kanca.storage.ports import LaneAsk
+from kanca.storage.ports import Capabilities, LaneAsk
 from kanca.workers.capabilities import DELIVERIES
 from kanca.workers.health import HealthKeeper
 from tests.workers.receiving import Receivers, delivered, published, subscribe
@@ -347,19 +347,27 @@ async def test_what_another_worker_took_and_parked_again_is_let_go_again(
     queue = site.database.queue
     other = await queue.register("elsewhere", 1, None, 10, timedelta(minutes=5))
     asks = [LaneAsk(lane, 0, 10) for lane in DELIVERY_LANES]
-    let_go = queue.unpark_some
+    let_go, claim, turn = queue.unpark_some, queue.claim, asyncio.Lock()
     taken: list[int] = []
 
     async def is_too_late(kind: TaskKind, wanted: Mapping[int, int]) -> dict[int, int]:
-        moved = await let_go(kind, wanted)
-        if moved and not taken:
-            tasks = [task for task, _ in await queue.claim(other, 10, DELIVERIES, asks)]
-            taken.extend(task.id for task in tasks)
-            await queue.finish(other, [Completion(task, Park()) for task in tasks])
-            await queue.leave(other)
+        async with turn:
+            moved = await let_go(kind, wanted)
+            if moved and not taken:
+                tasks = [task for task, _ in await claim(other, 10, DELIVERIES, asks)]
+                taken.extend(task.id for task in tasks)
+                await queue.finish(other, [Completion(task, Park()) for task in tasks])
+                await queue.leave(other)
         return moved
 
+    async def claim_in_turn(
+        worker: int, limit: int, capabilities: Capabilities, asks: Sequence[LaneAsk]
+    ) -> list[tuple[Task, int]]:
+        async with turn:
+            return await claim(worker, limit, capabilities, asks)
+
     monkeypatch.setattr(queue, "unpark_some", is_too_late)
+    monkeypatch.setattr(queue, "claim", claim_in_turn)
     receivers = Receivers()
     receivers.answers["shop"] = [503]
     shop = await subscribe(site, "shop", retry_config={"schedule": [3600]})

@@ -14,8 +14,8 @@ from kanca.domain.subscription import Subscription
 from kanca.domain.task import TaskKind, TaskState
 from kanca.storage import subscriptions
 from kanca.workers.delivering import Deliverer
-from kanca.workers.delivery_shift import DeliveryShift
 from kanca.workers.health import HealthKeeper
+from kanca.workers.leaving import cancel
 from tests.workers.receiving import Receivers, delivered, published, subscribe
 from tests.workers.site import BOX, Site
 
@@ -76,7 +76,7 @@ async def test_what_is_parked_for_a_receiver_that_hangs_is_skipped_when_it_is_sw
 async def test_receivers_that_were_well_and_now_hang_leave_places_to_the_others(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kanca.workers.delivery_shift.SLOW_AFTER_S", 0.1)
+    monkeypatch.setattr("kanca.workers.under_way.SLOW_AFTER_S", 0.1)
     receivers, never = Receivers(), asyncio.Event()
     names = [f"hangs{number}" for number in range(6)]
     for name in names:
@@ -198,5 +198,5 @@ async def test_an_attempt_that_is_cancelled_has_begun_so_that_it_says_that_it_en
         finally:
             said.append("ended")
 
-    await DeliveryShift._cancel({asyncio.create_task(attempt())})  # noqa: SLF001 - a matter of one turn of the loop
+    await cancel({asyncio.create_task(attempt())})
     assert said == ["begun", "ended"]

@@ -10,19 +10,32 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
-from kanca.domain.status import EventStatus, OutcomeStatus
-from kanca.domain.task import SUSPECT_CRASHES, SUSPECT_LANE, Completion, Done, NewTask, TaskKind, TaskState
+from kanca.domain.status import EventStatus, OutcomeStatus, RunOrigin, RunStatus
+from kanca.domain.task import (
+    SUSPECT_CRASHES,
+    SUSPECT_LANE,
+    Completion,
+    Done,
+    NewTask,
+    RunChange,
+    TaskKind,
+    TaskState,
+)
 from kanca.errors import DatabaseUnavailable, InvalidInput
 from kanca.handlers.event import Event
 from kanca.handlers.registry import HandlerRegistry
-from kanca.storage import statistics
+from kanca.storage import runs, statistics
 from kanca.storage.claimed_work import announce_handlers
-from kanca.storage.tables import endpoints, tasks, workers
+from kanca.storage.tables import endpoints, tasks, workers, workflows
 from kanca.storage.tables import handlers as handler_table
 from kanca.workers import jobs
 from kanca.workers.performing import Performer
 from kanca.workers.worker import WorkerStuck
-from tests.workers.site import LIMIT_S, Site
+from kanca.workflows.runs import RunDetail
+from tests.factories import ids
+from tests.planted import execute
+from tests.workers.site import LIMIT_S, MOMENT, Site
+from tests.workers.test_waiting import node, save
 
 
 @pytest.fixture
@@ -92,6 +105,29 @@ async def test_a_result_that_comes_after_the_lease_was_lost_is_not_written(
     await site.stop()
     assert await site.status(event) is EventStatus.PENDING
     assert len(await site.tasks()) == 1
+
+
+async def test_a_run_by_hand_that_three_workers_died_of_is_a_dead_letter_of_its_tenant_s(site: Site) -> None:
+    await save(site, [node("start", "WebhookTrigger")], [])
+    await site.database.write(execute, update(workflows).values(tenant="acme"))
+    dead = await site.database.queue.register("host", 1, None, 10, timedelta(0))
+
+    def begin_and_die_for_the_third_time(connection: Connection) -> None:
+        number = connection.scalar(select(workflows.c.number))
+        run = RunChange(ids.new(), "w", 1, None, RunStatus.PENDING, MOMENT, b"{}", origin=RunOrigin.HAND)
+        task = NewTask(TaskKind.RUN, run.id, number or 0, RunDetail(start="start").encode())
+        runs.start(connection, run, task, MOMENT)
+        connection.execute(update(tasks).values(state=TaskState.RUNNING, worker=dead, crashes=2))
+
+    await site.database.write(begin_and_die_for_the_third_time)
+    await site.start(lease=timedelta(seconds=1))
+
+    async def is_buried() -> bool:
+        return len(await site.letters()) == 1
+
+    await site.until(is_buried)
+    [letter] = await site.letters()
+    assert (letter.code, letter.work, letter.tenant) == ("worker_lost", "workflow:w", "acme")
 
 
 @pytest.mark.parametrize("kind", [TaskKind.DISPATCH, TaskKind.CALL])

@@ -7,15 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from kanca.domain.endpoint import RESUME_ENDPOINT
 from kanca.domain.ids import RUN, derived_id, show_id
 from kanca.domain.status import EventStatus, RunStatus
-from kanca.storage import runs, waits, workflows
+from kanca.storage import owners, runs, waits, workflows
 from kanca.storage.tables import early_events
 from kanca.storage.tables import runs as runs_table
+from kanca.storage.tables import workflows as workflow_rows
 from kanca.workflows.values import read_json
+from tests.planted import execute
 from tests.workers.site import MOMENT, Site
 
 START, WAIT = 100, 101
@@ -430,3 +432,21 @@ async def test_an_event_for_a_wait_of_a_run_that_is_to_end_is_not_kept_for_it(si
 
     (outcome,) = await site.ended(late)
     assert (outcome.status, outcome.reason) == ("skipped", "wait_cancelled")
+
+
+async def test_an_answer_gets_the_label_of_the_run_that_it_is_for(site: Site) -> None:
+    await waiting_workflow(site, **KEYS)
+    await site.database.write(execute, update(workflow_rows).values(tenant="acme"))
+    await site.start()
+    (start,) = await site.accept(endpoint=START, data={"order": "A"})
+    waiting = await until(site, run_of(start), RunStatus.WAITING)
+    wait = (await site.database.read(waits.of_runs, [waiting.id]))[waiting.id][0]
+    resume = {"run": show_id(RUN, waiting.id), "node": "paid", "wait": wait.id.hex}
+
+    (answer,) = await site.accept(
+        endpoint=RESUME_ENDPOINT, request=json.dumps({"method": "POST", "resume": resume}).encode()
+    )
+
+    await until(site, run_of(start), RunStatus.SUCCEEDED)
+    # Erasing the tenant would leave it otherwise.
+    assert await site.database.read(owners.of_event, answer) == "acme"

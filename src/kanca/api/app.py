@@ -134,8 +134,9 @@ def _assembled(besides: Mapping[str, Any]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    # The routes themselves: `include_router` would build each of them again, for every app, at its first request.
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes.extend(router.routes)
     install_problem_handlers(app)
     return app
 

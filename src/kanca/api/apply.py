@@ -11,11 +11,12 @@ from sqlalchemy import Connection
 
 from kanca.api.audit import About, Audited, Record, Trail
 from kanca.api.audited import CREDENTIAL, ENDPOINT, EVENT_TYPE, SUBSCRIPTION, WORKFLOW
-from kanca.api.changes import Change, Done, Kind, Verb, make_change
+from kanca.api.changes import Change, Done, Verb, make_change
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.api.subscriptions import asked, go_on
+from kanca.domain.changing import Kind
 from kanca.errors import ChangedMeanwhile, Conflict, InvalidInput, KancaError, NotFound
 from kanca.storage import endpoints
 from kanca.storage.versions import Subject, bump_version

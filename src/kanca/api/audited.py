@@ -15,9 +15,11 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from kanca.domain.audit import REDACTED, Hidden, State
-from kanca.domain.endpoint import EndpointConfig, Secret, show_config
+from kanca.domain.endpoint import EndpointConfig, Secret
+from kanca.domain.endpoint_config import show_config
 from kanca.domain.ids import DEAD_LETTER, DELIVERY, EVENT, JOB, KEY, REPLAY, RUN, show_id
-from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
+from kanca.domain.subscription import SubscriptionConfig
+from kanca.domain.subscription_config import show_subscription_config
 from kanca.errors import ApiKeyNotFound, CredentialNotFound, EventTypeNotFound, JobNotFound
 from kanca.storage import (
     api_keys,

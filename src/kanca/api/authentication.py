@@ -78,7 +78,9 @@ class Authentication:
         return caller
 
     def _caller_of(self, session: Session, now: datetime) -> Caller:
-        """Raises SessionOver when its key is no more, or not valid any more."""
+        """Raises SessionOver when somebody ended it, or its key is no more, or not valid any more."""
+        if self._book is not None and self._book.has_ended(session.id):
+            raise SessionOver
         if session.key_id is None:
             return _ADMIN
         key = None if self._book is None else self._book.by_id(session.key_id)

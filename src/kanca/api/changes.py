@@ -25,6 +25,7 @@ from kanca.api.subscription_changes import (
 )
 from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
 from kanca.api.workflows import create_workflow, publish_workflow, save_workflow
+from kanca.domain.changing import Kind
 from kanca.domain.event import MAX_TYPE_LENGTH
 from kanca.domain.ids import CHOSEN_ID
 from kanca.domain.subscription import Subscription
@@ -40,16 +41,6 @@ from kanca.storage import credentials, endpoints, event_types, subscriptions, wo
 from kanca.workflows.validation import read_workflow
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
-class Kind(StrEnum):
-    """What is changed."""
-
-    EVENT_TYPE = "event_type"
-    CREDENTIAL = "credential"
-    WORKFLOW = "workflow"
-    ENDPOINT = "endpoint"
-    SUBSCRIPTION = "subscription"
 
 
 class Verb(StrEnum):

@@ -12,13 +12,8 @@ from kanca.api.endpoint_hints import hint_of, unreadable_hint
 from kanca.api.endpoint_rules import live_secrets
 from kanca.api.fields import ChosenId, Name, Slug, WebhookId
 from kanca.api.secret_rotation import masked
-from kanca.domain.endpoint import (
-    BUILT_IN_PATHS,
-    RESUME_WEBHOOK_ID,
-    Endpoint,
-    effective_rate_limit,
-    show_config,
-)
+from kanca.domain.endpoint import BUILT_IN_PATHS, RESUME_WEBHOOK_ID, Endpoint, effective_rate_limit
+from kanca.domain.endpoint_config import show_config
 from kanca.domain.resume_token import RESUME_PATH
 from kanca.providers import ProviderSpec
 from kanca.storage.statistics import EndpointStatistics

@@ -20,9 +20,8 @@ from kanca.domain.endpoint import (
     EndpointConfig,
     InvalidConfig,
     Secret,
-    read_config,
-    show_config,
 )
+from kanca.domain.endpoint_config import read_config, show_config
 from kanca.domain.ids import new_endpoint_token
 from kanca.domain.workflow import Definition
 from kanca.errors import (

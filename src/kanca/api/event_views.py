@@ -45,7 +45,20 @@ def show_event_with_work(
     )
 
 
-def shown_payload(event: StoredEvent) -> Any:
+def payload_fields(event: StoredEvent, *, is_omitted: bool) -> dict[str, Any]:
+    """What the event said, unless it was expunged or ``is_omitted``: as JSON, or its bytes in base64."""
+    gone_at = expunged_at(event.request)
+    is_shown = not is_omitted and gone_at is None
+    payload = _payload(event) if is_shown else None
+    return {
+        "payload": payload,
+        "body_base64": b64encode(event.body).decode() if is_shown and payload is None else None,
+        "is_payload_omitted": is_omitted,
+        "expunged_at": gone_at,
+    }
+
+
+def _payload(event: StoredEvent) -> Any:
     """What the body says; None for what is binary or cannot be read."""
     try:
         body = event_body(event)
@@ -58,10 +71,6 @@ def shown_payload(event: StoredEvent) -> Any:
 def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_limit: int) -> dict[str, Any]:
     event = found.event
     request = msgspec.json.decode(event.request)
-    is_omitted = len(event.body) > payload_limit
-    gone_at = expunged_at(event.request)
-    payload = None if is_omitted or gone_at else shown_payload(event)
-    is_binary = payload is None and not is_omitted and gone_at is None
     ended = [outcome for outcome in found.outcomes if outcome.status.is_end]
     return {
         "id": show_id(EVENT, event.id),
@@ -72,11 +81,8 @@ def _fields(found: EventWithOutcomes, endpoint: EndpointName | None, payload_lim
         "event_type": event.type,
         "source_event_id": event.source_event_id,
         "correlation_id": event.correlation_id,
-        "payload": payload,
-        "body_base64": b64encode(event.body).decode() if is_binary else None,
+        **payload_fields(event, is_omitted=len(event.body) > payload_limit),
         "body_bytes": len(event.body),
-        "is_payload_omitted": is_omitted,
-        "expunged_at": gone_at,
         "source_ip": request.get("ip"),
         "user_agent": request.get("user_agent"),
         "request_method": request.get("method"),

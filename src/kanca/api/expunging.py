@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from kanca.api.audit import About, Audited
+from kanca.api.audit import About, Audited, Trail
 from kanca.api.audited import STORED_EVENT
 from kanca.api.events import stored_event
 from kanca.api.fields import EventIdPath
@@ -17,9 +17,10 @@ from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.domain.event import StoredEvent
 from kanca.domain.expunged import expunged_at
-from kanca.domain.ids import EVENT, show_id
+from kanca.domain.ids import EVENT, id_at, show_id, time_of
 from kanca.errors import EventNotFound, EventUnfinished
 from kanca.storage import event_copies
+from kanca.storage.events import CLOCKS_DIFFER_BY
 from kanca.storage.expunging import Expunged, expunge
 
 router = resource("Events", "/api/events")
@@ -63,21 +64,31 @@ async def expunge_event(services: Given, trail: Audited, event_id: EventIdPath) 
     work of it, or of a replay, goes on; what was expunged by then stays so.
     """
     event = await stored_event(services, event_id)
-    alike = await _alike(services, event)
-    now = services.now()
+    alike: set[UUID] = set()
+    # Looked for until there is no other one: a replay may be made while they go.
+    while found := await _alike(services, event) - alike:
+        await _expunge_all(services, trail, event_id, sorted(found))
+        alike |= found
+    await services.database.wipe()
+    replays = [show_id(EVENT, each) for each in sorted(alike) if each != event_id]
+    gone_at = expunged_at((await stored_event(services, event_id)).request)
+    return EventExpunged(
+        status="expunged",
+        event_id=show_id(EVENT, event_id),
+        expunged_at=gone_at or services.now(),
+        replays=replays,
+    )
+
+
+async def _expunge_all(services: Services, trail: Trail, event_id: UUID, alike: list[UUID]) -> None:
+    """Expunge the event and its likes, some at a time. Raises EventUnfinished."""
     about = About[Expunged]("event.expunged", STORED_EVENT, event_id, detail=_expunged)
     for start in range(0, len(alike), event_copies.AT_ONCE):
         part = alike[start : start + event_copies.AT_ONCE]
-        done = await trail.write(about, expunge, part, now)
+        done = await trail.write(about, expunge, part, services.now())
         if done.in_use:
             names = [show_id(EVENT, each) for each in sorted(done.in_use)]
             raise EventUnfinished(f"Work of {names[0]} goes on: expunge it once it has ended.", events=names)
-    await services.database.wipe()
-    replays = [show_id(EVENT, each) for each in alike if each != event_id]
-    gone_at = expunged_at((await stored_event(services, event_id)).request)
-    return EventExpunged(
-        status="expunged", event_id=show_id(EVENT, event_id), expunged_at=gone_at or now, replays=replays
-    )
 
 
 def _expunged(done: Expunged) -> dict[str, list[str]] | None:
@@ -85,13 +96,14 @@ def _expunged(done: Expunged) -> dict[str, list[str]] | None:
     return {"events": [show_id(EVENT, each) for each in sorted(done.gone)]} if done.gone else None
 
 
-async def _alike(services: Services, event: StoredEvent) -> list[UUID]:
+async def _alike(services: Services, event: StoredEvent) -> set[UUID]:
     """The event, and all that have the same bytes: its original, and its replays."""
     root = event.replay_of or event.id
-    found, after = {root, event.id}, root
+    # The clock of who made a replay at once may be behind that of who accepted the original.
+    found, after = {root, event.id}, id_at(time_of(root) - CLOCKS_DIFFER_BY)
     while True:
         part = await services.database.read(event_copies.replays_after, event.endpoint, root, after)
         found |= set(part.replays)
         if part.last is None:
-            return sorted(found)
+            return found
         after = part.last

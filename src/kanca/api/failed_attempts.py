@@ -1,16 +1,19 @@
 """How often an address may come with a wrong key.
 
 The right key from another address is never held up by it, whoever guesses from wherever. It is counted in this
-process alone, and forgotten after a minute.
+process, and forgotten after a minute. Where gateways share counters, each hears with an address's first failure there
+how often it has failed everywhere; where these are away, its own count holds.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 WINDOW_S = 60.0
 MOST_OF_CLIENT = 10
@@ -18,6 +21,24 @@ MOST_IN_ALL = 300
 """Above that, an address that has failed once may not try again within its minute."""
 MAX_CLIENTS = 10_000
 """Addresses that are remembered; above that the oldest is forgotten first."""
+_ALL = "in all"
+
+
+class Counted(Protocol):
+    """A minute after one more failure."""
+
+    @property
+    def hits(self) -> int:
+        """The failures in it."""
+        ...
+
+
+class Counters(Protocol):
+    """Counters that all gateways share."""
+
+    async def hit(self, key: str) -> Counted | None:
+        """Count a failure; None when nobody can."""
+        ...
 
 
 @dataclass(slots=True)
@@ -30,9 +51,13 @@ class FailedAttempts:
     """Counts wrong keys by the address they come from."""
 
     def __init__(
-        self, clock: Callable[[], float] = time.monotonic, most_of_client: int = MOST_OF_CLIENT
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        most_of_client: int = MOST_OF_CLIENT,
+        shared: Counters | None = None,
     ) -> None:
         """``clock`` gives seconds. An address may fail ``most_of_client`` times a minute; 0: as often as it likes."""
+        self._shared = shared
         self._clock = clock
         self._most_of_client = most_of_client
         self._clients: dict[str, _Window] = {}
@@ -63,6 +88,16 @@ class FailedAttempts:
                 del self._clients[next(iter(self._clients))]
         window.failures += 1
         self._clients[name] = window
+
+    async def failed_for_all(self, client: str) -> None:
+        """Count a failure, after ``failed``, where all gateways do, and hear how many they have counted."""
+        if self._shared is None or not self._most_of_client:
+            return
+        name = counted_as(client)
+        counts = await asyncio.gather(*(self._shared.hit(f"wrong keys:{key}") for key in (name, _ALL)))
+        for window, count in zip((self._clients.get(name), self._all), counts, strict=True):
+            if window is not None and count is not None:
+                window.failures = max(window.failures, count.hits)
 
 
 def counted_as(client: str) -> str:

@@ -64,7 +64,7 @@ class ManagementGuard:
             await self._app(scope, receive, send_headed)
             return
         try:
-            caller = self._caller(scope, arrival)
+            caller = await self._caller(scope, arrival)
         except KancaError as error:
             note_refusal(scope, error)
             await problem_response(error, _headers_of(error, arrival))(scope, receive, send_headed)
@@ -76,7 +76,7 @@ class ManagementGuard:
         with structlog.contextvars.bound_contextvars(**who):
             await self._app({**scope, SCOPE_KEY: caller}, receive, send_headed)
 
-    def _caller(self, scope: Scope, arrival: Arrival) -> Caller:
+    async def _caller(self, scope: Scope, arrival: Arrival) -> Caller:
         """Who calls. Raises KancaError for who may not, and for who has guessed too often."""
         is_attempt = gives_key(scope["headers"])
         wait_s = self._failures.wait_s(arrival.client) if is_attempt else None
@@ -88,6 +88,7 @@ class ManagementGuard:
             # What has ended was right once: that is nobody who guesses.
             if is_attempt and type(error) is Unauthenticated:
                 self._failures.failed(arrival.client)
+                await self._failures.failed_for_all(arrival.client)
             raise
 
     def _renewal(self, caller: Caller, arrival: Arrival) -> list[tuple[bytes, bytes]]:

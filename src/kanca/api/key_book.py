@@ -1,7 +1,8 @@
 """All API keys in memory, so that no request waits for the database to know who calls, and no wrong key costs a query.
 
-Whoever changes a key moves their version on in the same transaction. Every gateway looks at it once a second: so soon
-a revoked key ends everywhere. While the database is away nothing can be revoked, and what is known is used on.
+Whoever changes a key, or ends a session, moves their version on in the same transaction. Every gateway looks at it once
+a second: so soon a revoked key, or a session, ends everywhere. While the database is away nothing can be revoked, and
+what is known is used on.
 """
 
 from __future__ import annotations
@@ -54,6 +55,10 @@ class KeyBook:
     def by_id(self, key_id: UUID) -> ApiKey | None:
         """The key with that id, whether it is valid or not."""
         return self._by_id.get(key_id)
+
+    def has_ended(self, session_id: UUID) -> bool:
+        """Whether somebody ended that session."""
+        return session_id in self._known.ended_sessions
 
     def note_use(self, key_id: UUID, now: datetime) -> None:
         """Remember that a key was used; it is written down later, and at most once a minute."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime
 
 from fastapi import Response
@@ -14,9 +13,9 @@ from kanca.api.fields import Cursor, KeyIdPath, Limit, Tenant
 from kanca.api.key_models import KeyChange, KeyMade, KeyPage, KeyRequest, KeyView, key_view
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
-from kanca.api.services import Given, Services
+from kanca.api.services import Given
 from kanca.domain.api_key import ApiKey, digest_of, hint_of, new_key
-from kanca.errors import ApiKeyNotFound, BeyondOwnKey, DatabaseUnavailable, InvalidInput
+from kanca.errors import ApiKeyNotFound, BeyondOwnKey, InvalidInput
 from kanca.storage import api_keys
 
 router = resource("Keys", "/api/keys")
@@ -52,7 +51,7 @@ async def create(
     )
     made = About[None]("key.created", A_KEY, made=lambda _: key.id)
     await trail.write(made, api_keys.create, key, digest_of(text))
-    await _tell(services)
+    await services.hear_of_keys()
     response.headers["Cache-Control"] = "no-store"
     return KeyMade(**key_view(key, now).model_dump(), key=text)
 
@@ -91,7 +90,7 @@ async def change(
         _check_expiry(caller, given["expires_at"], now)
     changed = About[ApiKey]("key.changed", A_KEY, key_id)
     key = await trail.write(changed, api_keys.change, key_id, given, caller.tenant)
-    await _tell(services)
+    await services.hear_of_keys()
     return key_view(key, now)
 
 
@@ -103,7 +102,7 @@ async def revoke(services: Given, caller: CallerTenant, trail: Audited, key_id: 
     now = services.now()
     revoked = About[ApiKey]("key.revoked", A_KEY, key_id)
     key = await trail.write(revoked, api_keys.revoke, key_id, now, caller.tenant)
-    await _tell(services)
+    await services.hear_of_keys()
     return key_view(key, now)
 
 
@@ -113,11 +112,3 @@ def _check_expiry(caller: Caller, expires_at: datetime | None, now: datetime) ->
         raise InvalidInput("`expires_at` must be in the future; to end a key now, revoke it.")
     if caller.expires_at is not None and (expires_at is None or expires_at > caller.expires_at):
         raise BeyondOwnKey("Your own key ends before: give an `expires_at` that is not later.")
-
-
-async def _tell(services: Services) -> None:
-    """Have the guard of this process know at once; the others look for themselves."""
-    if services.book is not None:
-        # What was changed is stored: a new key that is not shown now would never be.
-        with suppress(DatabaseUnavailable):
-            await services.book.refresh()

@@ -12,9 +12,11 @@ from kanca.api.audit import Audited
 from kanca.api.audited import PORTAL_TOKEN
 from kanca.api.callers import CallerTenant
 from kanca.api.fields import ChosenId
+from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
 from kanca.api.services import Given
 from kanca.domain.portal_token import KEY_LABEL, PortalToken, make_token
+from kanca.errors import BeyondOwnKey
 
 router = resource("Portal", "/api/portal")
 
@@ -57,13 +59,23 @@ class PortalTokenMade(BaseModel):
     expires_at: datetime
 
 
-@router.post("/tokens", summary="Make a portal token", operation_id="create_portal_token")
+@router.post(
+    "/tokens",
+    summary="Make a portal token",
+    operation_id="create_portal_token",
+    responses=refused_with(BeyondOwnKey),
+)
 async def create(
     services: Given, caller: CallerTenant, trail: Audited, response: Response, request: PortalTokenRequest
 ) -> PortalTokenMade:
-    """Make a token with which a tenant manages and inspects its own subscriptions and deliveries, and nothing else."""
+    """Make a token with which a tenant manages and inspects its own subscriptions and deliveries, and nothing else.
+
+    It does not outlast the key that it is made with.
+    """
     caller.tenant_of(request.tenant)
     expires_at = services.now() + timedelta(seconds=request.expires_in_seconds)
+    if caller.expires_at is not None and expires_at > caller.expires_at:
+        raise BeyondOwnKey("Your own key ends before: give a smaller `expires_in_seconds`.")
     token = PortalToken(request.tenant, expires_at, request.read_only)
     text = make_token(services.secret_box.derived(KEY_LABEL), token)
     await trail.note(

@@ -5,6 +5,7 @@ The bodies are read here, not by FastAPI: a payload stays byte for byte what the
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
@@ -45,7 +46,7 @@ from kanca.errors import (
     Unavailable,
 )
 from kanca.outbound.publisher import Published, Publisher
-from kanca.outbound.publishing import MAX_PAYLOAD_BYTES, published_event
+from kanca.outbound.publishing import MAX_PAYLOAD_BYTES, WINDOW, published_event
 from kanca.telemetry.tracing import request_span
 
 router = resource("Publishing", "/events")
@@ -185,7 +186,9 @@ def _event(services: Services, caller: Caller, asked: _Asked, caused: _Caused) -
         **caused._asdict(),
         "tenant": DEFAULT_TENANT if tenant is None else tenant,
     }
-    return published_event(services.ids.new(), services.now(), by=BY_API, **about)
+    # A repetition of what is gone would be told of an event that nobody finds.
+    window = min(WINDOW, timedelta(days=services.retention_days))
+    return published_event(services.ids.new(), services.now(), by=BY_API, window=window, **about)
 
 
 def _event_or_error(

@@ -22,9 +22,8 @@ from kanca.domain.expunged import expunged_at
 from kanca.domain.ids import EVENT, show_id
 from kanca.domain.status import EventStatus
 from kanca.errors import EndpointNotFound, EventNotFound, InvalidInput, PayloadExpunged
-from kanca.storage import event_list, events
+from kanca.storage import event_copies, event_list, events
 from kanca.storage.event_list import EventFilter
-from kanca.storage.events import read_events
 
 router = resource("Events", "/api/events")
 
@@ -115,8 +114,11 @@ class ReplayResult(BaseModel):
 async def replay(services: Given, trail: Audited, event_id: EventIdPath) -> Replayed:
     """Make a new event with the same bytes, which is worked through as if it had just come in."""
     replayed = About[list[NewEvent]]("event.replayed", STORED_EVENT, event_id, detail=_new_ids)
-    original = events.with_payload(await stored_event(services, event_id))
-    [new] = await _again(services, trail, replayed, [original])
+    events.with_payload(await stored_event(services, event_id))
+    made = await _again(services, trail, replayed, [event_id])
+    if not made:
+        raise PayloadExpunged("The payload of the event was taken away meanwhile.")
+    [new] = made
     return Replayed(
         status="replayed",
         event_id=show_id(EVENT, new.id),
@@ -186,21 +188,17 @@ async def _replayed(
     items: list[ReplayedItem] = []
     for start in range(0, len(oldest_first), _AT_ONCE):
         part = oldest_first[start : start + _AT_ONCE]
-        stored = await services.database.read(read_events, part)
-        there = [stored[each] for each in part if each in stored]
-        for new in await _again(services, trail, _MANY, there):
+        for new in await _again(services, trail, _MANY, part):
             original = show_id(EVENT, new.replay_of or new.id)
             items.append(ReplayedItem(replay_of=original, event_id=show_id(EVENT, new.id)))
     return items
 
 
 async def _again(
-    services: Services, trail: Trail, about: About[list[NewEvent]], originals: list[StoredEvent]
+    services: Services, trail: Trail, about: About[list[NewEvent]], originals: list[UUID]
 ) -> list[NewEvent]:
-    """Store new events with the bytes of these."""
-    now = services.now()
-    new = [events.as_replay(event, services.ids.new(), now) for event in originals]
-    await trail.write(about, events.add_to_dispatch, new, now)
+    """Store new events with the bytes of these, but for those that were taken away meanwhile."""
+    new = await trail.write(about, event_copies.make_replays, originals, services.ids.new, services.now())
     services.wake()
     return new
 

@@ -21,7 +21,8 @@ from kanca.domain.event import MAX_TYPE_LENGTH
 from kanca.domain.ids import REPLAY, show_id
 from kanca.domain.patterns import is_pattern
 from kanca.domain.status import ReplayOnly, ReplayStatus
-from kanca.domain.subscription import MAX_RATE_PER_SECOND, Subscription, SubscriptionStatus
+from kanca.domain.subscription import Subscription, SubscriptionStatus
+from kanca.domain.subscription_config import MAX_RATE_PER_SECOND
 from kanca.errors import InvalidInput, ReplayNotFound, ReplayOver, SubscriptionNotFound
 from kanca.outbound.filtering import Filters
 from kanca.outbound.matching import Subscribers

@@ -17,9 +17,10 @@ from kanca.api.fields import RunIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_RUN
 from kanca.api.routing import resource
+from kanca.api.run_models import Run, run_fields
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
-from kanca.api.workflow_models import Run, run_fields
+from kanca.api.startable import published
 from kanca.domain.expunged import GONE
 from kanca.domain.ids import RUN, show_id
 from kanca.domain.status import UNFINISHED_RUNS, RunStatus, StepStatus
@@ -38,7 +39,7 @@ from kanca.errors import (
 )
 from kanca.storage import dead_letters, events, going_back, redelivering, runs, waits, workflows
 from kanca.workflows.going_back import start_in, way_back
-from kanca.workflows.runs import RunDetail, WorkflowVersion, run_by_hand, run_of_event, start_of, work_of
+from kanca.workflows.runs import RunDetail, run_by_hand, run_of_event, start_of, work_of
 from kanca.workflows.validation import Workflow, read_workflow
 
 router = resource("Workflows", "/api/runs")
@@ -128,7 +129,8 @@ async def retry(
 async def replay(services: Given, trail: Audited, run_id: RunIdPath) -> Json:
     """Start a new run of the published version with what started this one.
 
-    Of a run's event a new event is made with the same bytes, which only this workflow gets.
+    Of a run's event a new event is made with the same bytes, which only this workflow gets. A run that another run
+    started is refused: it is replayed with that one.
     """
     replayed = About[RunChange](
         "run.replayed", A_RUN, run_id, detail=lambda new: {"new_run_id": show_id(RUN, new.id)}
@@ -210,9 +212,15 @@ def _number_of(connection: Connection, workflow_id: str) -> int:
 
 
 def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChange:
+    # Nobody expunges what started it meanwhile.
+    redelivering.lock(connection)
     run, now = find(connection, run_id), services.now()
     if run.is_test:
         raise InvalidInput("A test is not replayed: start a run.")
+    if run.parent_run_id is not None:
+        # A copy of its input would be left when what started the other run is expunged: nothing leads to it from there.
+        parent = show_id(RUN, run.parent_run_id)
+        raise InvalidInput(f"The run {parent} started it: replay that one.", parent_run_id=parent)
     _check_payload(run)
     version = published(connection, services, run.workflow_id)
     workflow = version.ready()
@@ -232,25 +240,3 @@ def _replay(connection: Connection, services: Services, run_id: UUID) -> RunChan
     detail = RunDetail(start=start, works=1)
     runs.start(connection, new, NewTask(TaskKind.RUN, new.id, version.number, detail.encode()), now)
     return new
-
-
-def published(connection: Connection, services: Services, workflow_id: str) -> WorkflowVersion:
-    """The published version of a workflow. Raises WorkflowNotFound, WorkflowNotPublished, InvalidWorkflow."""
-    workflow, _ = workflows.version_of(connection, workflow_id)
-    if workflow.published_version is None:
-        raise WorkflowNotPublished(f"No version of workflow {workflow_id} is published.")
-    return version_of(connection, services, workflow_id, workflow.published_version)
-
-
-def version_of(
-    connection: Connection, services: Services, workflow_id: str, number: int | None
-) -> WorkflowVersion:
-    """A version of a workflow, the newest for None. Raises WorkflowNotFound, InvalidWorkflow."""
-    workflow, stored = workflows.version_of(connection, workflow_id, number)
-    return WorkflowVersion(
-        id=workflow_id,
-        number=workflow.number,
-        tenant=workflow.tenant,
-        version=stored.version,
-        workflow=read_workflow(json.loads(stored.definition), services.nodes),
-    )

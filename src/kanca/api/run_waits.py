@@ -14,13 +14,14 @@ from sqlalchemy import Connection
 
 from kanca.api.audit import About, Audited
 from kanca.api.audited import A_RUN
-from kanca.api.callers import CallerTenant
+from kanca.api.callers import DEFAULT_TENANT, CallerTenant
 from kanca.api.fields import EventId, RunIdPath, Text
 from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_RUN, check_event
 from kanca.api.routing import resource
 from kanca.api.runs import find
 from kanca.api.services import Given, Services
+from kanca.api.startable import stored_data
 from kanca.domain.endpoint import RESUME_ENDPOINT
 from kanca.domain.event import Duplicate, NewEvent
 from kanca.domain.ids import EVENT, RUN, show_id
@@ -39,11 +40,11 @@ from kanca.errors import (
     WaitNotFound,
     WaitOver,
 )
-from kanca.storage import applying, events, runs, waits
+from kanca.storage import applying, events, owners, runs, waits
 from kanca.workflows.going_back import generation_of, next_generation
 from kanca.workflows.nodes.approval import RULE as APPROVAL_RULE
 from kanca.workflows.runs import work_of
-from kanca.workflows.values import NotJson, write_json
+from kanca.workflows.values import write_json
 
 router = resource("Workflows", "/api/runs")
 
@@ -132,6 +133,7 @@ class ResumeUrls(BaseModel):
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     run: RunChange
+    tenant: str
     wait: Wait
     address: WaitAddress
 
@@ -251,7 +253,8 @@ def _open_wait(connection: Connection, run_id: UUID, node_id: str, iteration: in
     generation = generation_of(wait, next_generation(void, of_run))
     if generation is None:
         raise WaitOver(f"The run {show_id(RUN, run_id)} does not wait at {node_id!a} any more.")
-    return _Waiting(run, wait, WaitAddress(run_id, wait.node_id, wait.iteration, generation))
+    tenant = owners.of_run(connection, run_id) or DEFAULT_TENANT
+    return _Waiting(run, tenant, wait, WaitAddress(run_id, wait.node_id, wait.iteration, generation))
 
 
 def _event(services: Services, waiting: _Waiting, given: Resume) -> NewEvent:
@@ -271,7 +274,7 @@ def _event(services: Services, waiting: _Waiting, given: Resume) -> NewEvent:
     return NewEvent(
         id=identifier,
         endpoint=RESUME_ENDPOINT,
-        tenant="default",
+        tenant=waiting.tenant,
         type=RESUMED if given.decision is None else DECIDED,
         received_at=now,
         source_event_id=None,
@@ -295,10 +298,7 @@ def _body(wait: Wait, given: Resume) -> bytes:
         if not isinstance(data, dict):
             raise InvalidInput("`data` of a decision must be an object.")
         data = data | ({"comment": given.comment} if given.comment else {})
-    try:
-        return write_json(data)
-    except NotJson as error:
-        raise InvalidInput(f"data: {error}") from None
+    return stored_data(data)
 
 
 def _apply(connection: Connection, services: Services, run_id: UUID, node_id: str, asked: Apply) -> None:

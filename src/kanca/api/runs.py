@@ -16,9 +16,9 @@ from kanca.api.fields import ChosenId, EventId, Moment, RunIdPath, Text
 from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_RUN
 from kanca.api.routing import resource
+from kanca.api.run_models import Run, RunPage, RunWithSteps, run_fields, run_picture
 from kanca.api.services import Given
 from kanca.api.workflow_documents import drawing, drawing_response
-from kanca.api.workflow_models import Run, RunPage, RunWithSteps, run_fields, run_picture
 from kanca.domain.ids import RUN, show_id
 from kanca.domain.status import RunStatus
 from kanca.domain.task import RunChange, Step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Protocol
@@ -19,6 +20,7 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
 from kanca.domain.subscription import Subscription
 from kanca.egress import EgressGuard
+from kanca.errors import DatabaseUnavailable
 from kanca.outbound.publisher import Publisher
 from kanca.outbound.sending import Sent
 from kanca.providers import Catalogue, Draft, Issued
@@ -110,6 +112,13 @@ class Services:
     """The providers that endpoints may have."""
     retention_days: int = 30
     queue_max_tasks: int = 1_000_000
+
+    async def hear_of_keys(self) -> None:
+        """Have the guard of this process know at once what became of keys; the others look for themselves."""
+        if self.book is not None:
+            # What was changed is stored: a new key that is not shown now would never be.
+            with suppress(DatabaseUnavailable):
+                await self.book.refresh()
 
 
 def services_of(request: Request) -> Services:

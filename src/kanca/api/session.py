@@ -11,7 +11,7 @@ from pydantic.config import JsonDict
 
 from kanca.api.answers import Message
 from kanca.api.arrival import arrival_of
-from kanca.api.audit import Audited
+from kanca.api.audit import About, Audited
 from kanca.api.audited import SESSION
 from kanca.api.callers import Caller, CallerTenant, Proof
 from kanca.api.openapi import refused_with
@@ -22,6 +22,7 @@ from kanca.domain.api_key import Role
 from kanca.domain.ids import KEY, show_id
 from kanca.domain.session_token import LASTS
 from kanca.errors import Unauthenticated, Unavailable
+from kanca.storage import ended_sessions
 
 router = resource("Session", "/api/session")
 
@@ -77,11 +78,17 @@ async def get(services: Given, caller: CallerTenant) -> SessionView:
 
 
 @router.delete("", summary="End the session", operation_id="end_session")
-async def end(caller: CallerTenant, trail: Audited, request: Request, response: Response) -> Message:
-    """Take the session's cookie away. A copy of it counts until it is idle for an hour, or the key is revoked."""
+async def end(
+    services: Given, caller: CallerTenant, trail: Audited, request: Request, response: Response
+) -> Message:
+    """End the session, with every copy of its cookie: here at once, at other gateways within two seconds."""
     response.headers["Set-Cookie"] = forgotten_cookie(arrival_of(request))
-    if caller.session is not None:
-        await trail.note("session.ended", SESSION)
+    session = caller.session
+    if session is not None:
+        ended = About[None]("session.ended", SESSION)
+        ends_at = session.begun_at + LASTS
+        await trail.write(ended, ended_sessions.end, session.id, ends_at, services.now())
+        await services.hear_of_keys()
     return Message(message="The session has ended")
 
 

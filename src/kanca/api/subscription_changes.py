@@ -16,6 +16,7 @@ from kanca.api.services import Services
 from kanca.api.subscription_requests import SubscriptionChange, SubscriptionRequest
 from kanca.domain.ids import SUBSCRIPTION, show_id
 from kanca.domain.subscription import OPERATIONAL, Subscription, SubscriptionConfig
+from kanca.errors import NotForTenants
 from kanca.storage import credentials, endpoints, subscriptions
 from kanca.storage.versions import bump_version
 
@@ -83,6 +84,7 @@ def change_subscription(
         problems += rules.signature_problems(before.config, config) + rules.null_problems(given)
         sources = before.sources
         if request.url is not None:
+            _check_own_url(caller, before, request.url)
             problems += rules.url_problems(services.guard, request.url)
         if request.events is not None:
             problems += rules.event_problems(request.events)
@@ -144,6 +146,15 @@ def rotate_subscription_secret(
         return rules.rotated(subscription, given, grace, now)
 
     return subscriptions.change(connection, services.secret_box, subscription_id, rotated, caller.tenant)
+
+
+def _check_own_url(caller: Caller, before: Subscription, url: str) -> None:
+    """Raise NotForTenants when a tenant would have a credential of the operator's sent somewhere else."""
+    if caller.tenant is not None and before.config.credential is not None and url != before.url:
+        raise NotForTenants(
+            "The subscription carries a credential of the operator's: only the operator may have it sent elsewhere.",
+            fields=["url"],
+        )
 
 
 def _sources(

@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kanca.api.attempt_models import ATTEMPT, AttemptView
-from kanca.domain.subscription import SubscriptionConfig, SubscriptionStatus, show_subscription_config
+from kanca.domain.subscription import SubscriptionConfig, SubscriptionStatus
+from kanca.domain.subscription_config import show_subscription_config
 
 _ID = "sub_019503f0a1c27d3e8f00b4a6c8d2e1f0"
 _SECRET = "whsec_9pFv1r0C7mPq2sYk3xUeN8bJt6wZaH4d"  # noqa: S105 - an example

@@ -16,9 +16,8 @@ from kanca.domain.subscription import (
     Subscription,
     SubscriptionConfig,
     SubscriptionStatus,
-    read_subscription_config,
-    show_subscription_config,
 )
+from kanca.domain.subscription_config import read_subscription_config, show_subscription_config
 from kanca.egress import EgressGuard
 from kanca.errors import EgressRefused, InvalidExpression, InvalidSubscription
 from kanca.expressions.uses import compile_fifo_key, compile_filter, compile_transform

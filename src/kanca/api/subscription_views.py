@@ -12,7 +12,8 @@ from kanca.api.secret_rotation import live, masked
 from kanca.api.services import Services
 from kanca.api.subscription_models import HealthView, SubscriptionView
 from kanca.api.subscription_rules import hint_of, unreadable_hint
-from kanca.domain.subscription import SignatureKind, Subscription, show_subscription_config
+from kanca.domain.subscription import SignatureKind, Subscription
+from kanca.domain.subscription_config import show_subscription_config
 from kanca.domain.subscription_health import Health
 from kanca.errors import SubscriptionNotFound
 from kanca.outbound.keys import public_key

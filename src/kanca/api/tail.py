@@ -13,10 +13,12 @@ from sqlalchemy import Connection
 from kanca.api.callers import Caller, CallerTenant
 from kanca.api.fields import ChosenId, EventType, Moment, Text
 from kanca.api.openapi import refused_with
+from kanca.api.ownership import check_event
 from kanca.api.routing import resource
 from kanca.api.services import Given, Services
 from kanca.api.tail_filter import Source, TailFilter
 from kanca.api.tail_hub import TailHub
+from kanca.api.tail_places import KEY_LABEL, MAX_LENGTH, Places
 from kanca.api.tail_stream import TailOptions, TailResponse
 from kanca.domain.ids import EVENT, id_at, read_id
 from kanca.domain.patterns import is_pattern
@@ -97,7 +99,8 @@ async def tail(
     request: Request,
     search: Annotated[TailSearch, Query()],
     last_event_id: Annotated[
-        Text | None, Header(max_length=20, description="Go on behind this message: none missed, none twice.")
+        Text | None,
+        Header(max_length=MAX_LENGTH, description="Go on behind this message: none missed, none twice."),
     ] = None,
 ) -> TailResponse:
     """Send each event as soon as it is stored, whichever gateway has accepted it, in one order for all.
@@ -108,6 +111,7 @@ async def tail(
     hub: TailHub = request.app.state.tails
     hub.check_room()
     wanted = await filter_of(services, caller, search)
+    places = Places(services.secret_box.derived(KEY_LABEL), caller.tenant)
     reach = await hub.reach()
     options = TailOptions(
         wanted,
@@ -116,8 +120,12 @@ async def tail(
         with_outcomes="outcomes" in search.include or search.status is not None,
         with_rejections="rejections" in search.include,
         end=None if search.follow else reach.newest,
+        places=places,
     )
-    place = await _place(services, reach, search.since, last_event_id)
+    if last_event_id is None:
+        place = await _place(services, reach, caller, search.since)
+    else:
+        place = _place_told(places, reach, last_event_id)
     is_gap = last_event_id is not None and not await services.database.read(feed.is_kept, place, reach.newest)
     return TailResponse(hub, services.database, place, options, is_gap=is_gap)
 
@@ -150,14 +158,21 @@ async def filter_of(services: Services, caller: Caller, search: TailSearch) -> T
     )
 
 
-async def _place(services: Services, reach: Reach, since: str | None, last_id: str | None) -> int:
-    """Behind which number to begin. Raises EventNotFound, InvalidRequest, PlaceUnknown, DatabaseUnavailable."""
-    if last_id is not None:
-        if not (last_id.isascii() and last_id.isdecimal() and int(last_id) <= reach.newest):
-            raise PlaceUnknown("Last-Event-ID: no message of a tail of this server has that id.")
-        return int(last_id)
+def _place_told(places: Places, reach: Reach, text: str) -> int:
+    """The place that a client had been told. Raises PlaceUnknown."""
+    place = places.read(text)
+    if place is None or place > reach.newest:
+        raise PlaceUnknown("Last-Event-ID: no message of a tail of this server has that id.")
+    return place
+
+
+async def _place(services: Services, reach: Reach, caller: Caller, since: str | None) -> int:
+    """Behind which number to begin. Raises EventNotFound, InvalidRequest, DatabaseUnavailable."""
     if since is None:
         return reach.settled
+    event_id = read_id(EVENT, since)
+    if event_id is not None:
+        await check_event(services, caller, event_id)
     place = await services.database.read(_before, since, reach.newest)
     if place is None:
         raise EventNotFound(f"There is no event {since}, or tails do not know it any more.")

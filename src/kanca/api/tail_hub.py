@@ -1,14 +1,15 @@
 """The one reader that feeds all tails of a gateway.
 
-It reads the feed while somebody looks, and keeps the newest events in memory. A tail asks for what comes after its
-place: near the end it is given that memory, further back it is given the database. So a tail holds no more than its
-place, however slow its client is.
+It reads the feed while somebody looks, and keeps the newest events in memory, for seconds: soon nobody is shown what
+was expunged since. A tail asks for what comes after its place: near the end it is given that memory, further back it is
+given the database. So a tail holds no more than its place, however slow its client is.
 """
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ EVERY = timedelta(milliseconds=250)
 SOON = timedelta(milliseconds=50)
 """The same while something is about to be settled."""
 AFTER_FAILURE = timedelta(seconds=1)
+KEPT_FOR = timedelta(seconds=10)
 KEPT_EVENTS = 2_000
 KEPT_BYTES = 16 * 1024 * 1024
 """Of bodies, which are most of what is kept."""
@@ -55,6 +57,8 @@ class TailHub:
         self._messages: dict[tuple[int, bool, bool], bytes] = {}
         self._start = self._end = 0
         """What is kept is all that comes after the one, up to the other."""
+        self._read_at: deque[tuple[float, int]] = deque()
+        """When what is kept was read, up to which number."""
         self._endings = Endings(lambda: datetime.now(UTC))
         self._rejections = Rejections()
         self._look_beside_at = 0.0
@@ -97,7 +101,7 @@ class TailHub:
         message = self._messages.get(key)
         if message is None:
             message = show_event(found, with_payload=with_payload, with_request=with_request)
-            if len(message) <= LARGEST_SHARED_BYTES:
+            if len(message) <= LARGEST_SHARED_BYTES and self._start < found.number <= self._end:
                 if len(self._messages) == KEPT_EVENTS:
                     del self._messages[next(iter(self._messages))]
                 self._messages[key] = message
@@ -134,6 +138,7 @@ class TailHub:
         self._reader = None
         self._kept, self._kept_bytes, self._start, self._end = [], 0, 0, 0
         self._messages.clear()
+        self._read_at.clear()
 
     def _say_changed(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -158,6 +163,7 @@ class TailHub:
 
     async def _read_once(self) -> float:
         """Read what is new; gives how long to pause. Raises DatabaseUnavailable."""
+        self._drop_old()
         reach = await self.reach()
         if not self._end:
             self._start = self._end = reach.settled
@@ -176,12 +182,31 @@ class TailHub:
         self._kept += part.events
         self._kept_bytes += sum(len(each.event.body) for each in part.events)
         self._end = part.through
-        surplus = 0
-        while len(self._kept) - surplus > KEPT_EVENTS or self._kept_bytes > KEPT_BYTES:
-            self._kept_bytes -= len(self._kept[surplus].event.body)
-            self._start = self._kept[surplus].number
+        self._read_at.append((asyncio.get_running_loop().time(), part.through))
+        surplus = max(0, len(self._kept) - KEPT_EVENTS)
+        left_bytes = self._kept_bytes - sum(len(each.event.body) for each in self._kept[:surplus])
+        while left_bytes > KEPT_BYTES:
+            left_bytes -= len(self._kept[surplus].event.body)
             surplus += 1
-        del self._kept[:surplus]
+        if surplus:
+            self._drop(self._kept[surplus - 1].number)
+
+    def _drop_old(self) -> None:
+        """Drop what was read so long ago that it may have been expunged since."""
+        before = asyncio.get_running_loop().time() - KEPT_FOR.total_seconds()
+        through = self._start
+        while self._read_at and self._read_at[0][0] < before:
+            through = self._read_at.popleft()[1]
+        if through > self._start:
+            self._drop(through)
+
+    def _drop(self, through: int) -> None:
+        """Keep only what comes after a number."""
+        number = bisect_right(self._kept, through, key=lambda each: each.number)
+        self._kept_bytes -= sum(len(each.event.body) for each in self._kept[:number])
+        del self._kept[:number]
+        self._start = through
+        self._messages = {key: message for key, message in self._messages.items() if key[0] > through}
 
     async def _look_beside(self) -> None:
         """Look for ends and rejections, and tell whoever watches."""

@@ -13,7 +13,15 @@ from starlette.types import Receive, Scope, Send
 
 from kanca.api.tail_filter import TailFilter
 from kanca.api.tail_hub import AFTER_FAILURE, TailHub
-from kanca.api.tail_views import KEEP_ALIVE, show_ending, show_gap, show_place, show_rejection
+from kanca.api.tail_places import Places
+from kanca.api.tail_views import (
+    KEEP_ALIVE,
+    show_ending,
+    show_gap,
+    show_place,
+    show_rejection,
+    with_place,
+)
 from kanca.api.tail_watching import Ended, Watcher, as_ended
 from kanca.errors import DatabaseUnavailable
 from kanca.storage import events
@@ -44,6 +52,8 @@ class TailOptions:
     with_rejections: bool = False
     end: int | None = None
     """The place at which it ends; None: it goes on for ever."""
+    places: Places = field(default_factory=Places)
+    """How the client is told of places."""
 
 
 class TailResponse(StreamingResponse):
@@ -67,24 +77,38 @@ class TailResponse(StreamingResponse):
             await super().__call__(scope, receive, send)
 
     async def _pieces(self, watcher: Watcher) -> AsyncIterator[bytes]:
-        yield show_place(self._place)
+        yield self._at()
         if self._is_gap:
-            yield show_gap("expired", resumes_after=self._place)
-        end = self._options.end
+            places = self._options.places
+            yield show_gap(
+                "expired", resumes_after=places.told(self._place) if places.are_sealed else self._place
+            )
+        end, now = self._options.end, asyncio.get_running_loop().time
+        said_at = now()
         while not self._hub.is_closed:
             signal = self._hub.signal()
             try:
                 messages, is_at_end = await self._next(watcher)
             except DatabaseUnavailable:
-                yield KEEP_ALIVE + show_place(self._place)
+                yield KEEP_ALIVE + self._at()
                 await _either(signal, AFTER_FAILURE)
                 continue
             for piece in _pieces_of(messages):
                 yield piece
+                said_at = now()
             if end is not None and self._place >= end:
+                if self._options.places.are_sealed:
+                    yield self._at()
                 return
-            if is_at_end and not watcher.has_news and not await _either(signal, SILENCE):
-                yield KEEP_ALIVE + show_place(self._place)
+            if is_at_end and not watcher.has_news:
+                await _either(signal, SILENCE)
+            if now() - said_at >= SILENCE.total_seconds():
+                yield KEEP_ALIVE + self._at()
+                said_at = now()
+
+    def _at(self) -> bytes:
+        """From where to go on."""
+        return show_place(self._options.places.told(self._place))
 
     async def _next(self, watcher: Watcher) -> tuple[list[bytes], bool]:
         """What comes next, and whether that is all there is. Moves the place."""
@@ -94,9 +118,10 @@ class TailResponse(StreamingResponse):
         pieces = await self._shown(wanted, watcher, is_live=is_live)
         pieces += self._news(watcher)
         is_last_shown = bool(wanted) and wanted[-1] is part.events[-1] and not self._options.wanted.status
-        if part.events and not is_last_shown:
-            # What is not shown has a place too, or a client that comes back would look at all of it again.
-            pieces.append(show_place(part.through))
+        if part.events and not is_last_shown and not self._options.places.are_sealed:
+            # What is not shown has a place too, or a client that comes back would look at all of it again. A tenant's
+            # is told of it with the next sign of life: by when it is said it would see when others have events.
+            pieces.append(show_place(self._options.places.told(part.through)))
         is_at_end, self._place = part.through == self._place, part.through
         return pieces, is_at_end
 
@@ -121,7 +146,10 @@ class TailResponse(StreamingResponse):
         for found in wanted:
             if not options.wanted.status:
                 views = {"with_payload": options.with_payload, "with_request": options.with_request}
-                pieces.append(self._hub.shown(found, **views))
+                message = self._hub.shown(found, **views)
+                if options.places.are_sealed:
+                    message = with_place(message, found.number, options.places.told(found.number))
+                pieces.append(message)
             if ending := ended.get(found.event.id):
                 pieces += self._ending(as_ended(ending, found))
             elif options.with_outcomes:

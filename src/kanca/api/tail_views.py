@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Any
 
 import msgspec
 
 from kanca.api.answers import error_message
-from kanca.api.event_views import folded_headers, shown_payload
+from kanca.api.event_views import folded_headers, payload_fields
 from kanca.api.tail_filter import source_of
 from kanca.api.tail_watching import Ended
-from kanca.domain.expunged import expunged_at
 from kanca.domain.ids import EVENT, show_id
 from kanca.storage.feed import FeedEvent
 from kanca.storage.rejections import RejectionAt
@@ -40,7 +38,7 @@ def show_event(found: FeedEvent, *, with_payload: bool, with_request: bool) -> b
         "replay_of": show_id(EVENT, event.replay_of) if event.replay_of else None,
     }
     if with_payload:
-        shown |= _payload(found)
+        shown |= payload_fields(event, is_omitted=not found.is_whole)
     if with_request:
         shown |= {
             "request_method": request.get("method"),
@@ -89,21 +87,14 @@ def show_gap(reason: str, **facts: Any) -> bytes:
     return _message("gap", {"reason": reason, **facts})
 
 
-def show_place(place: int) -> bytes:
+def with_place(message: bytes, number: int, place: str) -> bytes:
+    """The message of an event, which has its number as its place, with that told in other words."""
+    return b"id: %b\n" % place.encode() + message.removeprefix(b"id: %d\n" % number)
+
+
+def show_place(place: str) -> bytes:
     """No message, but from where to go on: whoever shows nothing for a long time must not begin there again."""
-    return b"id: %d\n\n" % place
-
-
-def _payload(found: FeedEvent) -> dict[str, Any]:
-    gone_at = expunged_at(found.event.request)
-    payload = shown_payload(found.event) if found.is_whole and gone_at is None else None
-    is_binary = payload is None and found.is_whole and gone_at is None
-    return {
-        "expunged_at": gone_at,
-        "payload": payload,
-        "body_base64": b64encode(found.event.body).decode() if is_binary else None,
-        "is_payload_omitted": not found.is_whole,
-    }
+    return b"id: %b\n\n" % place.encode()
 
 
 def _message(kind: str, data: dict[str, Any], place: int | None = None) -> bytes:

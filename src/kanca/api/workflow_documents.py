@@ -18,7 +18,7 @@ from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_WORKFLOW
 from kanca.api.routing import resource
 from kanca.api.services import Given
-from kanca.api.workflow_models import DEFINITION
+from kanca.api.workflow_schema import DEFINITION
 from kanca.api.workflows import DefinitionBody, VersionQuery
 from kanca.bodies.yaml import write_yaml
 from kanca.domain.workflow import read_definition, show_definition

@@ -15,15 +15,15 @@ from kanca.api.audited import A_RUN
 from kanca.api.fields import EventId, WorkflowIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.routing import resource
-from kanca.api.run_actions import ended, version_of
+from kanca.api.run_actions import ended
+from kanca.api.run_models import RunWithSteps
 from kanca.api.runs import picture
 from kanca.api.services import Given, Services
-from kanca.api.workflow_models import RunWithSteps
+from kanca.api.startable import stored_data, version_of
 from kanca.domain.ids import derived_id
 from kanca.errors import EventNotFound, InvalidInput, InvalidWorkflow, PayloadExpunged, WorkflowNotFound
 from kanca.storage import events, runs
 from kanca.workflows.runs import TestPlan, run_of_test
-from kanca.workflows.values import NotJson, write_json
 
 router = resource("Workflows", "/api/workflows")
 
@@ -108,8 +108,5 @@ def _start(connection: Connection, services: Services, workflow_id: str, asked: 
 
 
 def _data(asked: TestRequest) -> bytes:
-    try:
-        write_json(asked.outputs)
-        return write_json(asked.data if "data" in asked.model_fields_set else {})
-    except NotJson as error:
-        raise InvalidInput(f"data: {error}") from None
+    stored_data(asked.outputs)
+    return stored_data(asked.data if "data" in asked.model_fields_set else {})

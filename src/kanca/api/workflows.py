@@ -19,17 +19,11 @@ from kanca.api.fields import ChosenId, Cursor, Limit, Tenant, WorkflowIdPath
 from kanca.api.openapi import refused_with
 from kanca.api.ownership import OWN_WORKFLOW
 from kanca.api.routing import resource
+from kanca.api.run_models import Run, RunRequest, run_fields
 from kanca.api.services import Given, Services
-from kanca.api.workflow_models import (
-    DEFINITION_SCHEMA,
-    Run,
-    RunRequest,
-    WorkflowPage,
-    WorkflowView,
-    WorkflowWithDefinition,
-    run_fields,
-    workflow_fields,
-)
+from kanca.api.startable import published, stored_data
+from kanca.api.workflow_models import WorkflowPage, WorkflowView, WorkflowWithDefinition, workflow_fields
+from kanca.api.workflow_schema import DEFINITION_SCHEMA
 from kanca.domain.task import RunChange, TaskKind
 from kanca.domain.workflow import Definition, Problem, show_definition
 from kanca.errors import (
@@ -42,12 +36,11 @@ from kanca.errors import (
 )
 from kanca.storage import endpoints, runs, schedules, workflow_history, workflows
 from kanca.storage.workflows import Workflow
-from kanca.workflows import runs as run_making
 from kanca.workflows.credentials import check_credentials
 from kanca.workflows.entry import contradiction
+from kanca.workflows.runs import run_by_hand
 from kanca.workflows.starting import schedules_in
 from kanca.workflows.validation import read_workflow, refusal
-from kanca.workflows.values import NotJson, write_json
 
 router = resource("Workflows", "/api/workflows")
 
@@ -291,22 +284,8 @@ def _check_entries(connection: Connection, definition: Definition) -> None:
 
 
 def _start(connection: Connection, services: Services, workflow_id: str, request: RunRequest) -> RunChange:
-    workflow, _ = workflows.version_of(connection, workflow_id)
-    if workflow.published_version is None:
-        raise WorkflowNotPublished(f"No version of workflow {workflow_id} is published.")
-    _, stored = workflows.version_of(connection, workflow_id, workflow.published_version)
-    version = run_making.WorkflowVersion(
-        id=workflow_id,
-        number=workflow.number,
-        tenant=workflow.tenant,
-        version=stored.version,
-        workflow=read_workflow(json.loads(stored.definition), services.nodes),
-    )
-    try:
-        data = write_json(request.data)
-    except NotJson as error:
-        raise InvalidInput(f"data: {error}") from None
+    version, data = published(connection, services, workflow_id), stored_data(request.data)
     now = services.now()
-    run, task = run_making.run_by_hand(services.ids.new(), version, request.node_id, data, now)
+    run, task = run_by_hand(services.ids.new(), version, request.node_id, data, now)
     runs.start(connection, run, task, now)
     return run

@@ -218,7 +218,7 @@ async def open_gateway(
     await ingest.start()
     regular.start()
     try:
-        management = _management(services, access, settings, box.derived(portal_token.KEY_LABEL))
+        management = _management(services, access, settings, box.derived(portal_token.KEY_LABEL), shared)
         root = Root(IngestASGI(ingest), management, leaving)
         yield Gateway(root, ingest, publisher, leaving, presence, regular, tails)
     finally:
@@ -232,7 +232,11 @@ async def open_gateway(
 
 
 def _management(
-    services: Services, access: AccessRule, settings: Settings, portal_keys: Sequence[bytes]
+    services: Services,
+    access: AccessRule,
+    settings: Settings,
+    portal_keys: Sequence[bytes],
+    shared: SharedCounters | None,
 ) -> ASGIApp:
     """The management API, and what stands in front of it."""
     return RequestLines(
@@ -243,7 +247,7 @@ def _management(
             book=services.book,
             sessions=services.sessions,
             arrival_of=Arrivals(settings.trusted_proxies),
-            failures=FailedAttempts(most_of_client=settings.wrong_keys_per_minute),
+            failures=FailedAttempts(most_of_client=settings.wrong_keys_per_minute, shared=shared),
         )
     )
 

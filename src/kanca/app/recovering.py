@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from kanca.domain.api_key import ApiKey, Role, digest_of, hint_of, new_key
-from kanca.domain.audit import by_itself
+from kanca.domain.audit import Hidden, by_itself
 from kanca.domain.endpoint import BUILT_IN_IDS
 from kanca.domain.ids import KEY, IdFactory, show_id
 from kanca.errors import Unavailable
@@ -86,8 +86,10 @@ def _store(connection: Connection, key: ApiKey, digest: bytes, entry_id: UUID) -
     )
 
 
-async def forget_unreadable(settings: Settings, *, is_real: bool) -> Unreadable:
+async def forget_unreadable(settings: Settings, now: datetime, *, is_real: bool) -> Unreadable:
     """Take away all stored secrets that none of the keys opens; unless ``is_real``, only say which.
+
+    The audit log has an entry of each.
 
     Raises InvalidSetting, DatabaseUnavailable, Unavailable.
     """
@@ -97,7 +99,7 @@ async def forget_unreadable(settings: Settings, *, is_real: bool) -> Unreadable:
         async for values in sealed_secrets.portions(database, AT_ONCE):
             unreadable = sealed_secrets.by_key(box, values).unreadable
             if is_real and unreadable:
-                await database.write(sealed_secrets.forget, unreadable)
+                await database.write(_forget, unreadable, now, IdFactory().new)
             found += unreadable
     return Unreadable(
         count=len(found),
@@ -105,6 +107,27 @@ async def forget_unreadable(settings: Settings, *, is_real: bool) -> Unreadable:
         subscriptions=_names(found, Owner.SUBSCRIPTION),
         credentials=_names(found, Owner.CREDENTIAL),
     )
+
+
+def _forget(
+    connection: Connection, values: Sequence[Sealed], now: datetime, new_id: Callable[[], UUID]
+) -> None:
+    for sealed in values:
+        tenant = sealed_secrets.tenant_of(connection, sealed.place)
+        if sealed_secrets.forget(connection, [sealed]):
+            subject = sealed.place.owner.value, sealed.name
+            was = {"secrets": Hidden(sealed.value)}
+            entry = by_itself(
+                BY_RECOVERY,
+                new_id(),
+                now,
+                f"{sealed.place.owner}.secret_forgotten",
+                subject,
+                tenant,
+                before=was,
+                after={"secrets": []},
+            )
+            audit.add(connection, entry)
 
 
 def _names(found: list[Sealed], owner: Owner) -> tuple[str, ...]:

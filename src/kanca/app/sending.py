@@ -11,9 +11,8 @@ from kanca.outbound.sending import Authentication, Sender
 from kanca.settings import Settings
 from kanca.storage.secret_box import SecretBox
 from kanca.workers.delivering import DeliveryRules
-from kanca.workers.delivery_shift import CONNECTIONS_PER_PLACE
+from kanca.workers.delivery_means import CONNECTIONS_PER_PLACE, SendingMeans
 from kanca.workers.health import Tell
-from kanca.workers.worker import SendingMeans
 
 OTHER_FILES = 256
 """What a process has open besides connections to receivers."""

@@ -25,7 +25,8 @@ from kanca.settings import Settings
 from kanca.storage.ports import Database, Waker
 from kanca.storage.secret_box import load_secret_box
 from kanca.workers.noticing import Noticer, Notices, PeopleTeller
-from kanca.workers.worker import Worker, worker_settings
+from kanca.workers.worker import Worker
+from kanca.workers.worker_settings import worker_settings
 from kanca.workflows.credentials import StoredCredentials
 from kanca.workflows.surroundings import NodeMeans
 

@@ -9,20 +9,11 @@ from typing import Any
 
 from kanca.cli.manifest import EndpointWanted
 from kanca.cli.sources import Source
-
-
-class Kind(StrEnum):
-    """What an action is about."""
-
-    EVENT_TYPE = "event_type"
-    CREDENTIAL = "credential"
-    WORKFLOW = "workflow"
-    ENDPOINT = "endpoint"
-    SUBSCRIPTION = "subscription"
+from kanca.domain.changing import Kind
 
 
 class Verb(StrEnum):
-    """What is done."""
+    """What is done: what the API may be asked for, and nothing."""
 
     CREATE = "create"
     CHANGE = "change"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kanca.cli.options import Cursor, Limit, Since, Until
+from kanca.cli.options import Cursor, EventType, Limit, Since, Until
 from kanca.cli.output import Output, details, page, table
 from kanca.cli.server import Server, speaks_to_server
 
@@ -31,9 +31,7 @@ def list_deliveries(
     event: Annotated[
         str | None, typer.Option(metavar="EVENT_ID", help="Of this event.", show_default=False)
     ] = None,
-    event_type: Annotated[
-        str | None, typer.Option("--type", help="Of this event type.", show_default=False)
-    ] = None,
+    event_type: EventType = None,
     status: Annotated[
         str | None,
         typer.Option(help="pending, retrying, delivered, dead or skipped.", show_default=False),

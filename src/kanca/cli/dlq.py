@@ -6,35 +6,26 @@ from typing import Annotated, Any
 
 import typer
 
-from kanca.cli.options import Cursor, Limit, Since, Until, confirm, given
+from kanca.cli.options import (
+    Cursor,
+    Endpoint,
+    EventType,
+    Limit,
+    Since,
+    Tenant,
+    Until,
+    Yes,
+    confirm,
+    given,
+    has_options_of,
+)
 from kanca.cli.output import Output, details, page, progress
 from kanca.cli.server import Server, speaks_to_server
 
 app = typer.Typer(name="dlq", help="Dead letters: work that is out of attempts.", no_args_is_help=True)
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="dl_…")]
-EventType = Annotated[str | None, typer.Option("--type", help="Of this event type.", show_default=False)]
-Endpoint = Annotated[
-    str | None, typer.Option(metavar="WEBHOOK_ID", help="Of this endpoint.", show_default=False)
-]
-Work = Annotated[
-    str | None, typer.Option(help="Of this work: handler:NAME or workflow:ID.", show_default=False)
-]
-Code = Annotated[str | None, typer.Option(help="With this kind of failure.", show_default=False)]
-Kind = Annotated[
-    str | None, typer.Option(help="handler, workflow, delivery or dispatch.", show_default=False)
-]
-Subscription = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help="Of deliveries to this subscription.", show_default=False),
-]
-Workflow = Annotated[
-    str | None, typer.Option(metavar="ID", help="Of work of this workflow.", show_default=False)
-]
-Tenant = Annotated[str | None, typer.Option(help="With this label.", show_default=False)]
-Text = Annotated[str | None, typer.Option(help="With this text in the cause.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many there are.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 LETTERS = ("admin", "dlq")
 AT_ONCE = 500
@@ -43,28 +34,30 @@ LEFT_TO_A_JOB = 20_000
 """More than a person wants to wait for."""
 
 
-@app.command("list")
-@speaks_to_server
-def list_letters(
-    server: Server,
-    output: Output,
+def _fitting(
     *,
     event_type: EventType = None,
     endpoint: Endpoint = None,
-    kind: Kind = None,
-    subscription: Subscription = None,
-    workflow: Workflow = None,
-    work: Work = None,
-    code: Code = None,
-    text: Text = None,
+    kind: Annotated[
+        str | None, typer.Option(help="handler, workflow, delivery or dispatch.", show_default=False)
+    ] = None,
+    subscription: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of deliveries to this subscription.", show_default=False)
+    ] = None,
+    workflow: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of work of this workflow.", show_default=False)
+    ] = None,
+    work: Annotated[
+        str | None, typer.Option(help="Of this work: handler:NAME or workflow:ID.", show_default=False)
+    ] = None,
+    code: Annotated[str | None, typer.Option(help="With this kind of failure.", show_default=False)] = None,
+    text: Annotated[str | None, typer.Option(help="With this text in the cause.", show_default=False)] = None,
     tenant: Tenant = None,
     since: Since = None,
     until: Until = None,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> None:
-    """List the dead letters, the oldest first."""
-    wanted = given(
+) -> dict[str, Any]:
+    """What asks for the letters that fit the options."""
+    return given(
         event_type=event_type,
         webhook_id=endpoint,
         kind=kind,
@@ -77,6 +70,15 @@ def list_letters(
         since=since,
         until=until,
     )
+
+
+@app.command("list")
+@speaks_to_server
+@has_options_of(_fitting)
+def list_letters(
+    server: Server, output: Output, wanted: dict[str, Any], *, limit: Limit = 100, cursor: Cursor = None
+) -> None:
+    """List the dead letters, the oldest first."""
     answer = server.get(*LETTERS, **wanted, limit=limit, cursor=cursor)
     output.show(answer, page("id", "event_type", "work", "code", "error", "attempts", "failed_at"))
 
@@ -104,37 +106,9 @@ def delete(server: Server, output: Output, letter_id: LetterId) -> None:
 
 @app.command()
 @speaks_to_server
-def retry_all(
-    server: Server,
-    output: Output,
-    *,
-    event_type: EventType = None,
-    endpoint: Endpoint = None,
-    kind: Kind = None,
-    subscription: Subscription = None,
-    workflow: Workflow = None,
-    work: Work = None,
-    code: Code = None,
-    text: Text = None,
-    tenant: Tenant = None,
-    since: Since = None,
-    until: Until = None,
-    dry_run: DryRun = False,
-) -> None:
+@has_options_of(_fitting)
+def retry_all(server: Server, output: Output, wanted: dict[str, Any], *, dry_run: DryRun = False) -> None:
     """Give all dead letters that fit back to the queue; without options, all there are."""
-    wanted = given(
-        event_type=event_type,
-        webhook_id=endpoint,
-        kind=kind,
-        subscription_id=subscription,
-        workflow_id=workflow,
-        work=work,
-        code=code,
-        text=text,
-        tenant=tenant,
-        since=since,
-        until=until,
-    )
     if dry_run:
         answer = server.post(*LETTERS, "retry", body=wanted | {"dry_run": True})
         output.show(answer, lambda found: f"{found['count']} would be retried")
@@ -157,39 +131,18 @@ def retry_all(
 
 @app.command()
 @speaks_to_server
+@has_options_of(_fitting)
 def purge(
     server: Server,
     output: Output,
+    wanted: dict[str, Any],
     *,
-    event_type: EventType = None,
-    endpoint: Endpoint = None,
-    kind: Kind = None,
-    subscription: Subscription = None,
-    workflow: Workflow = None,
-    work: Work = None,
-    code: Code = None,
-    text: Text = None,
-    tenant: Tenant = None,
-    since: Since = None,
-    until: Until = None,
     everything: Annotated[bool, typer.Option("--all", help="All there are.")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Delete all dead letters that fit: their work is given up."""
-    wanted = given(
-        event_type=event_type,
-        webhook_id=endpoint,
-        kind=kind,
-        subscription_id=subscription,
-        workflow_id=workflow,
-        work=work,
-        code=code,
-        text=text,
-        tenant=tenant,
-        since=since,
-        until=until,
-    ) | ({"all": True} if everything else {})
+    wanted |= {"all": True} if everything else {}
     answer = server.post(*LETTERS, "purge", body=wanted | {"dry_run": True})
     if dry_run:
         output.show(answer, lambda found: f"{found['count']} would be deleted")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from kanca.cli.options import Cursor, Limit, Since, Until, confirm
+from kanca.cli.options import Cursor, Endpoint, EventType, Limit, Since, Until, Yes, confirm
 from kanca.cli.output import Output, details, page, write_bytes
 from kanca.cli.server import Server, speaks_to_server
 from kanca.cli.tail import tail
@@ -25,12 +25,8 @@ def list_events(
     server: Server,
     output: Output,
     *,
-    event_type: Annotated[
-        str | None, typer.Option("--type", help="Of this event type.", show_default=False)
-    ] = None,
-    endpoint: Annotated[
-        str | None, typer.Option(metavar="WEBHOOK_ID", help="Of this endpoint.", show_default=False)
-    ] = None,
+    event_type: EventType = None,
+    endpoint: Endpoint = None,
     status: Annotated[
         str | None, typer.Option(help="pending, succeeded, dead or skipped.", show_default=False)
     ] = None,
@@ -95,7 +91,7 @@ def expunge(
     output: Output,
     event_id: EventId,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Take away what an event said, with every copy; that it was there stays."""
     confirm(f"Take the payload of {event_id} away for ever?", is_agreed=yes)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kanca.cli.actions import Kind
 from kanca.cli.output import Output
 from kanca.cli.server import Server, speaks_to_server
+from kanca.domain.changing import Kind
 
 if TYPE_CHECKING:
     from kanca.cli.actions import PresentWorkflow
@@ -44,7 +44,8 @@ def export(
 ) -> None:
     """Write event types, credentials, workflows, endpoints and subscriptions as a manifest for `kanca apply`.
 
-    No secret is in it: the first lines say which environment variables they are taken from.
+    No secret that Kanca keeps as one is in it: the first lines say which environment variables they are taken from.
+    Headers and addresses of subscriptions are in it as they are.
     """
     from kanca.bodies.yaml import write_yaml
     from kanca.cli.exporting import manifest_of, variables_of
@@ -71,14 +72,21 @@ def export(
     if output.as_json:
         output.show_data(manifest, str)
     else:
-        typer.echo("\n".join(_introduction(variables_of(manifest))) + "\n" + write_yaml(manifest), nl=False)
+        typer.echo(
+            "\n".join(_introduction(manifest, variables_of(manifest))) + "\n" + write_yaml(manifest), nl=False
+        )
 
 
-def _introduction(variables: Collection[str]) -> list[str]:
+def _introduction(manifest: Mapping[str, Any], variables: Collection[str]) -> list[str]:
     lines = ["# What there is on a Kanca server, for `kanca apply`."]
     if variables:
         lines.append("# To be set where it is applied, each with the secret that it is named for:")
         lines += [f"#   {name}" for name in variables]
+    with_headers = [each["id"] for each in manifest.get("subscriptions", ()) if "headers" in each]
+    if with_headers:
+        # Nobody can tell which of them are secret.
+        lines.append("# With headers as they are, of which a credential would keep what is secret:")
+        lines += [f"#   subscription {name}" for name in with_headers]
     return lines
 
 

@@ -14,8 +14,10 @@ from typing import Any
 from kanca.cli.actions import PresentWorkflow
 from kanca.cli.manifest import FORMAT
 from kanca.domain.credential import FIELDS, CredentialKind
-from kanca.domain.endpoint import BUILT_IN_IDS, DEFAULT_RATE_LIMIT, EndpointConfig, show_config
-from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
+from kanca.domain.endpoint import BUILT_IN_IDS, DEFAULT_RATE_LIMIT, EndpointConfig
+from kanca.domain.endpoint_config import show_config
+from kanca.domain.subscription import SubscriptionConfig
+from kanca.domain.subscription_config import show_subscription_config
 
 Shown = Mapping[str, Any]
 

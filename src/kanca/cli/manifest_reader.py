@@ -21,9 +21,10 @@ from kanca.cli.manifest import (
     refused,
 )
 from kanca.cli.sources import VARIABLE, Keeper, Source
-from kanca.domain.endpoint import show_config
+from kanca.domain.endpoint_config import show_config
 from kanca.domain.ids import CHOSEN_ID, WEBHOOK_ID
-from kanca.domain.subscription import SubscriptionConfig, show_subscription_config
+from kanca.domain.subscription import SubscriptionConfig
+from kanca.domain.subscription_config import show_subscription_config
 from kanca.errors import InvalidEndpoint
 
 T = TypeVar("T")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,8 +27,39 @@ Since = Annotated[
 Until = Annotated[
     str | None, typer.Option("--until", metavar="TIME", help="Until before then.", show_default=False)
 ]
+EventType = Annotated[str | None, typer.Option("--type", help="Of this event type.", show_default=False)]
+Endpoint = Annotated[
+    str | None, typer.Option(metavar="WEBHOOK_ID", help="Of this endpoint.", show_default=False)
+]
+Tenant = Annotated[str | None, typer.Option(help="With this label.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 STDIN = "-"
+
+
+def has_options_of(
+    reader: Callable[..., dict[str, Any]],
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of ``reader``, and what the reader made of them as its argument ``wanted``.
+
+    So options that several commands have are declared and read in one place.
+    """
+    added = inspect.signature(reader, eval_str=True).parameters
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def with_options(*args: Any, **options: Any) -> None:
+            wanted = reader(**{name: options.pop(name) for name in added})
+            command(*args, wanted=wanted, **options)
+
+        signature = inspect.signature(command, eval_str=True)
+        parameters: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            parameters += added.values() if parameter.name == "wanted" else [parameter]
+        with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]  # functions have it
+        return with_options
+
+    return decorate
 
 
 def read_file(name: str) -> bytes:

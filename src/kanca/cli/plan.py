@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kanca.cli.actions import Action, Kind, Present, Verb
+from kanca.cli.actions import Action, Present, Verb
 from kanca.cli.manifest import (
     CredentialWanted,
     EndpointWanted,
@@ -21,6 +21,7 @@ from kanca.cli.manifest import (
     refused,
 )
 from kanca.cli.sources import Source
+from kanca.domain.changing import Kind
 from kanca.domain.workflow import read_definition
 from kanca.workflows.difference import changes, difference, show_changes, show_difference
 from kanca.workflows.nodes.webhook_trigger import NAME as TRIGGER

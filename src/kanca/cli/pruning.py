@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kanca.cli.actions import Action, Kind, Present, Verb
+from kanca.cli.actions import Action, Present, Verb
 from kanca.cli.manifest import Manifest
+from kanca.domain.changing import Kind
 
 
 def prune(before: Manifest, wanted: Manifest, present: Present) -> list[Action]:

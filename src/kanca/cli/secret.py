@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -71,7 +72,7 @@ def forget(
     if not unreadable:
         raise InvalidInput("Say --unreadable: only secrets that nobody can read are taken away.")
     settings = load_settings(database_url=database_url)
-    found = asyncio.run(forget_unreadable(settings, is_real=not dry_run))
+    found = asyncio.run(forget_unreadable(settings, datetime.now(UTC), is_real=not dry_run))
     Output(as_json).show_data({"is_dry_run": dry_run, **asdict(found)}, _forgotten)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from kanca.cli.options import Tenant
 from kanca.cli.output import Output, plain
 from kanca.cli.server import Server, speaks_to_server
 from kanca.cli.tailing import Message, Tail
@@ -20,7 +21,6 @@ Types = Annotated[
     list[str] | None,
     typer.Option("--type", help="Of this type or pattern (order.*); may be repeated.", show_default=False),
 ]
-Tenant = Annotated[str | None, typer.Option(help="With this label.", show_default=False)]
 Filter = Annotated[
     str | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from kanca.cli.options import confirm
+from kanca.cli.options import Yes, confirm
 from kanca.cli.output import Output
 from kanca.cli.server import Server, speaks_to_server
 
@@ -29,7 +29,7 @@ def erase(
         bool, typer.Option("--configuration", help="Also endpoints, subscriptions and workflows.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how much there is.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
 ) -> None:
     """Delete a tenant's events with their payloads, deliveries, runs and dead letters."""
     asked = {"configuration": configuration}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,12 @@ File = Annotated[
     str, typer.Argument(metavar="FILE", help="The definition as JSON or YAML; - is standard input.")
 ]
 Version = Annotated[int | None, typer.Option(help="Default: the newest.", show_default=False)]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="The data to start with, as JSON; - is standard input.", show_default=False
+    ),
+]
 WORKFLOWS = ("api", "workflows")
 
 
@@ -179,21 +185,14 @@ def run(
     output: Output,
     workflow_id: WorkflowId,
     *,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="The data to start with, as JSON; - is standard input.", show_default=False
-        ),
-    ] = None,
+    data: Data = None,
     node: Annotated[
         str | None,
         typer.Option(help="The WebhookTrigger node to start at, if it has several.", show_default=False),
     ] = None,
 ) -> None:
     """Start a run by hand."""
-    asked = given(node_id=node)
-    if data is not None:
-        asked["data"] = read_json(read_file(data), data)
+    asked = given(node_id=node) | _with_data(data)
     output.show(server.post(*WORKFLOWS, workflow_id, "runs", body=asked), details)
 
 
@@ -204,12 +203,7 @@ def try_out(
     output: Output,
     workflow_id: WorkflowId,
     *,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="The data to start with, as JSON; - is standard input.", show_default=False
-        ),
-    ] = None,
+    data: Data = None,
     event: Annotated[
         str | None,
         typer.Option(metavar="EVENT_ID", help="A stored event to start with.", show_default=False),
@@ -237,11 +231,13 @@ def try_out(
     ] = None,
 ) -> None:
     """Run a version without effects, and show what became of it."""
-    asked = given(event_id=event, node_id=node, version=version, live=live)
+    asked = given(event_id=event, node_id=node, version=version, live=live) | _with_data(data)
     asked |= given(outputs={name: read_json(read_file(file), file) for name, file in _pairs(outputs or [])})
-    if data is not None:
-        asked["data"] = read_json(read_file(data), data)
     output.show(server.post(*WORKFLOWS, workflow_id, "test", body=asked), run_picture)
+
+
+def _with_data(file: str | None) -> dict[str, Any]:
+    return {} if file is None else {"data": read_json(read_file(file), file)}
 
 
 def _pairs(texts: list[str]) -> Iterator[tuple[str, str]]:

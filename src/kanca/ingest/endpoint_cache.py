@@ -46,8 +46,10 @@ class EndpointCache:
         max_known: int = MAX_KNOWN,
         max_unknown: int = MAX_UNKNOWN,
         redacted_headers: frozenset[bytes] = frozenset(),
+        retention: timedelta = timedelta.max,
     ) -> None:
-        """``timeout`` is the longest that a request waits for its endpoint."""
+        """``timeout`` is the longest that a request waits for its endpoint; ``retention``: as ``prepare`` has it."""
+        self._retention = retention
         self._redacted_headers = redacted_headers
         self._store = store
         self._catalogue = catalogue
@@ -119,7 +121,7 @@ class EndpointCache:
         if endpoint is None or not endpoint.is_active:
             return _NOT_FOUND
         try:
-            return prepare(endpoint, self._catalogue, self._redacted_headers)
+            return prepare(endpoint, self._catalogue, self._redacted_headers, self._retention)
         except (KancaError, ValueError):
             log.exception("endpoint_unusable", webhook_id=endpoint.webhook_id)
             return Refusal("endpoint_unusable", note=_WRONG_PROVIDER, endpoint=endpoint.number)

@@ -93,6 +93,7 @@ class Ingest:
             settings.commit_timeout,
             around.catalogue,
             redacted_headers=settings.redact_headers,
+            retention=settings.retention,
         )
         self._handshaking = Handshaking(store, around.get, self._endpoints.run_once)
         self._resuming = Resuming(around.resume_keys, store)

@@ -120,9 +120,14 @@ class Prepared(Struct, frozen=True):
 
 
 def prepare(
-    endpoint: Endpoint, catalogue: Catalogue, redacted_headers: frozenset[bytes] = frozenset()
+    endpoint: Endpoint,
+    catalogue: Catalogue,
+    redacted_headers: frozenset[bytes] = frozenset(),
+    retention: timedelta = timedelta.max,
 ) -> Prepared:
     """Work out what can be; ``redacted_headers`` are those whose values nobody may store.
+
+    No window of duplicates is longer than ``retention``: a duplicate of what is gone would be told nothing true.
 
     Raises UnknownProvider or InvalidProvider for what could not have been saved.
     """
@@ -158,7 +163,7 @@ def prepare(
         has_cors=config.enable_cors,
         cors_origins=_origins(config.cors_origins),
         dedupe=config.dedupe,
-        dedupe_window=timedelta(days=config.dedupe_window_days),
+        dedupe_window=min(timedelta(days=config.dedupe_window_days), retention),
         dedupe_fields=fields_of(config.dedupe_include, config.dedupe_exclude),
         response_wait_s=config.response_wait if endpoint.workflow_id else 0,
         response_timeout_status=config.response_timeout_status,

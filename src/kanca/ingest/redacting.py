@@ -5,6 +5,7 @@ What surrounds them stays byte for byte, but for blanks: numbers, other texts an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,6 +34,8 @@ class Redaction(Struct, frozen=True):
     """Which fields are not stored."""
 
     tree: Tree
+    names: frozenset[str]
+    """All keys that the paths consist of."""
 
     def body(self, body: bytes) -> bytes | Refusal | None:
         """The body as it is stored; None when it has none of the fields, and stays as it is.
@@ -44,8 +47,8 @@ class Redaction(Struct, frozen=True):
         try:
             if not isinstance(read_json(body), dict | list):
                 return None
-            hidden = _hidden(Raw(body), self.tree, MOST_LISTS)
-        except (Unreadable, msgspec.MsgspecError, UnicodeError):
+            hidden = _hidden(Raw(body), self.tree, MOST_LISTS, _has_key_twice(body, self.names))
+        except (ValueError, RecursionError, msgspec.MsgspecError):  # Unreadable is a ValueError, too
             return _CANNOT_REDACT
         return None if hidden is None else bytes(hidden)
 
@@ -56,7 +59,7 @@ def redaction_of(paths: Iterable[str]) -> Redaction | None:
     tree: Tree = {}
     for path in split:
         _grow(tree, path)
-    return Redaction(tree) if tree else None
+    return Redaction(tree, frozenset(key for path in split for key in path)) if tree else None
 
 
 def _grow(tree: Tree, path: tuple[str, ...]) -> None:
@@ -70,42 +73,59 @@ def _grow(tree: Tree, path: tuple[str, ...]) -> None:
     tree[last] = True
 
 
-def _hidden(text: Raw, tree: Tree, lists_left: int) -> Raw | None:
-    """An object or a list without what the tree names; None when there is nothing of it. Raises Unreadable."""
+def _has_key_twice(body: bytes, names: frozenset[str]) -> bool:
+    """Whether an object has one of these keys twice: who reads it sees the last only, but the others are there."""
+    is_there = False
+
+    def look(members: list[tuple[str, Any]]) -> None:
+        nonlocal is_there
+        keys = [key for key, _ in members if key in names]
+        is_there = is_there or len(keys) != len(set(keys))
+
+    # Numbers are not looked at, and may be larger than any that can be.
+    json.loads(body.decode(), object_pairs_hook=look, parse_int=str, parse_float=str)
+    return is_there
+
+
+def _hidden(text: Raw, tree: Tree, lists_left: int, is_anew: bool) -> Raw | None:
+    """An object or a list without what the tree names; None when there is nothing of it. Raises Unreadable.
+
+    ``is_anew``: it is written anew all the same, and so without what only the last of its kind is read of.
+    """
     level = _read_level(text)
     if isinstance(level, dict):
-        changed = _hide_members(level, tree, lists_left)
+        changed = _hide_members(level, tree, lists_left, is_anew)
     elif lists_left:
-        changed = _hide_items(level, tree, lists_left - 1)
+        changed = _hide_items(level, tree, lists_left - 1, is_anew)
     else:
         raise Unreadable("nested_too_deeply", "The body has too many lists within lists.")
-    return Raw(_write(level)) if changed else None
+    return Raw(_write(level)) if changed or is_anew else None
 
 
-def _hidden_in(value: Raw, tree: Tree, lists_left: int) -> Raw | None:
+def _hidden_in(value: Raw, tree: Tree, lists_left: int, is_anew: bool) -> Raw | None:
     """The same of any value, which begins with its first character."""
     is_container = bytes(memoryview(value)[:1]) in (b"{", b"[")
-    return _hidden(value, tree, lists_left) if is_container else None
+    return _hidden(value, tree, lists_left, is_anew) if is_container else None
 
 
-def _hide_members(members: dict[str, Raw], tree: Tree, lists_left: int) -> bool:
+def _hide_members(members: dict[str, Raw], tree: Tree, lists_left: int, is_anew: bool) -> bool:
     changed = False
     for key, below in tree.items():
         if key in members:
-            new = _HIDDEN if below is True else _hidden_in(members[key], below, lists_left)
+            new = _HIDDEN if below is True else _hidden_in(members[key], below, lists_left, is_anew)
             if new is not None:
                 members[key], changed = new, True
     return changed
 
 
-def _hide_items(items: list[Raw], tree: Tree, lists_left: int) -> bool:
+def _hide_items(items: list[Raw], tree: Tree, lists_left: int, is_anew: bool) -> bool:
     """A list stands for each of its items, or for one of them where the path has its number."""
     changed = False
     for index, item in enumerate(items):
         below = tree.get(str(index))
-        new = _HIDDEN if below is True else _hidden_in(item, tree, lists_left)
+        new = _HIDDEN if below is True else _hidden_in(item, tree, lists_left, is_anew)
         if isinstance(below, dict):
-            new = _hidden_in(item if new is None else new, below, lists_left) or new
+            new = _hidden_in(item if new is None else new, below, lists_left, is_anew) or new
         if new is not None:
             items[index], changed = new, True
     return changed

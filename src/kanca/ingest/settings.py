@@ -23,6 +23,8 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     redact_headers: frozenset[bytes] = frozenset()
     """Lower-case names of headers whose values are not stored."""
     parallel_commits: int = 1
+    retention: timedelta = timedelta(days=3650)
+    """How long events are kept: no longer than that is one the original of a duplicate."""
 
 
 def ingest_settings(settings: Settings) -> IngestSettings:
@@ -34,5 +36,6 @@ def ingest_settings(settings: Settings) -> IngestSettings:
         body_timeout=timedelta(seconds=settings.body_timeout_seconds),
         commit_timeout=timedelta(seconds=settings.commit_timeout_seconds),
         commit_queue_max=settings.commit_queue_max,
+        retention=timedelta(days=settings.retention_days),
         redact_headers=frozenset(name.lower().encode() for name in settings.redact_headers),
     )

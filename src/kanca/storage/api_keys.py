@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select, upda
 from kanca.domain.api_key import ApiKey, Role
 from kanca.domain.ids import KEY, show_id
 from kanca.errors import ApiKeyNotFound
+from kanca.storage import ended_sessions
 from kanca.storage.pages import Page, check_limit, cursor_after, read_id_cursor
 from kanca.storage.tables import api_keys
 from kanca.storage.versions import bump_version, read_versions
@@ -24,10 +25,11 @@ _COLUMNS = [api_keys.c[field.name] for field in fields(ApiKey)]
 
 
 class KnownKeys(NamedTuple):
-    """All keys as they were at a version, by hash."""
+    """All keys as they were at a version, by hash, and the sessions that somebody ended."""
 
     version: int
     by_digest: Mapping[bytes, ApiKey]
+    ended_sessions: frozenset[UUID] = frozenset()
 
 
 def create(connection: Connection, key: ApiKey, digest: bytes) -> None:
@@ -80,12 +82,13 @@ def revoke(connection: Connection, key_id: UUID, now: datetime, tenant: str | No
 
 
 def read_known(connection: Connection, known_version: int | None) -> KnownKeys | None:
-    """All keys, unless their version is ``known_version``."""
+    """All keys and ended sessions, unless their version is ``known_version``."""
     version = read_versions(connection).get("api_keys", 0)
     if version == known_version:
         return None
     rows: Sequence[Any] = connection.execute(select(*_COLUMNS, api_keys.c.digest)).all()
-    return KnownKeys(version, {bytes(row.digest): _key(row) for row in rows})
+    by_digest = {bytes(row.digest): _key(row) for row in rows}
+    return KnownKeys(version, by_digest, ended_sessions.read_all(connection))
 
 
 def note_uses(connection: Connection, uses: Sequence[tuple[UUID, datetime]]) -> None:

@@ -1,4 +1,4 @@
-"""Events that are kept for runs which do not wait for them yet: reading them (``matching`` keeps and gives them)."""
+"""Events kept for runs which do not wait for them yet: reading them (``keeping_early`` keeps and gives them)."""
 
 from __future__ import annotations
 

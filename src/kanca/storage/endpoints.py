@@ -14,25 +14,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
-from kanca.domain.endpoint import (
-    Endpoint,
-    EndpointConfig,
-    InvalidConfig,
-    NodeBehavior,
-    Secret,
-    read_config,
-    stored_config,
-)
+from kanca.domain.endpoint import Endpoint, EndpointConfig, NodeBehavior, Secret
+from kanca.domain.endpoint_config import read_config, stored_config
 from kanca.errors import (
-    ConfigUnreadable,
     EndpointExists,
     EndpointNotFound,
-    InvalidSetting,
     SlugTaken,
     WorkflowNotFound,
 )
+from kanca.storage import configured
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
-from kanca.storage.sealed_secrets import NOTHING, seal, unseal
+from kanca.storage.sealed_secrets import NOTHING, seal
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import FIRST_ENDPOINT_NUMBER, endpoints, workflows
 from kanca.storage.versions import bump_version
@@ -244,27 +236,12 @@ def _values(box: SecretBox, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _endpoint(box: SecretBox, row: Row[Any]) -> Endpoint:
-    try:
-        config = read_config(json.loads(row.config))
-    except InvalidConfig as error:
-        raise ConfigUnreadable(
-            f"The config of {row.webhook_id} cannot be read by this version: {error}", number=row.number
-        ) from error
-    return _made(row, config, unseal(box, row.secrets))
+    return _made(row, *configured.whole(box, row, row.webhook_id, read_config))
 
 
 def _listed(box: SecretBox, row: Row[Any]) -> Listed:
-    unreadable = []
-    config, secrets = EndpointConfig(), tuple[Secret, ...]()
-    try:
-        config = read_config(json.loads(row.config))
-    except ValueError:
-        unreadable.append("config")
-    try:
-        secrets = unseal(box, row.secrets)
-    except InvalidSetting:
-        unreadable.append("secrets")
-    return Listed(_made(row, config, secrets), tuple(unreadable))
+    config, secrets, unreadable = configured.readable(box, row, read_config, EndpointConfig())
+    return Listed(_made(row, config, secrets), unreadable)
 
 
 def _made(row: Row[Any], config: EndpointConfig, secrets: tuple[Secret, ...]) -> Endpoint:

@@ -18,10 +18,11 @@ from kanca.domain.ids import id_at, time_of
 from kanca.domain.job import Job, Portion
 from kanca.domain.status import EventStatus
 from kanca.domain.task import TaskKind
-from kanca.storage import redelivering
+from kanca.storage import feed, redelivering
 from kanca.storage.erasing_config import configured, remove_configured
 from kanca.storage.events import CLOCKS_DIFFER_BY, padded, statuses_of
 from kanca.storage.expunging import copies_of, take_from_runs
+from kanca.storage.owners import is_run_of
 from kanca.storage.tables import (
     answers,
     attempts,
@@ -116,6 +117,7 @@ def erase_events(connection: Connection, event_ids: Collection[UUID], now: datet
     connection.execute(delete(attempts).where(theirs, attempts.c.id >= since))
     connection.execute(update(waits).where(waits.c.event_id.in_(padded(event_ids))).values(key=""))
     bounds = events.c.id.between(min(event_ids), max(event_ids))
+    feed.forget(connection, event_ids)
     erased = connection.execute(delete(events).where(events.c.id.in_(padded(event_ids)), bounds))
     counts["events"] += erased.rowcount
     return counts
@@ -167,9 +169,14 @@ def _end_of(connection: Connection, heads: Select[Any]) -> UUID | None:
 
 
 def _erase_runs(connection: Connection, job: Job, _now: datetime) -> tuple[Counts, Any]:
-    """Those that no event started, by hand or by a schedule, and what is left of others."""
+    """Those that no event started, by hand or by a schedule, and what is left of others.
+
+    Not those of a workflow that had the same id before: it may have been another tenant's.
+    """
     own = select(workflows.c.id).where(workflows.c.tenant == job.tenant)
-    query = select(runs.c.id).where(runs.c.workflow_id.in_(own), runs.c.id < id_at(job.created_at))
+    query = select(runs.c.id).where(
+        runs.c.workflow_id.in_(own), is_run_of(job.tenant or ""), runs.c.id < id_at(job.created_at)
+    )
     found = list(connection.scalars(query.limit(ERASED)))
     return erase_runs(connection, found), "" if len(found) == ERASED else None
 

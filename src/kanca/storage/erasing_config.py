@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, literal, select, update
 
 from kanca.storage.sealed_secrets import NOTHING
 from kanca.storage.tables import (
     FIRST_ENDPOINT_NUMBER,
+    api_keys,
     endpoints,
     schedules,
     subscription_health,
@@ -17,6 +18,7 @@ from kanca.storage.tables import (
     workflow_versions,
     workflows,
 )
+from kanca.storage.types import Instant
 from kanca.storage.versions import bump_version
 
 ERASED_NAME = "erased"
@@ -29,19 +31,22 @@ def configured(connection: Connection, tenant: str) -> Mapping[str, int]:
         "endpoints": _count(connection, endpoints, tenant, *own),
         "subscriptions": _count(connection, subscriptions, tenant, subscriptions.c.deleted_at.is_(None)),
         "workflows": _count(connection, workflows, tenant),
+        "api_keys": _count(connection, api_keys, tenant, api_keys.c.revoked_at.is_(None)),
     }
 
 
 def remove_configured(connection: Connection, tenant: str, now: datetime) -> Mapping[str, int]:
-    """Delete the tenant's endpoints, subscriptions and workflows; gives how many there were.
+    """Delete the tenant's endpoints, subscriptions and workflows, and end its keys; gives how many there were.
 
     Of those deleted before the names go too. Open deliveries are skipped.
     """
     counts = configured(connection, tenant)
-    for subject in ("endpoints", "subscriptions", "workflows"):
+    for subject in ("endpoints", "subscriptions", "workflows", "api_keys"):
         bump_version(connection, subject)
+    # With its type: a moment is not stored as what the driver makes of it.
+    at = literal(now, Instant)
     scrubbed = {"name": ERASED_NAME, "config": "{}", "secrets": NOTHING, "is_active": False}
-    gone = {"deleted_at": func.coalesce(endpoints.c.deleted_at, now), "updated_at": now}
+    gone = {"deleted_at": func.coalesce(endpoints.c.deleted_at, at), "updated_at": now}
     connection.execute(
         update(endpoints)
         .where(endpoints.c.tenant == tenant, endpoints.c.number >= FIRST_ENDPOINT_NUMBER)
@@ -49,7 +54,7 @@ def remove_configured(connection: Connection, tenant: str, now: datetime) -> Map
     )
     own = select(subscriptions.c.number).where(subscriptions.c.tenant == tenant)
     connection.execute(delete(subscription_health).where(subscription_health.c.subscription.in_(own)))
-    gone = {"deleted_at": func.coalesce(subscriptions.c.deleted_at, now), "updated_at": now}
+    gone = {"deleted_at": func.coalesce(subscriptions.c.deleted_at, at), "updated_at": now}
     connection.execute(
         update(subscriptions)
         .where(subscriptions.c.tenant == tenant)
@@ -59,6 +64,8 @@ def remove_configured(connection: Connection, tenant: str, now: datetime) -> Map
     connection.execute(delete(schedules).where(schedules.c.workflow_id.in_(theirs)))
     connection.execute(delete(workflow_versions).where(workflow_versions.c.workflow_id.in_(theirs)))
     connection.execute(delete(workflows).where(workflows.c.tenant == tenant))
+    ended = {"name": ERASED_NAME, "revoked_at": func.coalesce(api_keys.c.revoked_at, at)}
+    connection.execute(update(api_keys).where(api_keys.c.tenant == tenant).values(**ended))
     return counts
 
 

@@ -5,11 +5,12 @@ What is read here must be settled (see ``ports.Horizon``).
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, case, func, literal, select
+from sqlalchemy import Connection, case, delete, func, literal, select
 
 from kanca.domain.event import StoredEvent
 from kanca.domain.ids import uuid7_int
@@ -93,6 +94,17 @@ def before_event(connection: Connection, event_id: UUID, newest: int) -> int | N
     within = feed.c.number.between(low, high + 1)
     number: int | None = connection.scalar(select(feed.c.number).where(within, feed.c.event_id == event_id))
     return number
+
+
+def forget(connection: Connection, event_ids: Collection[UUID]) -> None:
+    """Take events out of the feed that are no more. Numbers are not given out again."""
+    newest: int | None = connection.scalar(select(func.max(feed.c.number)))
+    if newest is None or not event_ids:
+        return
+    low = before_id(connection, _moved(min(event_ids), -DISORDER), newest)
+    high = before_id(connection, _moved(max(event_ids), DISORDER), newest)
+    within = feed.c.number.between(low, high + 1)
+    connection.execute(delete(feed).where(within, feed.c.event_id.in_(padded(event_ids))))
 
 
 def before_id(connection: Connection, bound: UUID, newest: int) -> int:

@@ -8,108 +8,38 @@ and leaves nothing to clean up.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from kanca.domain.status import UNFINISHED_RUNS, WaitStatus
-from kanca.domain.task import NewTask, RunChange, Task, TaskState
+from kanca.domain.task import TaskState
 from kanca.domain.wait import Wait
 from kanca.storage import waits
 from kanca.storage.dialects.locking import lock_names
+from kanca.storage.keeping_early import SHOWN, forget_early, keep_early, several_runs, take_early
 from kanca.storage.new_tasks import add_tasks
+from kanca.storage.seeking import (
+    ALREADY_RESUMED,
+    DIRECT,
+    KEYLESS,
+    NOT_HELD,
+    WAIT_CANCELLED,
+    WAIT_TIMED_OUT,
+    Ambiguous,
+    Arrival,
+    Arrived,
+    Missed,
+    Opening,
+    Taken,
+)
 from kanca.storage.signals import signal_all
-from kanca.storage.tables import OPEN, UNFINISHED, early_events, runs, tasks
+from kanca.storage.tables import OPEN, runs, tasks
 from kanca.storage.tables import waits as table
-from kanca.storage.types import EPOCH
 
-DIRECT = "@"
-"""The rule of events that name one wait."""
-KEYLESS = ""
-"""The rule, and the key, of nodes that have no keys."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A run wants to wait."""
-
-    task: Task
-    """Of the run, as it was claimed."""
-    wait_id: UUID
-    run_id: UUID
-    workflow: int
-    workflow_id: str
-    node_id: str
-    iteration: int
-    rule: str
-    key: str
-    timeout: timedelta
-    not_before: datetime | None = None
-    """Events that were received before are for other runs. Matters where there are no keys."""
-    child: tuple[RunChange, NewTask] | None = None
-    """The run that is waited for, begun in the same transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """An event looks for the run that waits for it."""
-
-    event_id: UUID
-    task: Task
-    """Of the event's work, as it was claimed."""
-    workflow: int
-    workflow_id: str
-    node_id: str
-    keys: tuple[tuple[str, str], ...]
-    """``(rule, key)``, by every rule that a run may wait by."""
-    received_at: datetime
-    patience: timedelta
-    """How long it is kept for a run that does not wait yet."""
-    wait_id: UUID | None = None
-    """The one wait that it is for."""
-    may_be_early: bool = True
-    """Whether a run could still come to wait for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """The event has resumed a run."""
-
-    wait: Wait
-
-
-@dataclass(frozen=True, slots=True)
-class Early:
-    """No run waits for the event yet: it is kept until then."""
-
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Ambiguous:
-    """Several runs could be meant."""
-
-    run_ids: tuple[UUID, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Missed:
-    """No run takes the event any more."""
-
-    reason: str
-
-
-Arrived = Taken | Early | Ambiguous | Missed
-
-NO_WAIT = "no_wait"
-NOT_HELD = "not_held"
-"""The event's work is another worker's by now, which says what becomes of it."""
-ALREADY_RESUMED = "already_resumed"
-WAIT_TIMED_OUT = "wait_timed_out"
-WAIT_CANCELLED = "wait_cancelled"
 _MISSED = {
     WaitStatus.OPEN: WAIT_CANCELLED,
     WaitStatus.CLAIMED: ALREADY_RESUMED,
@@ -183,7 +113,7 @@ def _open(
         return before
     if not is_held or not _may_wait(connection, opening.run_id):
         return None
-    early = _take_early(connection, opening, now, news)
+    early = take_early(connection, opening, now, news)
     wait = Wait(
         id=opening.wait_id,
         run_id=opening.run_id,
@@ -226,51 +156,9 @@ _RUN = (
 )
 
 
-def _take_early(connection: Connection, opening: Opening, now: datetime, news: set[int]) -> Any:
-    """The oldest event that came before its wait, and is kept no longer."""
-    given = {
-        "workflow": opening.workflow,
-        "node_id": opening.node_id,
-        "rule": opening.rule,
-        "key": opening.key,
-        "not_before": opening.not_before or EPOCH,
-        "direct_key": opening.wait_id.hex,
-        "now": now,
-    }
-    query = _FIRST_EARLY
-    if opening.rule == KEYLESS and _several_runs(connection, opening.workflow_id):
-        # Another run has begun since they came: they have to look again, and will find that they are ambiguous.
-        news.update(connection.scalars(_EARLY_BY_KEY, given))
-        query = _FIRST_EARLY_DIRECTLY
-    while (found := connection.execute(query, given).one_or_none()) is not None:
-        if _forget_early(connection, found.event_id) is not None:
-            return found
-        # It looked again itself meanwhile, with the keys of another version.
-    return None
-
-
-_EARLY = early_events.c
-_IS_HERE = (
-    (_EARLY.workflow == bindparam("workflow"))
-    & (_EARLY.node_id == bindparam("node_id"))
-    & (_EARLY.expires_at > bindparam("now"))
-)
-_BY_KEY = (
-    _IS_HERE
-    & (_EARLY.rule == bindparam("rule"))
-    & (_EARLY.key == bindparam("key"))
-    & (_EARLY.received_at >= bindparam("not_before"))
-)
-_DIRECTLY = _IS_HERE & (_EARLY.rule == DIRECT) & (_EARLY.key == bindparam("direct_key"))
-_OLDEST = select(_EARLY.event_id, _EARLY.task_id).order_by(_EARLY.event_id).limit(1)
-_EARLY_BY_KEY = select(_EARLY.task_id).where(_BY_KEY)
-_FIRST_EARLY = _OLDEST.where(or_(_BY_KEY, _DIRECTLY))
-_FIRST_EARLY_DIRECTLY = _OLDEST.where(_DIRECTLY)
-
-
 def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[int]) -> Arrived:
     # First of all: a run that is just taking it from there has then committed, and is seen.
-    kept_until = _forget_early(connection, arrival.event_id)
+    kept_until = forget_early(connection, arrival.event_id)
     if (taken := _taken(connection, arrival)) is not None:
         return taken
     met: Taken | Ambiguous | Missed | None
@@ -281,7 +169,7 @@ def _arrive(connection: Connection, arrival: Arrival, now: datetime, news: set[i
         met = _meet_directly(connection, arrival, arrival.wait_id, now)
     if isinstance(met, Taken):
         news.add(met.wait.task_id)
-    return met or _keep_early(connection, arrival, keys, kept_until or now + arrival.patience, now)
+    return met or keep_early(connection, arrival, keys, kept_until or now + arrival.patience, now)
 
 
 def _taken(connection: Connection, arrival: Arrival) -> Taken | None:
@@ -321,15 +209,13 @@ def _candidates(connection: Connection, arrival: Arrival) -> list[Wait] | Ambigu
     """The only wait that can be meant, if there is one."""
     found: list[Wait] = []
     for rule, key in arrival.keys:
-        if rule == KEYLESS and (several := _several_runs(connection, arrival.workflow_id)):
+        if rule == KEYLESS and (several := several_runs(connection, arrival.workflow_id)):
             return Ambiguous(tuple(several))
         given = {"workflow": arrival.workflow, "node_id": arrival.node_id, "rule": rule, "key": key}
         found += map(waits.wait_in, connection.execute(_OPEN_BY_KEY, given))
     return found if len(found) < 2 else Ambiguous(tuple({wait.run_id: None for wait in found}))
 
 
-_SHOWN = 10
-"""Runs that an ambiguous event names."""
 _OPEN_BY_KEY = (
     select(*waits.COLUMNS)
     .where(
@@ -341,52 +227,5 @@ _OPEN_BY_KEY = (
         _IS_OF_LIVING,
     )
     .order_by(table.c.id)
-    .limit(_SHOWN)
-)
-
-
-def _several_runs(connection: Connection, workflow_id: str) -> Sequence[UUID]:
-    """Some unfinished runs of a workflow when there are several; else nothing."""
-    # In the order of the index, so that it is used: all runs would be read for ten, where few are unfinished.
-    query = select(runs.c.id).where(runs.c.workflow_id == workflow_id, UNFINISHED).order_by(runs.c.version)
-    query = query.limit(_SHOWN)
-    found = connection.scalars(query).all()
-    return found if len(found) > 1 else ()
-
-
-def _keep_early(
-    connection: Connection,
-    arrival: Arrival,
-    keys: Iterable[tuple[str, str]],
-    expires_at: datetime,
-    now: datetime,
-) -> Early | Missed:
-    if not arrival.may_be_early or expires_at <= now:
-        return Missed(NO_WAIT)
-    rows = [
-        {
-            "event_id": arrival.event_id,
-            "rule": rule,
-            "key": key,
-            "workflow": arrival.workflow,
-            "node_id": arrival.node_id,
-            "task_id": arrival.task.id,
-            "received_at": arrival.received_at,
-            "expires_at": expires_at,
-        }
-        for rule, key in dict(keys).items()
-    ]
-    connection.execute(insert(early_events), rows)
-    return Early(expires_at)
-
-
-def _forget_early(connection: Connection, event_id: UUID) -> datetime | None:
-    """Keep an event no longer; gives until when it was to be kept, None when it was not (any more)."""
-    return min(connection.scalars(_FORGET, {"of_event": event_id}), default=None)
-
-
-_FORGET = (
-    delete(early_events)
-    .where(early_events.c.event_id == bindparam("of_event"))
-    .returning(early_events.c.expires_at)
+    .limit(SHOWN)
 )

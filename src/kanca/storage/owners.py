@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, exists, select
+from sqlalchemy import ColumnElement, Connection, exists, select, update
 
 from kanca.storage.tables import dead_letters, endpoints, events, runs, workflows
 
@@ -29,6 +29,14 @@ def of_run(connection: Connection, run_id: UUID) -> str | None:
     """The tenant of a run: that of its workflow, unless the run is of another one that had the same id before."""
     query = select(workflows.c.tenant).join(runs, runs.c.workflow_id == workflows.c.id)
     return connection.scalar(query.where(runs.c.id == run_id, _IS_YOUNGER))
+
+
+def give_event(connection: Connection, event_id: UUID, tenant: str) -> None:
+    """Label an event that came in at the address of a wait: only then is it known whose run it is for.
+
+    The one thing of an event that is written after it was accepted, besides what is taken away.
+    """
+    connection.execute(update(events).where(events.c.id == event_id).values(tenant=tenant))
 
 
 def of_dead_letter(connection: Connection, letter_id: UUID) -> str | None:

@@ -67,7 +67,9 @@ class Scan(Generic[K]):
         if last is None or not self._is_filtered:
             return self._end(None)
         if len(self.found) == self._limit:
-            return self._end(last)
+            # Not behind all that was looked at: who has the cursor reads in it which row that was, and whose it is
+            # nobody asked.
+            return self._end(self.found[-1])
         if self._rows_left <= 0:
             if self._skip:
                 raise InvalidInput(

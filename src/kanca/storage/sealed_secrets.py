@@ -224,6 +224,16 @@ def _replace(connection: Connection, before: Sealed, value: bytes) -> int:
     return connection.execute(change.values({store.value: value})).rowcount
 
 
+def tenant_of(connection: Connection, place: Place) -> str | None:
+    """The tenant of what a sealed value belongs to; credentials have none."""
+    table = {Owner.ENDPOINT: endpoints, Owner.SUBSCRIPTION: subscriptions}.get(place.owner)
+    return (
+        None
+        if table is None
+        else connection.scalar(select(table.c.tenant).where(table.c.number == place.key))
+    )
+
+
 def forget(connection: Connection, values: Sequence[Sealed]) -> int:
     """Take these values away where they still are as they were read; gives how many that were. Processes notice.
 

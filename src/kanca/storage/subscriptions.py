@@ -13,21 +13,17 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, exists, insert, literal_column, select, update
 
-from kanca.domain.endpoint import InvalidConfig, Secret
+from kanca.domain.endpoint import Secret
 from kanca.domain.event import NewEvent
-from kanca.domain.subscription import (
-    Subscription,
-    SubscriptionConfig,
-    read_subscription_config,
-    stored_subscription_config,
-)
+from kanca.domain.subscription import Subscription, SubscriptionConfig
+from kanca.domain.subscription_config import read_subscription_config, stored_subscription_config
 from kanca.domain.subscription_health import Health
 from kanca.domain.task import Delivery, Outcome, TaskKind, TaskState
-from kanca.errors import ConfigUnreadable, InvalidSetting, SubscriptionExists, SubscriptionNotFound
-from kanca.storage import events
+from kanca.errors import SubscriptionExists, SubscriptionNotFound
+from kanca.storage import configured, events
 from kanca.storage.dialects.upsert import upsert
 from kanca.storage.pages import Page, check_limit, cursor_after, read_number_cursor
-from kanca.storage.sealed_secrets import NOTHING, seal, unseal
+from kanca.storage.sealed_secrets import NOTHING, seal
 from kanca.storage.secret_box import SecretBox
 from kanca.storage.tables import (
     deliveries,
@@ -260,26 +256,14 @@ def _values(box: SecretBox, subscription: Subscription) -> dict[str, Any]:
 
 
 def _subscription(box: SecretBox, row: Row[Any]) -> Subscription:
-    try:
-        config = read_subscription_config(json.loads(row.config))
-    except InvalidConfig as error:
-        message = f"The config of {row.id} cannot be read by this version: {error}"
-        raise ConfigUnreadable(message, number=row.number) from error
-    return _made(row, config, unseal(box, row.secrets))
+    return _made(row, *configured.whole(box, row, row.id, read_subscription_config))
 
 
 def _listed(box: SecretBox, row: Row[Any]) -> ListedSubscription:
-    unreadable = []
-    config, secrets = SubscriptionConfig(), tuple[Secret, ...]()
-    try:
-        config = read_subscription_config(json.loads(row.config))
-    except ValueError:
-        unreadable.append("config")
-    try:
-        secrets = unseal(box, row.secrets)
-    except InvalidSetting:
-        unreadable.append("secrets")
-    return ListedSubscription(_made(row, config, secrets), tuple(unreadable), row.deleted_at is not None)
+    config, secrets, unreadable = configured.readable(
+        box, row, read_subscription_config, SubscriptionConfig()
+    )
+    return ListedSubscription(_made(row, config, secrets), unreadable, row.deleted_at is not None)
 
 
 def _made(row: Row[Any], config: SubscriptionConfig, secrets: tuple[Secret, ...]) -> Subscription:

@@ -9,7 +9,7 @@ from typing import Any
 from kanca import __version__
 from kanca.domain.event import as_stored
 from kanca.domain.ids import IdFactory
-from kanca.domain.subscription import read_subscription_config
+from kanca.domain.subscription_config import read_subscription_config
 from kanca.outbound.keys import check_secret
 from kanca.outbound.message import envelope, headers_for
 from kanca.outbound.publishing import published_event

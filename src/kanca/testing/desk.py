@@ -11,7 +11,7 @@ from kanca.domain.event import StoredEvent
 from kanca.domain.status import WaitStatus
 from kanca.domain.task import RunChange, Task
 from kanca.domain.wait import Wait
-from kanca.storage.matching import Opening
+from kanca.storage.seeking import Opening
 from kanca.storage.workflows import Workflow
 from kanca.workflows.desk import News
 

@@ -17,8 +17,9 @@ from kanca.domain.task import Becomes, Completion, Done, Outcome, Records, Task,
 from kanca.errors import ExpressionFailed
 from kanca.handlers.causes import cause
 from kanca.handlers.execution import Failed
-from kanca.storage.matching import Ambiguous, Arrival, Early, Missed, Taken
+from kanca.storage import owners
 from kanca.storage.ports import Database
+from kanca.storage.seeking import Ambiguous, Arrival, Early, Missed, Taken
 from kanca.workers.settlement import Settling, Work
 from kanca.workflows.desk import StoredDesk
 from kanca.workflows.entry import config_of, keys_in, trigger_of
@@ -77,7 +78,15 @@ class Arrivals:
             outcome = Outcome(event.id, "dispatch", OutcomeStatus.SKIPPED, works=1, reason=RUN_GONE)
             return self._done(task, outcome)
         detail = ResumeDetail(run.workflow_id, str(mark["node"]), 1, str(mark["wait"]))
-        return await self.bring(task, event, version.number, detail)
+        return await self.bring(task, await self._labelled(event, run.id), version.number, detail)
+
+    async def _labelled(self, event: StoredEvent, run_id: UUID) -> StoredEvent:
+        """The event with the label of its run: what erases a tenant, or lists its events, goes by that."""
+        tenant = await self.database.read(owners.of_run, run_id)
+        if tenant is None or tenant == event.tenant:
+            return event
+        await self.database.write(owners.give_event, event.id, tenant)
+        return replace(event, tenant=tenant)
 
     async def bring(self, task: Task, event: StoredEvent, number: int, detail: ResumeDetail) -> Completion:
         """Bring an event to the run that waits for it, or keep it for one that will. Raises Unavailable."""

@@ -23,12 +23,8 @@ from kanca.domain.ids import DELIVERY, EVENT, show_id
 from kanca.domain.retry import GiveUp as OutOfAttempts
 from kanca.domain.retry import RetryPolicy, after_failure
 from kanca.domain.status import DeliveryStatus
-from kanca.domain.subscription import (
-    DEFAULT_DELIVERY_POLICY,
-    Subscription,
-    SubscriptionStatus,
-    retry_of,
-)
+from kanca.domain.subscription import DEFAULT_DELIVERY_POLICY, Subscription, SubscriptionStatus
+from kanca.domain.subscription_config import retry_of
 from kanca.domain.task import (
     Completion,
     Dead,

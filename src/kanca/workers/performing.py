@@ -27,6 +27,7 @@ from kanca.workers.fan_out import FanOut
 from kanca.workers.indexing import fields_of
 from kanca.workers.replaying import Replayer
 from kanca.workers.settlement import (
+    DEFAULT_TENANT,
     DISPATCH_WORK,
     INTERNAL_ERROR,
     RECORD_REFUSED,
@@ -216,7 +217,8 @@ class Performer:
         if task.kind is TaskKind.RUN:
             name = work_of(state.version.id) if state else "workflow"
             run = state.run if state else None
-            return Work(task, event, name, task.ref, about, detail_of(task).works, now, run)
+            tenant = state.version.tenant if state else DEFAULT_TENANT
+            return Work(task, event, name, task.ref, about, detail_of(task).works, now, run, tenant)
         if task.kind is TaskKind.RESUME:
             detail = read_resume_detail(task)
             name = work_of(detail.workflow_id)

@@ -54,6 +54,8 @@ class Work(msgspec.Struct, frozen=True):
     started_at: datetime
     run: RunChange | None = None
     """Of a workflow: the run as it is stored."""
+    tenant: str = DEFAULT_TENANT
+    """Whose it is where there is no event to say so."""
 
     @property
     def is_test(self) -> bool:
@@ -176,7 +178,7 @@ def _dead_letter(work: Work, failed: Failed, identifier: UUID, failed_at: dateti
         event_id=event.id if event else None,
         work=work.name,
         endpoint=event.endpoint if event else None,
-        tenant=event.tenant if event else DEFAULT_TENANT,
+        tenant=event.tenant if event else work.tenant,
         event_type=event.type if event else type_of(work.run) if work.run else BY_HAND_TYPE,
         attempts=work.attempt_number,
         code=failed.code,

@@ -7,48 +7,37 @@ import os
 import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import structlog
 
-from kanca.domain.event import StoredEvent
 from kanca.domain.ids import IdFactory
-from kanca.domain.pauses import pause_after
-from kanca.domain.task import Completion, Done, Keep, Task, TaskKind, TaskState
-from kanca.errors import KancaError, Unavailable
+from kanca.domain.task import Completion, Done, Task, TaskKind
+from kanca.errors import KancaError
 from kanca.handlers.matching import encode_spec
-from kanca.handlers.registry import HandlerRegistry
+from kanca.handlers.registry import Handler, HandlerRegistry
 from kanca.handlers.threads import SyncThreads
 from kanca.outbound.filtering import Filters
 from kanca.outbound.receivers import Receivers
-from kanca.queue.cleaner import CLEANED_EVERY, Cleaner
-from kanca.queue.duties import Duties
+from kanca.queue.duties import Duty
 from kanca.queue.lease import Lease, WorkerIdentity
-from kanca.queue.one_for_all import OneForAll
-from kanca.queue.payload_cleaner import PayloadCleaner
 from kanca.queue.rescuer import Rescuer
-from kanca.queue.scheduler import Scheduler, Unparker
-from kanca.settings import Settings
+from kanca.queue.scheduler import Scheduler
 from kanca.storage.claimed_work import announce_handlers
-from kanca.storage.instances import Description
 from kanca.storage.ports import Database
-from kanca.storage.secret_box import SecretBox
-from kanca.telemetry.lines import lines
 from kanca.telemetry.metrics import BREAKERS_OPEN, DELIVERIES_IN_FLIGHT, WORKER_SLOTS
 from kanca.telemetry.sampling import Sampled
 from kanca.workers.arriving import Arrivals
-from kanca.workers.attempt_lines import write_attempts
 from kanca.workers.calls import Calls
 from kanca.workers.catalogue import Catalogue
-from kanca.workers.delivering import Deliverer, DeliveryRules, Sends, tell_of_dead
-from kanca.workers.delivery_shift import DeliveryMeans, DeliveryShift
+from kanca.workers.delivering import Deliverer
+from kanca.workers.delivery_means import DeliveryMeans, SendingMeans
+from kanca.workers.delivery_shift import DeliveryShift
 from kanca.workers.entering import Entrance
 from kanca.workers.fan_out import FanOut
-from kanca.workers.health import HealthKeeper, Tell
-from kanca.workers.job_doer import JobDoer
+from kanca.workers.follow_up import FollowUp
+from kanca.workers.health import HealthKeeper
+from kanca.workers.pausing import until_it_works
 from kanca.workers.performing import Performer
 from kanca.workers.reading import Reader
 from kanca.workers.replaying import Replayer
@@ -59,20 +48,17 @@ from kanca.workers.tally import Tally
 from kanca.workers.turns import TurnGiver
 from kanca.workers.watching import SignalWatch
 from kanca.workers.workbench import Held
+from kanca.workers.worker_duties import RESCUER, duties_of
+from kanca.workers.worker_settings import WorkerSettings
 from kanca.workflows.announcing import announce
 from kanca.workflows.desk import StoredDesk
 from kanca.workflows.engine import Surroundings, WorkflowEngine
 from kanca.workflows.loading import WorkflowLoader
 from kanca.workflows.registry import NodeRegistry
-from kanca.workflows.starting import ScheduleStarter
 from kanca.workflows.surroundings import NodeMeans
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
-FIRST_PAUSE_S = 0.2
-LONGEST_PAUSE_S = 5.0
 FLUSH_EVERY = timedelta(seconds=1)
 
 
@@ -81,77 +67,6 @@ class WorkerStuck(KancaError):
 
     code = "worker_stuck"
     title = "Worker stuck"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """The settings of one worker process."""
-
-    app: str
-    """The name of the app that the handlers belong to: workers of one app have the same handlers."""
-    concurrency: int
-    lease: timedelta
-    poll: timedelta
-    shutdown: timedelta
-    retention: timedelta
-    dead_letter_retention: timedelta | None = None
-    """None: they go with the day of their event."""
-    payload_retention: timedelta | None = None
-    """Of endpoints that do not say how long; None: as long as events."""
-    published_fields: tuple[str, ...] = ()
-    """Paths into the documents of published events, by whose values they are found."""
-    audit_retention: timedelta = timedelta(days=365)
-    stuck_after: timedelta = timedelta(minutes=5)
-    """How long after its time a call may still keep its work from being given up."""
-    predecessor: int | None = None
-    """The number of a worker whose process is known to have died: its tasks need not wait until its lease is over."""
-    describe: Callable[[], Description] | None = None
-    """What the worker says of itself as it is entered."""
-
-
-def worker_settings(
-    settings: Settings,
-    app: str,
-    predecessor: int | None = None,
-    describe: Callable[[], Description] | None = None,
-) -> WorkerSettings:
-    """What a worker needs of the settings."""
-    return WorkerSettings(
-        app=app,
-        concurrency=settings.worker_concurrency,
-        lease=timedelta(seconds=settings.worker_lease_seconds),
-        poll=timedelta(seconds=settings.worker_poll_seconds),
-        shutdown=timedelta(seconds=settings.shutdown_seconds),
-        retention=timedelta(days=settings.retention_days),
-        dead_letter_retention=_days(settings.dead_letter_retention_days),
-        payload_retention=_days(settings.payload_retention_days),
-        published_fields=settings.published_indexed_fields,
-        audit_retention=timedelta(days=settings.audit_retention_days),
-        predecessor=predecessor,
-        describe=describe,
-    )
-
-
-def _days(number: int | None) -> timedelta | None:
-    return None if number is None else timedelta(days=number)
-
-
-@dataclass(frozen=True, slots=True)
-class SendingMeans:
-    """What a worker sends webhooks with."""
-
-    box: SecretBox
-    """For the secrets that deliveries are signed with."""
-    sender: Sends
-    rules: DeliveryRules
-    places: int
-    """Deliveries that may be under way at once."""
-    connections: int
-    """With those that hang."""
-    disable_after: timedelta
-    """A subscription of which every attempt failed for so long is disabled."""
-    tell: Tell
-    """Tells people of trouble."""
 
 
 class Worker:
@@ -187,38 +102,16 @@ class Worker:
         self._turns = TurnGiver(database, self._waker)
         self._watch = SignalWatch(database)
         self._desk = StoredDesk(database, self._waker)
-        self._duties = Duties(
-            {
-                "scheduler": self._scheduler,
-                "rescuer": Rescuer(
-                    database.queue,
-                    self._waker,
-                    lambda: self._lease.worker,
-                    self._bury,
-                    settings.lease / 5,
-                    on_doubt=self._doubt,
-                ),
-                "unparker": Unparker(database, self._waker),
-                "turns": self._turns,
-                "schedules": ScheduleStarter(database, self._waker),
-                "cleaner": OneForAll(
-                    database,
-                    "cleaner",
-                    Cleaner(
-                        database,
-                        settings.retention,
-                        dead_letters=settings.dead_letter_retention,
-                        audit_retention=settings.audit_retention,
-                    ),
-                    CLEANED_EVERY,
-                ),
-                "payloads": PayloadCleaner(database, settings.payload_retention),
-                "jobs": JobDoer(database, self._waker),
-                "busy slots": Sampled(WORKER_SLOTS.labels("busy"), lambda: self.active),
-                "free slots": Sampled(WORKER_SLOTS.labels("free"), lambda: self._free_slots),
-                "breakers": Sampled(BREAKERS_OPEN, lambda: self._receivers.shut_off),
-                "deliveries in flight": Sampled(DELIVERIES_IN_FLIGHT, lambda: self._delivering),
-            }
+        rescuer = Rescuer(
+            database.queue,
+            self._waker,
+            lambda: self._lease.worker,
+            self._bury,
+            settings.lease / 5,
+            on_doubt=self._doubt,
+        )
+        self._duties = duties_of(
+            database, self._waker, settings, self._scheduler, rescuer, self._turns, self._samples()
         )
         self._stop: Stop | None = None
         self._shift: Shift | None = None
@@ -228,6 +121,16 @@ class Worker:
         self._book = SubscriptionBook(database, sending.box, self._receivers.forget)
         self._health = HealthKeeper(
             database, self._settling.now, sending.disable_after, sending.tell, self._receivers.forget
+        )
+        self._follow_up = FollowUp(
+            self._tally,
+            sending.tell,
+            self._book,
+            self._waker,
+            self._duties,
+            self._scheduler,
+            self._turns,
+            lambda: self._lease.worker,
         )
 
     @property
@@ -261,18 +164,19 @@ class Worker:
         self._stop = stop
         beside: list[asyncio.Task[None]] = []
         try:
-            means = await self._until_it_works(self._prepare, stop)
+            means = await until_it_works(self._prepare, stop.requested, self._settling.chance)
             if means is None:
                 return
             beside = [asyncio.create_task(self._listen()), asyncio.create_task(self._flush())]
             beside.append(asyncio.create_task(self._watch.run()))
             self._duties.start()
             while not stop.requested.is_set():
-                number = await self._until_it_works(self._register, stop)
+                number = await until_it_works(self._register, stop.requested, self._settling.chance)
                 if number is None:
                     return
                 self._shift = Shift(number, means, stop)
                 self._deliveries = DeliveryShift(number, self._delivery_means(), stop)
+                self._follow_up.deliveries = self._deliveries
                 if self._lease.worker != number:
                     self._lost()
                 on_ready()
@@ -302,6 +206,23 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*working, return_exceptions=True)
 
+    async def _register(self) -> int:
+        if self._settings.predecessor is not None:
+            await self._database.queue.expire(self._settings.predecessor)
+        number = await self._lease.register()
+        self._duties.hurry(RESCUER)
+        return number
+
+    # Putting together -------------------------------------------------------------------------------
+
+    def _samples(self) -> dict[str, Duty]:
+        return {
+            "busy slots": Sampled(WORKER_SLOTS.labels("busy"), lambda: self.active),
+            "free slots": Sampled(WORKER_SLOTS.labels("free"), lambda: self._free_slots),
+            "breakers": Sampled(BREAKERS_OPEN, lambda: self._receivers.shut_off),
+            "deliveries in flight": Sampled(DELIVERIES_IN_FLIGHT, lambda: self._delivering),
+        }
+
     def _delivery_means(self) -> DeliveryMeans:
         deliverer = Deliverer(
             self._sending.sender,
@@ -321,38 +242,16 @@ class Worker:
             connections=self._sending.connections,
             poll=self._settings.poll,
             shutdown=self._settings.shutdown,
-            on_written=self._written,
+            on_written=self._follow_up.written,
         )
-
-    async def _register(self) -> int:
-        if self._settings.predecessor is not None:
-            await self._database.queue.expire(self._settings.predecessor)
-        number = await self._lease.register()
-        self._duties.hurry("rescuer")
-        return number
 
     async def _prepare(self) -> Means:
         """Announce what this app has, and put together what does the work. Raises DatabaseUnavailable."""
         catalogue = Catalogue(self._database, (kind.name for kind in self._nodes), self._book)
-        specs = {handler.name: encode_spec(handler.spec) for handler in self._handlers}
-        numbers = await self._database.write(announce_handlers, self._settings.app, specs)
-        await announce(self._database, self._settings.app, self._nodes)
-        own = {numbers[handler.name]: handler for handler in self._handlers}
-        surroundings = Surroundings(
-            http=self._node_means.http,
-            threads=self._threads,
-            desk=self._desk,
-            credentials=self._node_means.credentials,
-            resume_url=self._node_means.resume_url,
-            watch=self._watch.watch,
-            is_paused=lambda number: number in catalogue.paused_workflows,
-            now=self._settling.now,
-            new_id=self._settling.new_id,
-            chance=self._settling.chance,
-        )
+        own = await self._announce()
         loader = WorkflowLoader(self._database, self._nodes)
         calls = Calls(self._settling, self._threads, self._settings.stuck_after)
-        engine = WorkflowEngine(surroundings)
+        engine = WorkflowEngine(self._surroundings(catalogue))
         arrivals = Arrivals(self._database, self._desk, loader, self._settling)
         entrance = Entrance(self._database, loader, catalogue, self._settling)
         replayer = Replayer(
@@ -380,8 +279,31 @@ class Worker:
             slots=self._settings.concurrency,
             poll=self._settings.poll,
             shutdown=self._settings.shutdown,
-            on_written=self._written,
+            on_written=self._follow_up.written,
         )
+
+    async def _announce(self) -> dict[int, Handler]:
+        """Say what this app has; gives its handlers by their numbers."""
+        specs = {handler.name: encode_spec(handler.spec) for handler in self._handlers}
+        numbers = await self._database.write(announce_handlers, self._settings.app, specs)
+        await announce(self._database, self._settings.app, self._nodes)
+        return {numbers[handler.name]: handler for handler in self._handlers}
+
+    def _surroundings(self, catalogue: Catalogue) -> Surroundings:
+        return Surroundings(
+            http=self._node_means.http,
+            threads=self._threads,
+            desk=self._desk,
+            credentials=self._node_means.credentials,
+            resume_url=self._node_means.resume_url,
+            watch=self._watch.watch,
+            is_paused=lambda number: number in catalogue.paused_workflows,
+            now=self._settling.now,
+            new_id=self._settling.new_id,
+            chance=self._settling.chance,
+        )
+
+    # What its parts ask of it ------------------------------------------------------------------------
 
     async def _bury(self, tasks: Sequence[Task]) -> list[Completion]:
         await self._book.fetch({task.target for task in tasks if task.kind is TaskKind.DELIVER})
@@ -405,38 +327,10 @@ class Worker:
             if shift is not None:
                 shift.lose()
 
-    def _written(self, event: StoredEvent | None, completion: Completion) -> None:
-        self._tally.recorded(event, completion)
-        write_attempts(lines, self._lease.worker, event, completion, self._name_of)
-        for letter in completion.records.dead_letters:
-            if letter.kind is TaskKind.DELIVER:
-                tell_of_dead(letter, self._sending.tell)
-        if self._scheduler.concerns(completion):
-            self._duties.hurry("scheduler")
-        if self._turns.concerns(completion):
-            self._duties.hurry("turns")
-        if event is not None and _is_delivery_now(completion):
-            self._go_on_with(event, completion)
-        elif any(task.state is TaskState.READY for task in completion.records.tasks):
-            self._waker.wake()
-
-    def _name_of(self, subscription: int) -> str | None:
-        listed = self._book.get(subscription)
-        return listed.subscription.id if listed else None
-
     def _keeps(self, subscription: int) -> bool:
         return self._deliveries is not None and self._deliveries.keeps(subscription)
 
-    def _go_on_with(self, event: StoredEvent, completion: Completion) -> None:
-        """Make the delivery that a dispatch has become, or tell those who will."""
-        about = completion.becomes
-        if about is None or not isinstance(completion.disposition, Keep) or self._deliveries is None:
-            self._waker.wake()
-            return
-        task = replace(
-            completion.task, kind=about.kind, ref=about.ref, target=about.target, detail=about.detail
-        )
-        self._deliveries.take(task, event)
+    # Beside the work ---------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         while True:
@@ -453,23 +347,3 @@ class Worker:
                 await self._health.flush()
             except Exception:
                 log.exception("accounts_not_flushed")
-
-    async def _until_it_works(self, work: Callable[[], Awaitable[T]], stop: Stop) -> T | None:
-        """What ``work`` gives, however long the database is away; None when asked to stop before."""
-        failures = 0
-        while not stop.requested.is_set():
-            try:
-                return await work()
-            except Unavailable as error:
-                log.debug("not_begun", code=error.code)  # the database says in the log that it is away
-            failures += 1
-            pause_s = pause_after(failures, FIRST_PAUSE_S, LONGEST_PAUSE_S, self._settling.chance())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_s):
-                    await stop.requested.wait()
-        return None
-
-
-def _is_delivery_now(completion: Completion) -> bool:
-    """Whether a dispatch has become its event's only delivery."""
-    return completion.becomes is not None and completion.becomes.kind is TaskKind.DELIVER

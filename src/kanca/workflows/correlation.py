@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kanca.errors import ExpressionFailed
-from kanca.storage.matching import KEYLESS
+from kanca.storage.seeking import KEYLESS
 from kanca.workflows.config import Cel
 from kanca.workflows.values import NotJson, write_json
 

@@ -16,8 +16,8 @@ from kanca.domain.wait import Wait
 from kanca.queue.group_commit import GroupCommit
 from kanca.storage import events, matching, runs, turns, waits, workflows
 from kanca.storage.halving import write_or_halve
-from kanca.storage.matching import Arrival, Arrived, Opening
 from kanca.storage.ports import Database, Waker
+from kanca.storage.seeking import Arrival, Arrived, Opening
 from kanca.storage.workflows import Workflow
 
 COMMIT_TIMEOUT = timedelta(seconds=10)

@@ -13,7 +13,7 @@ from kanca.domain.status import WaitStatus
 from kanca.domain.task import Task
 from kanca.domain.wait import Wait, WaitAddress
 from kanca.expressions.event_scope import stored_event_scope
-from kanca.storage.matching import KEYLESS, Opening
+from kanca.storage.seeking import KEYLESS, Opening
 from kanca.workflows.calling import Failed, cause
 from kanca.workflows.progress import At
 from kanca.workflows.publishing import hops_of_run, trace_of_run

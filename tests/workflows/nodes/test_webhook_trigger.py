@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kanca.domain.task import Wait
-from kanca.storage.matching import KEYLESS
+from kanca.storage.seeking import KEYLESS
 from tests.workflows.acting import Play, graph, node, problems, waiting
 
 KEYS = {"event_key": "event.data.order", "wait_key": "steps.order.id"}

@@ -17,8 +17,9 @@ from kanca.domain.credential import (
     secrets_of,
 )
 from kanca.domain.ids import CHOSEN_ID
-from kanca.workflows.config import RESPONSE, Dynamic, DynamicResponse, DynamicText, NodeConfig, Scope
+from kanca.workflows.config import RESPONSE, DynamicResponse, DynamicText, NodeConfig, Scope
 from kanca.workflows.masking import Mask
+from kanca.workflows.message_fields import Body, Headers, JsonBody, check_bodies
 from kanca.workflows.node_type import NodeType
 from kanca.workflows.responses import refused, shown_response
 from kanca.workflows.step import StepContext, StepFailed
@@ -41,18 +42,9 @@ class HttpRequestConfig(NodeConfig):
         description="Parameters that are added to the URL, encoded as they must be. Values that start with `=` are"
         " expressions.",
     )
-    headers: dict[str, DynamicText] = Field(
-        default_factory=dict, description="Headers. Values that start with `=` are expressions."
-    )
-    json_body: Dynamic | None = Field(
-        None,
-        alias="json",
-        description="The body, sent as JSON. Texts in it that start with `=` are expressions, at any depth.",
-    )
-    body: DynamicText | None = Field(
-        None,
-        description="The body, sent as it is; an expression when it starts with `=`. Not together with `json`.",
-    )
+    headers: Headers
+    json_body: JsonBody = None
+    body: Body = None
     credential: Annotated[str, Field(pattern=f"^{CHOSEN_ID.pattern}$")] | None = Field(
         None,
         description="The name of a credential that goes with the request, no expression, of any kind but `oauth2` and"
@@ -83,8 +75,7 @@ class HttpRequestConfig(NodeConfig):
 
     @model_validator(mode="after")
     def _has_one_body(self) -> Self:
-        if self.body is not None and self.json_body is not None:
-            raise ValueError("a request has either json or body")
+        check_bodies("a request", self.body, self.json_body)
         return self
 
     @model_validator(mode="after")

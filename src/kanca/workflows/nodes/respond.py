@@ -6,7 +6,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from kanca.workflows.config import Dynamic, DynamicText, NodeConfig
+from kanca.workflows.config import NodeConfig
+from kanca.workflows.message_fields import Body, Headers, JsonBody, check_bodies
 from kanca.workflows.node_type import NodeType
 from kanca.workflows.step import Answer, Left, StepContext, StepFailed
 from kanca.workflows.values import write_json
@@ -18,23 +19,13 @@ class RespondConfig(NodeConfig):
     """What to answer."""
 
     status: int = Field(200, ge=200, le=599, description="The HTTP status.")
-    headers: dict[str, DynamicText] = Field(
-        default_factory=dict, description="Headers. Values that start with `=` are expressions."
-    )
-    json_body: Dynamic | None = Field(
-        None,
-        alias="json",
-        description="The body, sent as JSON. Texts in it that start with `=` are expressions, at any depth.",
-    )
-    body: DynamicText | None = Field(
-        None,
-        description="The body, sent as it is; an expression when it starts with `=`. Not together with `json`.",
-    )
+    headers: Headers
+    json_body: JsonBody = None
+    body: Body = None
 
     @model_validator(mode="after")
     def _has_one_body(self) -> Self:
-        if self.body is not None and self.json_body is not None:
-            raise ValueError("an answer has either json or body")
+        check_bodies("an answer", self.body, self.json_body)
         return self
 
 

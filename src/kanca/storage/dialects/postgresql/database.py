@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from kanca.storage.appending import Appending
+from kanca.storage.dialects.on_engine import OnEngine
 from kanca.storage.dialects.postgresql import health, measuring
 from kanca.storage.dialects.postgresql.accept import store
 from kanca.storage.dialects.postgresql.address import DIRECT_URL, read_address
@@ -20,29 +20,24 @@ from kanca.storage.dialects.postgresql.notifications import NotifyMessenger
 from kanca.storage.dialects.postgresql.partitions import make_partitions, missing_day
 from kanca.storage.dialects.postgresql.queue import PostgresQueue
 from kanca.storage.dialects.postgresql.retention import drop_expired
-from kanca.storage.dialects.schema import begin_migrating
 from kanca.storage.measuring import StorageReadings
-from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.moves import Moves, noting
-from kanca.storage.ports import Accepting, ConnectionRoom, Horizon, QueueStore, Waker
+from kanca.storage.migrating import upgrade
+from kanca.storage.ports import ConnectionRoom, Horizon
 from kanca.storage.presence import Presence
-from kanca.storage.waking import Bell, BellWaker
+from kanca.storage.waking import Bell
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class PostgresDatabase:
+class PostgresDatabase(OnEngine[PostgresEngine]):
     """Everything in the schema ``kanca`` of one PostgreSQL database."""
 
     def __init__(self, engine: PostgresEngine) -> None:
-        self.engine = engine
         self._direct = engine.direct
-        self.accepting: Accepting = Appending(partial(store, engine))
-        self.queue: QueueStore = PostgresQueue(engine)
-        self.moves = Moves()
-        self._bell = Bell()
-        self._messenger = NotifyMessenger(self._bell, self._direct)
+        bell = Bell()
+        messenger = NotifyMessenger(bell, engine.direct)
+        super().__init__(engine, partial(store, engine), PostgresQueue(engine), bell, messenger)
 
     @classmethod
     async def open(
@@ -53,19 +48,13 @@ class PostgresDatabase:
         presence = Presence(is_quiet=is_quiet)
         return cls(await PostgresEngine.open(read_address(url), connections, presence, direct))
 
-    async def read(
-        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self.engine.read(query, *args, **kwargs)
-
     async def write(
         self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        moved: set[str] = set()
         made: set[date] = set()
         while True:
             try:
-                done = await self.engine.write(noting(change, moved), *args, **kwargs)
+                return await super().write(change, *args, **kwargs)
             except DBAPIError as error:
                 # A day that nobody has made yet, or that went with what was old: it comes back, and goes again.
                 day = missing_day(error)
@@ -73,9 +62,6 @@ class PostgresDatabase:
                     raise
                 made.add(day)
                 await make_partitions(self.engine, [day])
-            else:
-                self.moves.tell(moved)
-                return done
 
     async def now(self) -> datetime:
         return await self.engine.now()
@@ -83,14 +69,6 @@ class PostgresDatabase:
     async def migrate(self) -> None:
         await self.migrating(upgrade)
         await self.prepare_storage()
-
-    async def migrating(self, work: Callable[[Connection], T]) -> T:
-        def alone(connection: Connection) -> T:
-            begin_migrating(connection)
-            return work(connection)
-
-        async with alone_in_this_process():
-            return await self.engine.migrate(alone)
 
     async def prepare_storage(self, days_ahead: int = 14) -> None:
         today = (await self.engine.now()).date()
@@ -105,9 +83,6 @@ class PostgresDatabase:
     def horizon(self) -> Horizon:
         return PostgresHorizon(self.engine)
 
-    def waker(self) -> Waker:
-        return BellWaker(self._bell, self._messenger)
-
     async def warnings(self) -> list[str]:
         return await health.warnings(self.engine.address, self._direct)
 
@@ -119,7 +94,3 @@ class PostgresDatabase:
 
     async def measure(self) -> StorageReadings:
         return await measuring.storage(self.engine)
-
-    async def close(self) -> None:
-        await self._messenger.close()
-        await self.engine.close()

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
-
-from sqlalchemy import Connection
 
 from kanca.errors import InvalidSetting
-from kanca.storage.appending import Appending
-from kanca.storage.dialects.schema import begin_migrating
+from kanca.storage.dialects.on_engine import OnEngine
 from kanca.storage.dialects.sqlite import measuring
 from kanca.storage.dialects.sqlite.accept import store
 from kanca.storage.dialects.sqlite.engine import SqliteEngine
@@ -21,29 +16,22 @@ from kanca.storage.dialects.sqlite.pipe import PipeMessenger
 from kanca.storage.dialects.sqlite.queue import SqliteQueue
 from kanca.storage.dialects.sqlite.retention import drop_expired
 from kanca.storage.measuring import StorageReadings
-from kanca.storage.migrating import alone_in_this_process, upgrade
-from kanca.storage.moves import Moves, noting
-from kanca.storage.ports import Accepting, ConnectionRoom, Horizon, QueueStore, Waker
+from kanca.storage.migrating import upgrade
+from kanca.storage.ports import ConnectionRoom, Horizon
 from kanca.storage.presence import Presence
 from kanca.storage.types import from_microseconds
-from kanca.storage.waking import Bell, BellWaker
-
-P = ParamSpec("P")
-T = TypeVar("T")
+from kanca.storage.waking import Bell
 
 _PREFIX = "sqlite:///"
 
 
-class SqliteDatabase:
+class SqliteDatabase(OnEngine[SqliteEngine]):
     """Everything in one SQLite file."""
 
     def __init__(self, engine: SqliteEngine) -> None:
-        self.engine = engine
-        self.accepting: Accepting = Appending(partial(store, engine))
-        self.queue: QueueStore = SqliteQueue(engine)
-        self.moves = Moves()
-        self._bell = Bell()
-        self._messenger = PipeMessenger(self._bell, os.environ)
+        bell = Bell()
+        messenger = PipeMessenger(bell, os.environ)
+        super().__init__(engine, partial(store, engine), SqliteQueue(engine), bell, messenger)
 
     @classmethod
     async def open(cls, url: str, readers: int, *, is_quiet: bool = False) -> SqliteDatabase:
@@ -55,33 +43,12 @@ class SqliteDatabase:
             )
         return cls(await SqliteEngine.open(path, readers, Presence(is_quiet=is_quiet)))
 
-    async def read(
-        self, query: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        return await self.engine.read(query, *args, **kwargs)
-
-    async def write(
-        self, change: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        moved: set[str] = set()
-        done = await self.engine.write(noting(change, moved), *args, **kwargs)
-        self.moves.tell(moved)
-        return done
-
     async def now(self) -> datetime:
         return from_microseconds(self.engine.clock.now_us())
 
     async def migrate(self) -> None:
         await self.migrating(upgrade)
         await self.prepare_storage()
-
-    async def migrating(self, work: Callable[[Connection], T]) -> T:
-        def alone(connection: Connection) -> T:
-            begin_migrating(connection)
-            return work(connection)
-
-        async with alone_in_this_process():
-            return await self.engine.migrate(alone)
 
     async def prepare_storage(self, days_ahead: int = 14) -> None:
         """Nothing to prepare: a file grows by itself."""
@@ -95,9 +62,6 @@ class SqliteDatabase:
     def horizon(self) -> Horizon:
         return SqliteHorizon(self.engine)
 
-    def waker(self) -> Waker:
-        return BellWaker(self._bell, self._messenger)
-
     async def warnings(self) -> list[str]:
         return []
 
@@ -109,7 +73,3 @@ class SqliteDatabase:
 
     async def measure(self) -> StorageReadings:
         return await measuring.storage(self.engine)
-
-    async def close(self) -> None:
-        await self._messenger.close()
-        await self.engine.close()

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kanca.domain.endpoint import EndpointConfig, InvalidConfig, read_config, show_config
+from kanca.domain.endpoint import EndpointConfig, InvalidConfig
+from kanca.domain.endpoint_config import read_config, show_config
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
