@@ -14,9 +14,10 @@ import typer
 from kanca.cli.forwarding import Forwarded, Forwarder, behind
 from kanca.cli.http import split_url
 from kanca.cli.listen_state import Listening, State, state_directory
+from kanca.cli.options import Tenant
 from kanca.cli.output import Output, plain
 from kanca.cli.server import Server, speaks_to_server
-from kanca.cli.tail import Endpoint, Filter, SinceEvent, Tenant, Types, say_aside, time_of_day
+from kanca.cli.tail import Endpoint, Filter, SinceEvent, Types, say_aside, time_of_day
 from kanca.cli.tailing import Tail
 from kanca.errors import InvalidInput
 
