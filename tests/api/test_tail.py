@@ -383,6 +383,20 @@ async def test_a_slow_client_is_given_everything_from_the_database(
         assert shown(await slow.take(100)) == made
 
 
+async def test_what_is_kept_in_memory_is_bounded_whatever_headers_came(
+    app: FastAPI, hub: TailHub, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tail_hub, "KEPT_BYTES", 50_000)
+    await store(database, new_event())
+    request = json.dumps({"method": "POST", "headers": [["x-long", "x" * 20_000]]}).encode()
+    async with OpenTail(app) as tail:
+        before = int(await tail.begun())
+        await store(database, *(new_event(request=request) for _ in range(10)))
+        await tail.take(10)
+        assert not hub.keeps(before + 7)
+        assert hub.keeps(before + 8)
+
+
 async def test_what_was_expunged_is_not_shown_from_memory(
     app: FastAPI, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ AFTER_FAILURE = timedelta(seconds=1)
 KEPT_FOR = timedelta(seconds=10)
 KEPT_EVENTS = 2_000
 KEPT_BYTES = 16 * 1024 * 1024
-"""Of bodies, which are most of what is kept."""
+"""Of bodies and headers, which are most of what is kept: a request may have hundreds of kilobytes of either."""
 LARGEST_SHARED_BYTES = 4 * 1024
 """Of a message that is kept for other tails."""
 READ_AT_ONCE = 500
@@ -180,13 +180,13 @@ class TailHub:
 
     def _keep(self, part: FeedPart) -> None:
         self._kept += part.events
-        self._kept_bytes += sum(len(each.event.body) for each in part.events)
+        self._kept_bytes += sum(_size(each) for each in part.events)
         self._end = part.through
         self._read_at.append((asyncio.get_running_loop().time(), part.through))
         surplus = max(0, len(self._kept) - KEPT_EVENTS)
-        left_bytes = self._kept_bytes - sum(len(each.event.body) for each in self._kept[:surplus])
+        left_bytes = self._kept_bytes - sum(_size(each) for each in self._kept[:surplus])
         while left_bytes > KEPT_BYTES:
-            left_bytes -= len(self._kept[surplus].event.body)
+            left_bytes -= _size(self._kept[surplus])
             surplus += 1
         if surplus:
             self._drop(self._kept[surplus - 1].number)
@@ -203,7 +203,7 @@ class TailHub:
     def _drop(self, through: int) -> None:
         """Keep only what comes after a number."""
         number = bisect_right(self._kept, through, key=lambda each: each.number)
-        self._kept_bytes -= sum(len(each.event.body) for each in self._kept[:number])
+        self._kept_bytes -= sum(_size(each) for each in self._kept[:number])
         del self._kept[:number]
         self._start = through
         self._messages = {key: message for key, message in self._messages.items() if key[0] > through}
@@ -224,3 +224,8 @@ class TailHub:
                     watcher.tell(each)
         if ended or new:
             self._say_changed()
+
+
+def _size(found: FeedEvent) -> int:
+    """What an event takes in memory, next to nothing left out."""
+    return len(found.event.body) + len(found.event.request)
