@@ -160,7 +160,10 @@ def test_an_export_has_a_stable_order_and_no_secret(present: Present, random: An
         present.subscriptions,
     )
     assert write_yaml(exported(other)) == write_yaml(first)
-    assert "…" not in json.dumps(first.get("endpoints", ""), ensure_ascii=False)
+    # A name may look like a masked secret.
+    unnamed = [each | {"name": ""} for each in first.get("endpoints", [])]
+    written = json.dumps(unnamed, ensure_ascii=False)
+    assert not [each for each in present.endpoints.values() if str(each["secret_token"]) in written]
     variables = variables_of(first)
     assert len(variables) == len(set(variables))
 
