@@ -80,13 +80,11 @@ class Receiver:
     promised_at: float = 0.0
     """When the last one that was put off is tried again."""
 
-    def configure(self, url: str, most: int, rate: float | None, host: Breaker) -> None:
+    def configure(self, most: int, rate: float | None) -> None:
         """Take over what the subscription says now."""
         self.most, self.rate = most, rate
-        if url != self.url:
-            self._move(url, host)
 
-    def _move(self, url: str, host: Breaker) -> None:
+    def move(self, url: str, host: Breaker) -> None:
         """Begin anew at another URL: what was learnt is about the old one."""
         if self.in_flight:
             self.host.left()  # whoever tries there is not heard of again
@@ -196,11 +194,12 @@ class Receivers:
     def of(self, number: int, url: str, most: int, rate: float | None) -> Receiver:
         """The receiver of a subscription, as it is configured now."""
         receiver = self._by_number.get(number)
-        host = self._host(url)
         if receiver is None:
-            receiver = self._by_number[number] = Receiver(number, url, host, most, rate)
+            receiver = self._by_number[number] = Receiver(number, url, self._host(url), most, rate)
         else:
-            receiver.configure(url, most, rate, host)
+            receiver.configure(most, rate)
+            if url != receiver.url:
+                receiver.move(url, self._host(url))
         return receiver
 
     def known(self, number: int) -> Receiver | None:

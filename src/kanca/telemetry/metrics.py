@@ -22,9 +22,18 @@ PROCESS_NAME: Final = "KANCA_PROCESS_NAME"
 
 
 def _file_name() -> Callable[[], str]:
-    """Says what this process's files go by. What it starts or forks goes by its number, for files have one owner."""
-    name, owner = os.environ.pop(PROCESS_NAME), os.getpid()
-    return lambda: name if os.getpid() == owner else str(os.getpid())
+    """Says what this process's files go by. What it starts or forks goes by its number, for files have one owner.
+
+    The library asks at every count, so nothing is asked of the system then.
+    """
+    name = os.environ.pop(PROCESS_NAME)
+
+    def be_another() -> None:
+        nonlocal name
+        name = str(os.getpid())
+
+    os.register_at_fork(after_in_child=be_another)
+    return lambda: name
 
 
 if PROCESS_NAME in os.environ and "PROMETHEUS_MULTIPROC_DIR" in os.environ:
