@@ -6,9 +6,9 @@ import asyncio
 import itertools
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,21 +17,22 @@ from structlog.testing import capture_logs
 
 from kanca.errors import InvalidSetting
 from kanca.ingest.rate_limit import WINDOW, RateLimiter
-from kanca.ingest.shared_counters import PATIENCE, PROBED_EVERY, SharedCounters
+from kanca.ingest.shared_counters import SharedCounters
 from kanca.queue.duties import Duties
 from tests.egress.certificates import Authority
 from tests.servers.valkey import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
-SLACK_S = 0.5
-"""What a busy machine may add."""
+PATIENCE = timedelta(seconds=1)
+"""Longer than gateways have, for a busy machine takes its time."""
+FOR_EVER_S = 20.0
 
 _numbers = itertools.count(1)
 
 
 @asynccontextmanager
 async def counters_at(url: str) -> AsyncIterator[SharedCounters]:
-    counters = SharedCounters(url)
+    counters = SharedCounters(url, PATIENCE)
     yield counters
     await counters.close()
 
@@ -139,22 +140,20 @@ async def test_what_is_gone_costs_one_request_little_and_the_next_ones_nothing(
         assert await _hits(counters, key) == [1]
         own_valkey.kill()
         with capture_logs() as logs:
-            began = time.monotonic()
-            assert await _hits(counters, key, 50) == []
-            assert time.monotonic() - began < PATIENCE.total_seconds() + SLACK_S
+            async with asyncio.timeout(FOR_EVER_S):
+                assert await _hits(counters, key, 50) == []
         assert not counters.is_available
         assert [entry["event"] for entry in logs] == ["redis_unavailable"]
-        await _fifty_that_do_not_wait(counters, key)
+        _do_not_wait(counters, key)
 
 
 async def test_what_hangs_is_waited_for_once_and_not_long(own_valkey: ValkeyServer, key: str) -> None:
     async with counters_at(own_valkey.url) as counters:
         assert await _hits(counters, key) == [1]
         own_valkey.hang()
-        began = time.monotonic()
-        assert await _hits(counters, key, 50) == []
-        assert time.monotonic() - began < PATIENCE.total_seconds() + SLACK_S
-        await _fifty_that_do_not_wait(counters, key)
+        async with asyncio.timeout(FOR_EVER_S):
+            assert await _hits(counters, key, 50) == []
+        _do_not_wait(counters, key)
         await counters.run_once()
         assert not counters.is_available
         own_valkey.go_on()
@@ -162,10 +161,12 @@ async def test_what_hangs_is_waited_for_once_and_not_long(own_valkey: ValkeyServ
         assert len(await _hits(counters, key)) == 1
 
 
-async def _fifty_that_do_not_wait(counters: SharedCounters, key: str) -> None:
-    began = time.monotonic()
-    assert [await counters.hit(key) for _ in range(50)] == [None] * 50
-    assert time.monotonic() - began < PATIENCE.total_seconds()
+def _do_not_wait(counters: SharedCounters, key: str) -> None:
+    """The next requests have their answer before anything else has its turn."""
+    for _ in range(50):
+        with pytest.raises(StopIteration) as ended:
+            counters.hit(key).send(None)
+        assert ended.value.value is None
 
 
 async def test_what_takes_long_to_connect_to_is_connected_to_by_the_probe_for_all(
@@ -208,9 +209,7 @@ async def test_what_comes_back_is_used_again_by_itself(own_valkey: ValkeyServer,
         own_valkey.kill()
         await _until(lambda: not counters.is_available)
         own_valkey.start()
-        began = time.monotonic()
         await _until(lambda: counters.is_available)
-        assert time.monotonic() - began < PROBED_EVERY.total_seconds() + SLACK_S
         assert await _hits(counters, key, 3) == [1, 2, 3]
         await duties.stop()
 
