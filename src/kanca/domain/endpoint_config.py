@@ -6,10 +6,10 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import fields
-from enum import StrEnum
 from typing import Any
 
 from kanca.domain.answer import AnswerSpec, read_answer, show_answer
+from kanca.domain.config_values import boolean, one_of, read_values, whole
 from kanca.domain.endpoint import METHODS, Dedupe, EndpointConfig, InvalidConfig, NodeBehavior
 from kanca.domain.patterns import is_pattern
 
@@ -31,17 +31,7 @@ def read_config(values: Mapping[str, Any]) -> EndpointConfig:
 
     Raises InvalidConfig naming every unknown key, wrong type and impossible value.
     """
-    known = {entry.name for entry in fields(EndpointConfig)}
-    problems = [(key, "unknown key") for key in values if key not in known]
-    read: dict[str, Any] = {}
-    for key in known & values.keys():
-        try:
-            read[key] = _READERS[key](values[key])
-        except ValueError as error:
-            problems.append((key, str(error)))
-    if problems:
-        raise InvalidConfig(sorted(problems))
-    config = EndpointConfig(**read)
+    config = EndpointConfig(**read_values(values, _READERS))
     _check_dedupe(config)
     return config
 
@@ -70,21 +60,6 @@ def stored_config(config: EndpointConfig) -> dict[str, Any]:
     is new (ADR 14).
     """
     return {key: value for key, value in show_config(config).items() if value != _DEFAULTS[key]}
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004 - one kind of error for all that a value can be
-    return value
-
-
-def _whole(lowest: int, highest: int) -> Any:
-    def read(value: object) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-            raise ValueError(f"must be a whole number from {lowest} to {highest}")
-        return value
-
-    return read
 
 
 def _seconds(longest: int) -> Any:
@@ -182,15 +157,6 @@ def _origins(value: object) -> tuple[str, ...]:
     return origins
 
 
-def _one_of(choices: type[StrEnum]) -> Any:
-    def read(value: object) -> StrEnum:
-        if not isinstance(value, str) or value not in list(choices):
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return choices(value)
-
-    return read
-
-
 def _object(value: object) -> Mapping[str, Any] | None:
     if value is not None and not isinstance(value, Mapping):
         raise ValueError("must be an object")
@@ -198,26 +164,26 @@ def _object(value: object) -> Mapping[str, Any] | None:
 
 
 _READERS: dict[str, Any] = {
-    "authentication_required": _boolean,
+    "authentication_required": boolean,
     "allowed_event_types": _event_types,
-    "max_payload_size": _whole(1, MAX_PAYLOAD_KB),
-    "rate_limit_per_minute": lambda value: None if value is None else _whole(0, 1_000_000)(value),
-    "webhook_timeout": _whole(1, 3600),
+    "max_payload_size": whole(1, MAX_PAYLOAD_KB),
+    "rate_limit_per_minute": lambda value: None if value is None else whole(0, 1_000_000)(value),
+    "webhook_timeout": whole(1, 3600),
     "allowed_methods": _methods,
-    "enable_cors": _boolean,
+    "enable_cors": boolean,
     "cors_origins": _origins,
-    "node_behavior": _one_of(NodeBehavior),
+    "node_behavior": one_of(NodeBehavior),
     "allowed_ips": _networks,
-    "dedupe": _one_of(Dedupe),
-    "dedupe_window_days": _whole(1, 365),
+    "dedupe": one_of(Dedupe),
+    "dedupe_window_days": whole(1, 365),
     "dedupe_include": _paths,
     "dedupe_exclude": _paths,
     "redact_fields": _paths,
     "answer": _answer,
     "response_wait": _seconds(MAX_RESPONSE_WAIT_S),
-    "response_timeout_status": _whole(200, 599),
+    "response_timeout_status": whole(200, 599),
     "filter": _filter,
-    "payload_retention_days": lambda value: None if value is None else _whole(1, 3650)(value),
+    "payload_retention_days": lambda value: None if value is None else whole(1, 3650)(value),
     "indexed_fields": _indexed_fields,
     "provider_options": lambda value: _object(value) or {},
     "provider_spec": _object,

@@ -8,6 +8,7 @@ from dataclasses import fields
 from datetime import timedelta
 from typing import Any
 
+from kanca.domain.config_values import boolean, one_of, read_values, whole
 from kanca.domain.endpoint import InvalidConfig
 from kanca.domain.retry import RetryPolicy
 from kanca.domain.subscription import DEFAULT_DELIVERY_POLICY, RetryConfig, SignatureKind, SubscriptionConfig
@@ -48,17 +49,7 @@ def read_subscription_config(values: Mapping[str, Any]) -> SubscriptionConfig:
 
     Raises InvalidConfig naming every unknown key, wrong type and impossible value.
     """
-    known = {entry.name for entry in fields(SubscriptionConfig)}
-    problems = [(key, "unknown key") for key in values if key not in known]
-    read: dict[str, Any] = {}
-    for key in known & values.keys():
-        try:
-            read[key] = _READERS[key](values[key])
-        except ValueError as error:
-            problems.append((key, str(error)))
-    if problems:
-        raise InvalidConfig(sorted(problems))
-    config = SubscriptionConfig(**read)
+    config = SubscriptionConfig(**read_values(values, _READERS))
     if config.signature_header is not None and config.signature is not SignatureKind.HEX:
         raise InvalidConfig([("signature_header", "is for `signature: hex` only")])
     if config.fifo_key is not None and not config.fifo:
@@ -74,8 +65,8 @@ def show_subscription_config(config: SubscriptionConfig) -> dict[str, Any]:
 
 def stored_subscription_config(config: SubscriptionConfig) -> dict[str, Any]:
     """The config as it is stored: without what is as it is by default, as with endpoints (ADR 14)."""
-    shown, defaults = show_subscription_config(config), show_subscription_config(SubscriptionConfig())
-    return {key: value for key, value in shown.items() if value != defaults[key]}
+    shown = show_subscription_config(config)
+    return {key: value for key, value in shown.items() if value != _DEFAULTS[key]}
 
 
 def retry_of(config: SubscriptionConfig) -> RetryConfig:
@@ -139,18 +130,6 @@ def _between(lowest: float, highest: float) -> Any:
     return read
 
 
-def _in_flight(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MAX_IN_FLIGHT:
-        raise ValueError(f"must be a whole number from 1 to {MAX_IN_FLIGHT}")
-    return value
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")  # noqa: TRY004 - one kind of error for all that a value can be
-    return value
-
-
 def _text(value: object) -> str | None:
     if value is not None and not (isinstance(value, str) and value):
         raise ValueError("must be null or a text")
@@ -184,15 +163,9 @@ def _retry(value: object) -> Mapping[str, Any] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping):
-        raise ValueError("must be null or an object")  # noqa: TRY004 - as above
+        raise ValueError("must be null or an object")  # noqa: TRY004 - one kind of error for all that a value can be
     _retry_config(value)
     return dict(value)
-
-
-def _signature(value: object) -> SignatureKind:
-    if not isinstance(value, str) or value not in list(SignatureKind):
-        raise ValueError(f"must be one of {', '.join(SignatureKind)}")
-    return SignatureKind(value)
 
 
 _READERS: dict[str, Any] = {
@@ -202,11 +175,14 @@ _READERS: dict[str, Any] = {
     "timeout": _between(0.1, MAX_TIMEOUT_S),
     "retry_config": _retry,
     "rate_limit_per_second": _between(0.01, MAX_RATE_PER_SECOND),
-    "max_in_flight": _in_flight,
-    "fifo": _flag,
+    "max_in_flight": whole(1, MAX_IN_FLIGHT),
+    "fifo": boolean,
     "fifo_key": _text,
-    "signature": _signature,
+    "signature": one_of(SignatureKind),
     "signature_header": _header_name,
     "credential": _text,
-    "challenge": _flag,
+    "challenge": boolean,
 }
+
+
+_DEFAULTS = show_subscription_config(SubscriptionConfig())
